@@ -1,0 +1,1 @@
+"""Autoregressive ranking: the science, importable alone."""
