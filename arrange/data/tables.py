@@ -1,0 +1,147 @@
+"""The three tables that every data set is made of, checked once: here.
+
+    queries    query_id str, text str, split str           split: train, validation or test
+    documents  doc_id str, text str
+    qrels      query_id str, doc_id str, rank i32, gain i32
+
+`rank` counts from 1 without gaps within a query; equal ranks are ties; null is a judged negative.
+`gain` is an integer of at least 0. Every query has a ranked document. Queries are sorted by query_id,
+documents by doc_id, qrels by (query_id, rank with nulls last, doc_id).
+
+On disk a data set is a folder. The test split has files of its own, so that no stage that trains can
+read it:
+
+    documents.parquet  queries.parquet  qrels.parquet  test/queries.parquet  test/qrels.parquet
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from arrange.errors import UserError
+from arrange.files import replacing
+
+SPLITS = ("train", "validation", "test")
+SCHEMAS = {
+    "queries": pl.Schema({"query_id": pl.String, "text": pl.String, "split": pl.String}),
+    "documents": pl.Schema({"doc_id": pl.String, "text": pl.String}),
+    "qrels": pl.Schema({"query_id": pl.String, "doc_id": pl.String, "rank": pl.Int32, "gain": pl.Int32}),
+}
+KEYS = {"queries": ["query_id"], "documents": ["doc_id"], "qrels": ["query_id", "doc_id"]}
+
+
+class Dataset(NamedTuple):
+    """Queries, documents and judgements, as described at the top of this module."""
+
+    queries: pl.DataFrame
+    documents: pl.DataFrame
+    qrels: pl.DataFrame
+
+
+def check(dataset: Dataset) -> None:
+    """Raise a UserError that names table, row and column unless the data set keeps the contract."""
+    for table, frame in dataset._asdict().items():
+        _check_schema(frame, table, table)
+        _check_keys(frame, table)
+    queries, documents, qrels = dataset
+    _refuse("queries", queries, "split", ~pl.col("split").is_in(SPLITS), f"not one of {', '.join(SPLITS)}")
+    _refuse("qrels", qrels, "query_id", ~_known(queries), "not in the queries")
+    _refuse("qrels", qrels, "doc_id", ~_known(documents), "not in the documents")
+    _refuse("qrels", qrels, "gain", pl.col("gain") < 0, "below 0")
+    ranked = qrels.drop_nulls("rank")
+    _refuse("queries", queries, "query_id", ~_known(ranked.select("query_id")), "without a ranked document")
+    dense = pl.col("rank").rank("dense").over("query_id")
+    _refuse("qrels", qrels, "rank", pl.col("rank") != dense, "not in the sequence 1, 2, 3 .. of its query")
+
+
+def write(dataset: Dataset, folder: Path) -> None:
+    """Check the data set, sort it and write it as `folder`, whole or not at all."""
+    check(dataset)
+    dataset = _sorted(dataset)
+    with replacing(folder) as part:
+        (part / "test").mkdir(parents=True)
+        dataset.documents.write_parquet(part / "documents.parquet")
+        is_test = pl.col("split") == "test"
+        for place, queries in (
+            (part, dataset.queries.filter(~is_test)),
+            (part / "test", dataset.queries.filter(is_test)),
+        ):
+            queries.write_parquet(place / "queries.parquet")
+            dataset.qrels.join(queries, on="query_id", how="semi", maintain_order="left").write_parquet(
+                place / "qrels.parquet"
+            )
+
+
+def read(folder: Path, splits: Iterable[str] = ("train", "validation")) -> Dataset:
+    """The data set with the queries of `splits` alone (and all documents), as `write` left it.
+
+    The test files are opened only when `splits` names "test". Raises UserError when a file is
+    missing, damaged or of another schema.
+    """
+    wanted = set(splits)
+    places = [folder] * bool(wanted - {"test"}) + [folder / "test"] * ("test" in wanted)
+    queries = pl.concat([_read(place, "queries") for place in places]).filter(pl.col("split").is_in(wanted))
+    qrels = pl.concat([_read(place, "qrels") for place in places]).join(queries, on="query_id", how="semi")
+    return _sorted(Dataset(queries, _read(folder, "documents"), qrels))
+
+
+def _sorted(dataset: Dataset) -> Dataset:
+    return Dataset(
+        dataset.queries.sort("query_id"),
+        dataset.documents.sort("doc_id"),
+        dataset.qrels.sort("query_id", "rank", "doc_id", nulls_last=True),
+    )
+
+
+def _read(folder: Path, table: str) -> pl.DataFrame:
+    path = folder / f"{table}.parquet"
+    try:
+        frame = pl.read_parquet(path, glob=False)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing", "write the data set again") from None
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is damaged: {reason}", "write the data set again") from None
+    _check_schema(frame, table, str(path))
+    return frame
+
+
+def _check_schema(frame: pl.DataFrame, table: str, where: str) -> None:
+    remedy = "its columns are " + ", ".join(f"{name} {kind}" for name, kind in SCHEMAS[table].items())
+    for name, kind in SCHEMAS[table].items():
+        if name not in frame.columns:
+            raise UserError(f"{where}: column {name} is missing", remedy)
+        if frame.schema[name] != kind:
+            raise UserError(f"{where}: column {name} is {frame.schema[name]}, not {kind}", remedy)
+    if unknown := [name for name in frame.columns if name not in SCHEMAS[table]]:
+        raise UserError(f"{where}: column {unknown[0]} is unknown", remedy)
+    if frame.columns != SCHEMAS[table].names():
+        raise UserError(f"{where}: the columns are in another order", remedy)
+
+
+def _check_keys(frame: pl.DataFrame, table: str) -> None:
+    for name in frame.columns:
+        if name != "rank":
+            _refuse(table, frame, name, pl.col(name).is_null(), "null")
+    keys = KEYS[table]
+    _refuse(table, frame, " and ".join(keys), pl.struct(keys).is_duplicated(), "there more than once")
+
+
+def _known(table: pl.DataFrame) -> pl.Expr:
+    """True where the id is one of the table's (its first column)."""
+    return pl.col(table.columns[0]).is_in(table.to_series(0).unique().implode())
+
+
+def _refuse(table: str, frame: pl.DataFrame, column: str, bad: pl.Expr, why: str) -> None:
+    """Raise for the first bad row, counted from 0, if there is one."""
+    rows = frame.with_row_index("row").filter(bad)
+    if rows.is_empty():
+        return
+    shown = dict.fromkeys([*KEYS[table], *(name for name in frame.columns if name == column)])
+    values = ", ".join(f"{name} {rows[name][0]!r}" for name in shown)
+    more = f" (and {rows.height - 1} more)" if rows.height > 1 else ""
+    raise UserError(
+        f"{table}, row {rows['row'][0]}: {column} is {why}: {values}{more}", "mend the row or leave it out"
+    )

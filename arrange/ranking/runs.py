@@ -1,0 +1,129 @@
+"""Runs: the ranking of documents that one system gives for each query, as a table.
+
+query_id str, doc_id str, rank Int32 (1, 2, .. k within a query), score Float64 (never rising with the rank);
+rows sorted by query_id and rank.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from polars.exceptions import PolarsError
+
+from arrange.errors import UserError
+from arrange.files import replacing
+
+SCHEMA = pl.Schema({"query_id": pl.String, "doc_id": pl.String, "rank": pl.Int32, "score": pl.Float64})
+
+
+def make_run(
+    query_ids: Sequence[str],
+    ranked: Sequence[Sequence[tuple[int, float]]],
+    doc_ids: Sequence[str],
+    *,
+    depth: int,
+) -> pl.DataFrame:
+    """The run of what beam search found: for each query, pairs of a document row and a score.
+
+    As `from_scores` otherwise.
+    """
+    counts = [len(found) for found in ranked]
+    rows, scores = (
+        zip(*(pair for found in ranked for pair in found), strict=True) if any(counts) else ((), ())
+    )
+    table = pl.DataFrame(
+        {
+            "query_id": np.repeat(np.asarray(query_ids, dtype=object), counts),
+            "doc_id": [doc_ids[row] for row in rows],
+            "score": scores,
+        },
+        schema_overrides=SCHEMA,
+    )
+    return from_scores(table, depth=depth)
+
+
+def from_scores(scores: pl.DataFrame, *, depth: int) -> pl.DataFrame:
+    """The run of a table of query_id, doc_id, score: by falling score, equal scores by doc_id.
+
+    The query's own document (doc_id == query_id) leaves; then the first `depth` of each query stay.
+    """
+    return (
+        scores.filter(pl.col("doc_id") != pl.col("query_id"))
+        .sort("query_id", "score", "doc_id", descending=[False, True, False])
+        .with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("query_id"))
+        .filter(pl.col("rank") <= depth)
+        .select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
+    )
+
+
+def check_run(run: pl.DataFrame, name: str) -> None:
+    """Raise UserError, naming the run and the first bad row, unless the table keeps to the form above."""
+    if run.schema != SCHEMA:
+        raise UserError(f"{name}: the columns are {dict(run.schema)}", f"make them {dict(SCHEMA)}")
+    previous = pl.col("score").shift().over("query_id")
+    place = pl.int_range(1, pl.len() + 1).over("query_id")
+    problems = {
+        "a missing value": pl.any_horizontal(pl.all().is_null()),
+        "a score that is not finite": ~pl.col("score").is_finite(),
+        "rows out of order": pl.col("query_id") < pl.col("query_id").shift(),
+        "a rank that is not the next one": pl.col("rank") != place,
+        "a score above that of the rank before": pl.col("score") > previous,
+        "a document that its query has twice": pl.struct("query_id", "doc_id").is_duplicated(),
+    }
+    for problem, is_bad in problems.items():
+        bad = run.select(is_bad.fill_null(False).arg_true()).to_series()
+        if len(bad):
+            raise UserError(
+                f"{name}, row {bad[0] + 1}: {problem}", f"the row is {run.row(bad[0])}; make the run again"
+            )
+
+
+def write_run(run: pl.DataFrame, path: Path, tag: str) -> None:
+    """Write a run as `path` (parquet) and beside it, with the suffix .trec, in TREC's text format.
+
+    A line of that is `query_id Q0 doc_id rank score tag`. trec_eval goes by the scores and reads them as
+    32-bit floats, so that there they fall strictly: a tie is broken by the least float, in rank's order.
+    Raises UserError for a run that `check_run` refuses, and for ids with white space.
+    """
+    check_run(run, str(path))
+    for column in ("query_id", "doc_id"):
+        spaced = run[column].filter(run[column].str.contains(r"\s|^$"))
+        if len(spaced):
+            raise UserError(
+                f"{path}: {column} {spaced[0]!r} holds white space", "TREC's format has no such ids"
+            )
+    lines = run.select(
+        pl.format(
+            "{} Q0 {} {} {} {}", "query_id", "doc_id", "rank", pl.Series(_strict_scores(run)), pl.lit(tag)
+        )
+    )
+    with replacing(path) as part:
+        run.write_parquet(part)
+    with replacing(path.with_suffix(".trec")) as part:
+        lines.write_csv(part, include_header=False, quote_style="never")
+
+
+def read_run(path: Path) -> pl.DataFrame:
+    """Read the parquet file of a run. Raises UserError where it is missing, broken or no run."""
+    try:
+        run = pl.read_parquet(path)
+    except (OSError, PolarsError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path}: cannot read the run: {reason}", "make the run again") from error
+    check_run(run, str(path))
+    return run
+
+
+def _strict_scores(run: pl.DataFrame) -> list[str]:
+    """The scores as texts of 32-bit floats that fall strictly within a query."""
+    bits = run["score"].to_numpy().astype(np.float32).view(np.int32).astype(np.int64)
+    # Floats as integers of the same order, neighbours one apart: negative floats count from the other end.
+    order = pl.Series(np.where(bits < 0, -(bits & 0x7FFFFFFF), bits))
+    # An integer is at most the one before it minus 1: the running minimum of (integer + rank), minus rank.
+    strict = run.select("query_id", "rank", key=order + run["rank"]).select(
+        pl.col("key").cum_min().over("query_id") - pl.col("rank")
+    )
+    key = strict.to_series().to_numpy()
+    floats = np.where(key < 0, -key | 0x80000000, key).astype(np.uint32).view(np.float32)
+    return [f"{value:.9g}" for value in floats.tolist()]

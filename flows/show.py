@@ -1,0 +1,84 @@
+"""What a person sees of a run: one line per event, one moving row per working stage."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prefect import get_run_logger
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+console = Console(highlight=False)
+_as_script = False
+
+
+def as_script() -> None:
+    """Show our own lines instead of Prefect's log on this terminal; Prefect's API gets its log as ever."""
+    global _as_script
+    _as_script = True
+    from prefect.logging.configuration import setup_logging
+
+    setup_logging()
+    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
+        for handler in logging.getLogger(name).handlers:
+            if type(handler).__name__ == "PrefectConsoleHandler":
+                handler.setLevel(logging.CRITICAL)
+
+
+def say(line: str) -> None:
+    """One line, to Prefect's log of the run and, in a script, to the terminal."""
+    get_run_logger().info(line)
+    if _as_script:
+        console.print(f"{time.strftime('%H:%M:%S')}  {line}", markup=False)
+
+
+class Rows:
+    """The moving rows on a terminal; elsewhere, a plain line now and then."""
+
+    SECONDS_BETWEEN_LINES = 20
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[unit]}"))
+        self.bars = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True)
+        self.ids: dict[str, object] = {}
+        self.said: dict[str, float] = {}
+
+    def __enter__(self) -> "Rows":
+        if console.is_terminal and _as_script:
+            self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    @contextmanager
+    def row(self, stage: str) -> Iterator[None]:
+        """A row for `stage` while the block runs."""
+        self.ids[stage] = self.bars.add_task(stage, total=None, unit="")
+        self.said[stage] = time.monotonic()
+        try:
+            yield
+        finally:
+            self.bars.remove_task(self.ids.pop(stage))
+
+    def show(self, stage: str, progress: Path) -> None:
+        """Bring the row to the newest line of the stage's progress file."""
+        at = latest(progress)
+        if at is None:
+            return
+        self.bars.update(self.ids[stage], completed=at["done"], total=at["total"], unit=at["unit"])
+        if not self.bars.live.is_started and time.monotonic() - self.said[stage] > self.SECONDS_BETWEEN_LINES:
+            self.said[stage] = time.monotonic()
+            say(f"{stage}: {at['done']} of {at['total']} {at['unit']}")
+
+
+def latest(progress: Path) -> dict | None:
+    """The newest whole line that a working stage wrote of its progress."""
+    if not progress.exists():
+        return None
+    lines = [line for line in progress.read_text().splitlines() if line.endswith("}")]
+    return json.loads(lines[-1]) if lines else None
+

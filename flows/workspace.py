@@ -1,0 +1,141 @@
+"""Where a run takes place: the checkout itself, or, for a preset or overrides, a git worktree beside it.
+
+The worktree is named by the hash of the effective parameters, so that the same ones always meet the same
+folder, and shares the checkout's DVC cache, so that stages that are the same are restored, not run again.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from arrange.errors import UserError
+from arrange.files import replacing
+from tasks.params import PARAMS, effective, load
+
+OWN = {"params.yaml", "dvc.lock"}  # what a worktree keeps to itself
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with dvc.yaml and params.yaml, and how its parameters came about."""
+
+    root: Path
+    home: Path
+    preset: str | None = None
+    overrides: tuple[str, ...] = ()
+
+
+@contextmanager
+def opened(home: Path, preset: str | None, overrides: Mapping[str, Any]) -> Iterator[Workspace]:
+    """Yield the workspace for these parameters, checked and locked; a second run in it is refused."""
+    check_checkout(home)
+    params = effective(load(home / PARAMS), preset, overrides)
+    root = home
+    if preset or overrides:
+        name = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:12]
+        root = home / ".workspaces" / name
+    with locked(home / "state" / f"{root.name if root != home else 'checkout'}.lock"):
+        if root != home:
+            lay_out(home, root, params)
+        yield Workspace(root, home, preset, tuple(assignments(overrides)))
+
+
+def check_checkout(home: Path) -> None:
+    """Refuse a folder in which a run could not work or not finish."""
+    if not (home / ".git").exists():
+        raise UserError(
+            f"{home} is no git checkout (.git is missing), and DVC needs one",
+            "clone the project, or: git init && git add -A && git commit -m start",
+        )
+    if not os.access(home, os.W_OK):
+        raise UserError(f"{home} can't be written to", "clone into a folder of your own, or mend its permissions")
+    free = shutil.disk_usage(home).free
+    if free < 10**9:
+        raise UserError(f"{free / 1e6:.0f} MB are free in {home}; a run needs 1,000", "make room: make clean, say")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file; the operating system frees it when this process ends, however it ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path, timeout=0):
+            yield
+    except Timeout:
+        raise UserError(
+            f"another run is at work here (it holds {path})", "wait for its end, or use a clone of your own"
+        ) from None
+
+
+def lay_out(home: Path, root: Path, params: Mapping[str, Any]) -> None:
+    """Make or refresh the worktree: the checkout's code as it stands, the effective params.yaml."""
+    head = git(home, "rev-parse", "HEAD").strip()
+    if not (root / ".git").exists():
+        git(home, "worktree", "prune")
+        git(home, "worktree", "add", "--force", "--detach", "--no-checkout", str(root), head)
+    git(root, "reset", "--quiet", head)
+    copy_code(home, root)
+    with replacing(root / PARAMS) as part:
+        part.write_text("# Written by the flow from the checkout's params.yaml, a preset and overrides.\n")
+        with part.open("a") as file:
+            yaml.safe_dump(dict(params), file, sort_keys=False)
+    share_cache(home, root)
+
+
+def copy_code(home: Path, root: Path) -> None:
+    """Bring the worktree's files to the state of the checkout's tracked and new ones."""
+    wanted = listed(home)
+    for name in listed(root) - wanted - OWN:
+        (root / name).unlink(missing_ok=True)
+    for name in sorted(wanted - OWN):
+        source, target = home / name, root / name
+        if not source.exists():
+            target.unlink(missing_ok=True)
+        elif not target.exists() or source.read_bytes() != target.read_bytes():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+
+
+def listed(folder: Path) -> set[str]:
+    """The tracked and the new files of a checkout, without the ignored ones."""
+    names = git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    return {name for name in names.split("\0") if name}
+
+
+def share_cache(home: Path, root: Path) -> None:
+    """Point the worktree's DVC at the checkout's cache and at its local settings (remotes, say)."""
+    from dvc.repo import Repo
+
+    local = home / ".dvc" / "config.local"
+    if local.exists():
+        shutil.copy2(local, root / ".dvc" / "config.local")
+    with Repo(str(home)) as checkout, Repo(str(root)) as worktree, worktree.config.edit("local") as config:
+        config.setdefault("cache", {})["dir"] = checkout.cache.local.path
+
+
+def git(folder: Path, *words: str) -> str:
+    """The output of a git command in `folder`; a UserError with git's own words if it fails."""
+    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True)
+    if done.returncode:
+        problem = (done.stderr.strip() or f"git {words[0]} failed").splitlines()[-1]
+        raise UserError(f"git {words[0]} in {folder}: {problem}", "mend the checkout, or clone it anew")
+    return done.stdout
+
+
+def assignments(overrides: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Nested overrides as the `section.key=value` words that give them again."""
+    for key, value in overrides.items():
+        if isinstance(value, Mapping) and value:
+            yield from assignments(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}={json.dumps(value)}"

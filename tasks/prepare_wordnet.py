@@ -1,0 +1,17 @@
+"""Stage `prepare_wordnet`: queries, documents and qrels of the noun hierarchy."""
+
+from pathlib import Path
+
+from arrange.data import tables, wordnet
+from tasks import params, stage
+
+
+def prepare_wordnet() -> None:
+    """data/raw/wordnet -> data/wordnet/{documents,queries,qrels}.parquet, and the test split in test/."""
+    settings = params.read().prepare_wordnet
+    dataset = wordnet.tables(Path("data/raw/wordnet"), **settings.model_dump())
+    tables.write(dataset, Path("data/wordnet"))
+
+
+if __name__ == "__main__":
+    stage.run(prepare_wordnet)

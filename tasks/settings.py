@@ -1,0 +1,105 @@
+"""The sections of params.yaml as typed, frozen settings; tasks/params.py reads them."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Count = Annotated[int, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Matrix(Section):
+    data: tuple[Literal["wordnet"], ...]
+    loss: tuple[str, ...]
+
+
+class DownloadWordnet(Section):
+    sources: tuple[Literal["folder", "installed", "princeton", "debian"], ...]
+    url: str
+    sha256: dict[Literal["data.noun", "index.noun"], str]
+
+
+class PrepareWordnet(Section):
+    root: str
+    text: Literal["lemmas_gloss", "lemmas", "lemma"]
+    split: Literal["parent", "query"]
+    validation: Share
+    test: Share
+
+
+class Docids(Section):
+    vocabulary_size: Annotated[int, Field(ge=300)]
+
+
+class Ntp(Section):
+    rule: Literal["ntp"]
+
+
+class Item(Section):
+    rule: Literal["item"]
+    alpha: Annotated[float, Field(ge=0)]
+
+
+Loss = Annotated[Ntp | Item, Field(discriminator="rule")]
+
+
+class Finetune(Section):
+    seed: int
+    threads: Count
+    hidden_size: Count
+    layers: Count
+    heads: Count
+    prompt_tokens: Annotated[int, Field(ge=3)]
+    steps: Count
+    batch_size: Count
+    learning_rate: Positive
+    warmup: Share
+    weight_decay: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def heads_divide(self) -> "Finetune":
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError(f"hidden_size {self.hidden_size} is no multiple of 2 x heads ({self.heads})")
+        return self
+
+
+class Rank(Section):
+    threads: Count
+    beams: Count
+    batch_size: Count
+
+
+class Controls(Section):
+    seed: int
+    neighbours: Count
+
+
+class Evaluate(Section):
+    seed: int
+    resamples: Count
+
+
+class Settings(Section):
+    """All sections; the names are those of params.yaml."""
+
+    matrix: Matrix
+    download_wordnet: DownloadWordnet
+    prepare_wordnet: PrepareWordnet
+    docids: Docids
+    losses: dict[str, Loss]
+    finetune: Finetune
+    rank: Rank
+    controls: Controls
+    evaluate: Evaluate
+
+    @model_validator(mode="after")
+    def losses_are_defined(self) -> "Settings":
+        for name in self.matrix.loss:
+            if name not in self.losses:
+                raise ValueError(f"matrix.loss names {name!r}, which losses lacks (it has {', '.join(self.losses)})")
+        return self

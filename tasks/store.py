@@ -1,0 +1,36 @@
+"""Where MLflow's records are: $MLFLOW_TRACKING_URI, or a sqlite file at the top of the checkout."""
+
+import os
+from pathlib import Path
+
+import requests
+
+from arrange.errors import UserError
+
+
+def home() -> Path:
+    """The user's checkout, also when called from one of its worktrees or from a DVC experiment's folder.
+
+    DVC tells the checkout in DVC_ROOT, of an experiment's temporary clone too.
+    """
+    root = Path(os.environ.get("DVC_ROOT", ".")).resolve()
+    return root.parents[1] if root.parent.name == ".workspaces" else root
+
+
+def tracking_uri() -> str:
+    """The address of the MLflow store."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+
+
+def check_server() -> None:
+    """Raise UserError if the store is a server that doesn't answer: better before the work than after it."""
+    uri = tracking_uri()
+    if not uri.startswith(("http://", "https://")):
+        return
+    try:
+        requests.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
+    except requests.RequestException:
+        raise UserError(
+            f"MLFLOW_TRACKING_URI is {uri}, and no MLflow server answers there",
+            "start it, or unset MLFLOW_TRACKING_URI to log to mlflow.db in this checkout",
+        ) from None

@@ -1,0 +1,184 @@
+"""Stage `track`: writes to MLflow what the other stages left: parameters, metrics by step, files.
+
+A stage's state is named by the hash of its entry in dvc.lock. One that MLflow has already is linked, not
+logged again, so this can be repeated at will; a run in which nothing was new leaves no trace.
+"""
+
+import csv
+import hashlib
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dvc.repo import Repo
+from dvc.stage import PipelineStage
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+
+from tasks import params, stage, store
+
+EXPERIMENT = "arrange"
+LARGEST_ARTIFACT = 5_000_000  # bytes; models stay in DVC's cache
+
+
+def track(status: str = "FINISHED") -> None:
+    """Log the stages of dvc.lock that MLflow lacks, below one parent run; link the others."""
+    store.check_server()
+    client = MlflowClient(tracking_uri=store.tracking_uri())
+    experiment = experiment_id(client)
+    close_abandoned(client, experiment)
+    lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
+    with Repo() as repo:
+        stages = {s.name: s for s in repo.index.stages if s.name in lock and s.name != "track"}
+        hashes = {name: stage_hash(lock[name]) for name in stages}
+        logged = {name: find_logged(client, experiment, key) for name, key in hashes.items()}
+        if all(logged.values()):
+            return
+        parent = start_parent(client, experiment, {name: run for name, run in logged.items() if run})
+        for name in (name for name, run in logged.items() if run is None):
+            log_child(client, experiment, parent, stages[name], lock[name], hashes[name])
+    log_files(client, parent, Path("reports"))
+    client.set_terminated(parent, status)
+
+
+def experiment_id(client: MlflowClient) -> str:
+    """The project's experiment, made on first use; artifacts of the local store lie beside it."""
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found:
+        return found.experiment_id
+    local = not store.tracking_uri().startswith("http")
+    return client.create_experiment(EXPERIMENT, (store.home() / "mlartifacts").as_uri() if local else None)
+
+
+def close_abandoned(client: MlflowClient, experiment: str) -> None:
+    """Mark as killed what an interrupted recording in this folder left running."""
+    mine = f"attributes.status = 'RUNNING' and tags.workspace = \"{workspace()}\""
+    for run in client.search_runs([experiment], mine):
+        client.set_terminated(run.info.run_id, "KILLED")
+
+
+def find_logged(client: MlflowClient, experiment: str, key: str) -> str | None:
+    """The run that holds this state of a stage, if there is one."""
+    runs = client.search_runs([experiment], f"tags.stage_hash = '{key}' and attributes.status = 'FINISHED'")
+    return runs[0].info.run_id if runs else None
+
+
+def start_parent(client: MlflowClient, experiment: str, reused: Mapping[str, str]) -> str:
+    """The run of this pipeline run, with all parameters and links to the reused stages' runs."""
+    tags = {
+        "workspace": workspace(),
+        "git_commit": git("rev-parse", "HEAD"),
+        "git_dirty": str(bool(git("status", "--porcelain"))).lower(),
+        "preset": os.environ.get("ARRANGE_PRESET", ""),
+        "overrides": os.environ.get("ARRANGE_OVERRIDES", ""),
+        "started_by": os.environ.get("ARRANGE_STARTED_BY", "dvc repro"),
+        **{f"reused.{name}": run for name, run in reused.items()},
+    }
+    links = "".join(f"\n- [{name}](#/experiments/{experiment}/runs/{run})" for name, run in sorted(reused.items()))
+    report = Path("reports/report.md")
+    text = report.read_text() if report.exists() else ""
+    tags["mlflow.note.content"] = f"{text}\n\nReused stages:{links}" if links else text
+    run = client.create_run(experiment, tags=tags, run_name=f"pipeline {time.strftime('%Y-%m-%d %H:%M')}")
+    log_params(client, run.info.run_id, params.load())
+    for path in sorted(Path("results").glob("*/metrics.json")):
+        log_metrics(client, run.info.run_id, {path.parent.name: json.loads(path.read_text())})
+    return run.info.run_id
+
+
+def log_child(
+    client: MlflowClient, experiment: str, parent: str, done: PipelineStage, entry: Mapping[str, Any], key: str
+) -> None:
+    """One run for one stage's state; its hash is set last, so that a half-written run is never linked."""
+    record = stage.read_record(done.name)
+    started = int(record.get("started", time.time()) * 1000)
+    tags = {"mlflow.parentRunId": parent, "workspace": workspace(), "stage": done.name}
+    tags |= {name: str(value) for name, value in record.get("notes", {}).items()}
+    run = client.create_run(experiment, start_time=started, tags=tags, run_name=done.name).info.run_id
+    log_params(client, run, entry.get("params", {}).get("params.yaml", {}))
+    if "seconds" in record:
+        log_metrics(client, run, {"seconds": record["seconds"]})
+    for out in done.outs:
+        path = Path(out.fspath)
+        if out.metric:
+            log_metrics(client, run, json.loads(path.read_text()))
+        if out.plot and path.suffix == ".csv":
+            log_history(client, run, path)
+        log_files(client, run, path)
+    client.set_tag(run, "stage_hash", key)
+    client.set_terminated(run, end_time=started + int(record.get("seconds", 0) * 1000) if record else None)
+
+
+def log_params(client: MlflowClient, run: str, nested: Mapping[str, Any]) -> None:
+    """Nested parameters as dotted names, in batches of MLflow's limit."""
+    flat = [Param(clean(name), str(value)[:6000]) for name, value in flatten(nested) if name != "presets"]
+    for start in range(0, len(flat), 100):
+        client.log_batch(run, params=flat[start : start + 100])
+
+
+def log_metrics(client: MlflowClient, run: str, nested: Mapping[str, Any]) -> None:
+    """The numbers of a nested dictionary."""
+    now = int(time.time() * 1000)
+    numbers = [(name, value) for name, value in flatten(nested) if isinstance(value, (int, float))]
+    client.log_batch(run, metrics=[Metric(clean(name), float(value), now, 0) for name, value in numbers][:1000])
+
+
+def log_history(client: MlflowClient, run: str, path: Path) -> None:
+    """A table with a column `step`: every other column is a metric by step; empty cells are left out."""
+    now = int(time.time() * 1000)
+    with path.open() as file:
+        points = [
+            Metric(clean(name), float(value), now, int(row["step"]))
+            for row in csv.DictReader(file)
+            for name, value in row.items()
+            if name != "step" and value
+        ]
+    for start in range(0, len(points), 1000):
+        client.log_batch(run, metrics=points[start : start + 1000])
+
+
+def log_files(client: MlflowClient, run: str, path: Path) -> None:
+    """A file, or the files of a folder, as artifacts; large ones stay where DVC has them."""
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    for file in files:
+        if file.stat().st_size <= LARGEST_ARTIFACT:
+            inner = "" if path.is_file() else str(Path(path.name, file.parent.relative_to(path)))
+            client.log_artifact(run, str(file), inner or None)
+
+
+def flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and values of a nested dictionary."""
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def clean(name: str) -> str:
+    """A name that MLflow takes: nDCG@10 becomes nDCG_10."""
+    return re.sub(r"[^\w\-./ ]", "_", name)
+
+
+def stage_hash(entry: Mapping[str, Any]) -> str:
+    """The identity of a stage's state: command, dependencies, parameters and outputs, by their hashes."""
+    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
+
+
+def workspace() -> str:
+    """The folder that this pipeline works in."""
+    return str(Path.cwd())
+
+
+def git(*words: str) -> str:
+    """Output of a git command, empty where git has nothing to say (a DVC experiment's temporary folder)."""
+    return subprocess.run(["git", *words], capture_output=True, text=True).stdout.strip()
+
+
+if __name__ == "__main__":
+    stage.run(track)

@@ -1,0 +1,64 @@
+from math import log, sqrt
+
+import polars as pl
+import pytest
+
+from arrange.ranking.controls import neighbours, popularity, random_order
+from arrange.ranking.runs import check_run
+
+QRELS = pl.DataFrame(
+    [
+        ("t1", "cat", 1), ("t1", "animal", 2), ("t2", "dog", 1), ("t2", "animal", 2),
+        ("t3", "dog", 1), ("t3", "no", None),
+    ],
+    schema={"query_id": pl.String, "doc_id": pl.String, "rank": pl.Int32},
+    orient="row",
+)  # fmt: skip
+TRAIN = pl.DataFrame({"query_id": ["t1", "t2", "t3"], "text": ["tabby", "poodle", "poodle terrier"]})
+QUERIES = pl.DataFrame({"query_id": ["animal", "q"], "text": ["poodle", "wholly unseen words"]})
+
+
+def test_random_order_holds_the_true_documents_in_an_order_of_the_seed():
+    many = pl.DataFrame(
+        {"query_id": [f"q{i // 6}" for i in range(600)], "doc_id": [f"d{i % 6}" for i in range(600)]}
+    ).with_columns(rank=pl.int_range(pl.len()).mod(6).cast(pl.Int32) + 1)
+    a, b, c = (random_order(many, seed) for seed in (0, 0, 1))
+    check_run(a, "random")
+    assert a.equals(b)
+    assert not a.equals(c)
+    assert (
+        a.select("query_id", "doc_id").sort(pl.all()).equals(many.select("query_id", "doc_id").sort(pl.all()))
+    )
+    first = a.filter(pl.col("rank") == 1)["doc_id"].value_counts()["count"]
+    assert first.min() > 5  # 100 queries, 6 documents: 16.7 each on average, standard deviation 3.7
+    assert "no" not in random_order(QRELS, 0)["doc_id"].to_list()
+
+
+def test_popularity_counts_training_queries_and_leaves_out_the_own_document():
+    run = popularity(QRELS, QUERIES, depth=2)
+    check_run(run, "popularity")
+    assert run.rows() == [
+        ("animal", "dog", 1, 2.0),
+        ("animal", "cat", 2, 1.0),
+        ("q", "animal", 1, 2.0),
+        ("q", "dog", 2, 2.0),
+    ]
+
+
+def test_neighbours_vote_with_similarity_over_rank():
+    run = neighbours(TRAIN, QRELS, QUERIES, k=2)
+    check_run(run, "neighbours")
+    # idf = ln((1 + n) / (1 + df)) + 1 over the three training texts: poodle in two, terrier in one
+    poodle, terrier = log(4 / 3) + 1, log(4 / 2) + 1
+    cosine = poodle / sqrt(poodle**2 + terrier**2)
+    assert run.rows() == [("animal", "dog", 1, pytest.approx(1 + cosine))]  # its own document left
+
+
+def test_k_limits_the_votes_and_may_exceed_the_training_queries():
+    queries = QUERIES.with_columns(query_id=pl.lit("x") + pl.col("query_id"))
+    one = neighbours(TRAIN, QRELS, queries, k=1)
+    assert one.rows() == [
+        ("xanimal", "dog", 1, pytest.approx(1)),
+        ("xanimal", "animal", 2, pytest.approx(1 / 2)),
+    ]
+    assert set(neighbours(TRAIN, QRELS, queries, k=50)["doc_id"]) == {"dog", "animal"}
