@@ -23,7 +23,7 @@ STAGES = [
 ]
 
 
-@flow(name="pipeline", task_runner=ThreadPoolTaskRunner(max_workers=32))
+@flow(name="pipeline", task_runner=ThreadPoolTaskRunner(max_workers=32))  # type: ignore[arg-type]
 def pipeline(preset: str | None = None, overrides: dict | None = None, parallel: int = 2) -> State:
     """Finetune and compare autoregressive rankers of WordNet's hypernyms.
 

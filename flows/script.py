@@ -4,29 +4,36 @@ import argparse
 import sys
 
 from prefect import Flow
+from prefect.client.schemas.objects import State
 
 from arrange.errors import UserError
 from flows import show
 from tasks import params
 
 
-def run(flow: Flow) -> None:
+def run(flow: Flow[..., State]) -> None:
     """Run `flow` with the words of the command line; its two-line error is the last thing on the terminal."""
     parser = argparse.ArgumentParser(description=flow.description)
     parser.add_argument("--preset", help="a name under `presets` in params.yaml")
     parser.add_argument(
-        "--set", nargs="+", default=[], action="extend", metavar="SECTION.KEY=VALUE", help="values for this run"
+        "--set",
+        nargs="+",
+        default=[],
+        action="extend",
+        metavar="SECTION.KEY=VALUE",
+        help="values for this run",
     )
     parser.add_argument("--parallel", type=int, default=2, help="stages at once (default: 2)")
     words = parser.parse_args()
     try:
         overrides = params.parse_overrides(words.set)
-        params.effective(params.load(), words.preset, overrides)  # a typing error shouldn't cost a server's start
+        params.effective(params.load(), words.preset, overrides)  # before the wait for a server
     except UserError as error:
         sys.exit(str(error))
     show.as_script()
-    state = flow(preset=words.preset or None, overrides=overrides, parallel=words.parallel, return_state=True)
+    show.console.print("Prefect starts (10 to 20 s) ...")
+    state: State = flow(preset=words.preset or None, overrides=overrides, parallel=words.parallel, return_state=True)
     show.console.print()
     if state.is_failed() or state.is_crashed():
         sys.exit(state.message)
-    show.console.print(state.message, markup=False)
+    show.console.print(state.message, markup=False, soft_wrap=True)

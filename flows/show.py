@@ -1,15 +1,24 @@
 """What a person sees of a run: one line per event, one moving row per working stage."""
 
 import json
-import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from prefect import get_run_logger
+from prefect.logging.configuration import setup_logging
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 console = Console(highlight=False)
 _as_script = False
@@ -19,20 +28,15 @@ def as_script() -> None:
     """Show our own lines instead of Prefect's log on this terminal; Prefect's API gets its log as ever."""
     global _as_script
     _as_script = True
-    from prefect.logging.configuration import setup_logging
-
-    setup_logging()
-    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
-        for handler in logging.getLogger(name).handlers:
-            if type(handler).__name__ == "PrefectConsoleHandler":
-                handler.setLevel(logging.CRITICAL)
+    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+    setup_logging(incremental=False)  # it was set up when prefect was imported
 
 
 def say(line: str) -> None:
     """One line, to Prefect's log of the run and, in a script, to the terminal."""
     get_run_logger().info(line)
     if _as_script:
-        console.print(f"{time.strftime('%H:%M:%S')}  {line}", markup=False)
+        console.print(f"{time.strftime('%H:%M:%S')}  {line}", markup=False, soft_wrap=True)
 
 
 class Rows:
@@ -41,9 +45,14 @@ class Rows:
     SECONDS_BETWEEN_LINES = 20
 
     def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[unit]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+        )
         self.bars = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True)
-        self.ids: dict[str, object] = {}
+        self.ids: dict[str, TaskID] = {}
         self.said: dict[str, float] = {}
 
     def __enter__(self) -> "Rows":
@@ -81,4 +90,3 @@ def latest(progress: Path) -> dict | None:
         return None
     lines = [line for line in progress.read_text().splitlines() if line.endswith("}")]
     return json.loads(lines[-1]) if lines else None
-

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dvc.repo import Repo
-from prefect import task
+from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
@@ -50,14 +50,15 @@ def run_flow(names: Sequence[str], preset: str | None, overrides: Mapping[str, A
             if failed:
                 record_what_ran(run)
                 return Failed(message=failed[0].message)
-            return results.conclude(workspace, {stage: state.name for stage, state in states.items()})
+            return results.conclude(workspace, {stage: str(state.name) for stage, state in states.items()})
     except UserError as error:
         return Failed(message=str(error))
 
 
 def environment(workspace: Workspace) -> dict[str, str]:
-    """What the stage `track` can't know from the workspace's files."""
+    """What the stages can't know from the workspace's files."""
     return {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",  # DVC's commands say `python`
         "MLFLOW_TRACKING_URI": store.tracking_uri(),
         "ARRANGE_PRESET": workspace.preset or "",
         "ARRANGE_OVERRIDES": " ".join(workspace.overrides),
@@ -77,12 +78,12 @@ def record_what_ran(run: Run) -> None:
 def run_all(run: Run, names: Sequence[str]) -> dict[str, State]:
     """Run the named stages of dvc.yaml (a matrix by its one name); their final states, by stage."""
     graph = upstream(run.workspace.root)
-    futures: dict[str, PrefectFuture] = {}
+    futures: dict[str, PrefectFuture[State]] = {}
     for name in names:
         step = run_stage.with_options(name=name, retries=2 if name.startswith("download") else 0)
         for stage in (stage for stage in graph if stage.split("@")[0] == name):
             wait_for = [futures[other] for other in graph[stage] if other in futures]
-            named = step.with_options(task_run_name=stage)
+            named: Task[..., State] = step.with_options(task_run_name=stage)
             futures[stage] = named.submit(stage, run, wait_for=wait_for)
     for future in futures.values():
         future.wait()
@@ -112,14 +113,14 @@ def run_stage(stage: str, run: Run) -> State:
 def upstream(root: Path) -> dict[str, list[str]]:
     """For each stage of dvc.yaml, in the file's order, the stages that it waits for."""
     with Repo(str(root)) as repo:
-        graph = repo.index.graph
-        return {stage.name: [before.name for before in graph.successors(stage)] for stage in repo.index.stages}
+        graph, stages = repo.index.graph, repo.index.stages
+        return {str(stage.name): [str(before.name) for before in graph.successors(stage)] for stage in stages}
 
 
 def is_stale(root: Path, stage: str) -> bool:
     """Whether DVC would run `stage` now. A fresh Repo: an old one doesn't see what others wrote."""
     with Repo(str(root), _wait_for_lock=True) as repo, repo.lock:
-        return repo.stage.get_target(stage).changed()
+        return next(found for found in repo.index.stages if found.name == stage).changed()
 
 
 def repro(run: Run, stage: str) -> tuple[str, bool]:
@@ -138,7 +139,7 @@ def repro(run: Run, stage: str) -> tuple[str, bool]:
             stdout=file,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            preexec_fn=end_with_parent,  # noqa: PLW1509
+            preexec_fn=end_with_parent,
         )
         while process.poll() is None:
             run.rows.show(stage, progress)
@@ -157,10 +158,11 @@ def problem_in(text: str, log: Path) -> str:
     A task prints them itself, as its last words; a crash is told by the exception and the log's place.
     """
     lines = [line for line in text.splitlines() if line.strip()]
-    own = lines[: next((n for n, line in enumerate(lines) if line.startswith("ERROR: failed to reproduce")), len(lines))]
+    own = lines[
+        : next((n for n, line in enumerate(lines) if line.startswith("ERROR: failed to reproduce")), len(lines))
+    ]
     if any(line.startswith("Traceback (most recent call last)") for line in own):
         return f"{own[-1]}\nthis is a bug; the whole story is in {log}"
     if not own or own[-1].startswith(("> ", "Running stage")):
         return f"it ended without a word (killed, or out of memory?)\nthe log is {log}"
     return "\n".join(own[-2:])
-

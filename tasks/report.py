@@ -43,7 +43,7 @@ training queries: a ranker that doesn't beat both has not yet shown that it rank
 ![nDCG@10]({data}-ndcg.png)
 ![learning curves]({data}-curves.png)
 
-The trie: {statistics["documents"]} docIDs, {statistics["nodes"]} nodes, mean depth {statistics["mean_depth"]:.2f} tokens.
+The trie: {statistics["documents"]} docIDs, {statistics["nodes"]} nodes, {statistics["mean_depth"]:.2f} tokens a docID.
 
 ![branching by depth]({data}-trie.png)"""
 

@@ -21,7 +21,7 @@ class Matrix(Section):
 class DownloadWordnet(Section):
     sources: tuple[Literal["folder", "installed", "princeton", "debian"], ...]
     url: str
-    sha256: dict[Literal["data.noun", "index.noun"], str]
+    sha256: dict[str, tuple[str, ...]]
 
 
 class PrepareWordnet(Section):

@@ -40,7 +40,7 @@ def run(task: Callable[..., None]) -> None:
         sys.exit(str(error))
     except OSError as error:
         # a full disk or a read-only folder; a bug would be another exception
-        sys.exit(f"{error.strerror}: {error.filename or os.getcwd()}\nmake room or mend the permissions, then run again")
+        sys.exit(f"{error.strerror}: {error.filename or Path.cwd()}\nmake room or mend the permissions, then run again")
     with replacing(folder() / "record.json") as part:
         part.write_text(json.dumps(record(started), indent=1))
 

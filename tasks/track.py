@@ -19,7 +19,7 @@ import yaml
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param
 
 from tasks import params, stage, store
 
@@ -92,7 +92,12 @@ def start_parent(client: MlflowClient, experiment: str, reused: Mapping[str, str
 
 
 def log_child(
-    client: MlflowClient, experiment: str, parent: str, done: PipelineStage, entry: Mapping[str, Any], key: str
+    client: MlflowClient,
+    experiment: str,
+    parent: str,
+    done: PipelineStage,
+    entry: Mapping[str, Any],
+    key: str,
 ) -> None:
     """One run for one stage's state; its hash is set last, so that a half-written run is never linked."""
     record = stage.read_record(done.name)

@@ -1,6 +1,6 @@
 """A small, valid WordNet for tests: data.noun and index.noun with true byte offsets.
 
-`write(folder)` makes the same 131 noun synsets each time. In TREE, indentation is the first hypernym, `= `
+`write(folder)` makes the same 144 noun synsets each time. In TREE, indentation is the first hypernym, `= `
 marks an instance, ` < key` a second hypernym (the key is the first lemma, or the one given after ` # `).
 """
 

@@ -111,9 +111,7 @@ def _keep_validator(response: requests.Response, validator: Path) -> None:
         remove(validator)
 
 
-def _append(
-    response: requests.Response, part: Path, start: int, total: int | None, disable: bool | None
-) -> int:
+def _append(response: requests.Response, part: Path, start: int, total: int | None, disable: bool | None) -> int:
     """Write the body behind the first `start` bytes of `part`; the size reached."""
     with (
         part.open("r+b" if start else "wb") as file,

@@ -16,14 +16,15 @@ read it:
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import polars as pl
 
 from arrange.errors import UserError
 from arrange.files import replacing
 
-SPLITS = ("train", "validation", "test")
+SplitName = Literal["train", "validation", "test"]
+SPLITS = get_args(SplitName)
 SCHEMAS = {
     "queries": pl.Schema({"query_id": pl.String, "text": pl.String, "split": pl.String}),
     "documents": pl.Schema({"doc_id": pl.String, "text": pl.String}),
@@ -53,28 +54,21 @@ def check(dataset: Dataset) -> None:
     ranked = qrels.drop_nulls("rank")
     _refuse("queries", queries, "query_id", ~_known(ranked.select("query_id")), "without a ranked document")
     dense = pl.col("rank").rank("dense").over("query_id")
-    _refuse("qrels", qrels, "rank", pl.col("rank") != dense, "not in the sequence 1, 2, 3 .. of its query")
+    _refuse("qrels", qrels, "rank", pl.col("rank") != dense, "not dense from 1 within its query")
 
 
 def write(dataset: Dataset, folder: Path) -> None:
     """Check the data set, sort it and write it as `folder`, whole or not at all."""
     check(dataset)
     dataset = _sorted(dataset)
+    is_test = dataset.queries["split"] == "test"
     with replacing(folder) as part:
-        (part / "test").mkdir(parents=True)
+        _write_split(part, dataset.queries.filter(~is_test), dataset.qrels)
+        _write_split(part / "test", dataset.queries.filter(is_test), dataset.qrels)
         dataset.documents.write_parquet(part / "documents.parquet")
-        is_test = pl.col("split") == "test"
-        for place, queries in (
-            (part, dataset.queries.filter(~is_test)),
-            (part / "test", dataset.queries.filter(is_test)),
-        ):
-            queries.write_parquet(place / "queries.parquet")
-            dataset.qrels.join(queries, on="query_id", how="semi", maintain_order="left").write_parquet(
-                place / "qrels.parquet"
-            )
 
 
-def read(folder: Path, splits: Iterable[str] = ("train", "validation")) -> Dataset:
+def read(folder: Path, splits: Iterable[SplitName] = ("train", "validation")) -> Dataset:
     """The data set with the queries of `splits` alone (and all documents), as `write` left it.
 
     The test files are opened only when `splits` names "test". Raises UserError when a file is
@@ -83,8 +77,14 @@ def read(folder: Path, splits: Iterable[str] = ("train", "validation")) -> Datas
     wanted = set(splits)
     places = [folder] * bool(wanted - {"test"}) + [folder / "test"] * ("test" in wanted)
     queries = pl.concat([_read(place, "queries") for place in places]).filter(pl.col("split").is_in(wanted))
-    qrels = pl.concat([_read(place, "qrels") for place in places]).join(queries, on="query_id", how="semi")
+    qrels = pl.concat([_read(place, "qrels") for place in places]).filter(_known(queries))
     return _sorted(Dataset(queries, _read(folder, "documents"), qrels))
+
+
+def _write_split(folder: Path, queries: pl.DataFrame, qrels: pl.DataFrame) -> None:
+    folder.mkdir()
+    queries.write_parquet(folder / "queries.parquet")
+    qrels.filter(_known(queries)).write_parquet(folder / "qrels.parquet")
 
 
 def _sorted(dataset: Dataset) -> Dataset:
@@ -142,6 +142,4 @@ def _refuse(table: str, frame: pl.DataFrame, column: str, bad: pl.Expr, why: str
     shown = dict.fromkeys([*KEYS[table], *(name for name in frame.columns if name == column)])
     values = ", ".join(f"{name} {rows[name][0]!r}" for name in shown)
     more = f" (and {rows.height - 1} more)" if rows.height > 1 else ""
-    raise UserError(
-        f"{table}, row {rows['row'][0]}: {column} is {why}: {values}{more}", "mend the row or leave it out"
-    )
+    raise UserError(f"{table}, row {rows['row'][0]}: {column} is {why}: {values}{more}", "mend the row or leave it out")

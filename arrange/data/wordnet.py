@@ -115,9 +115,7 @@ def _text(synset: Synset, form: Text) -> str:
 
 
 def _qrels(lists: Mapping[str, Mapping[str, int]]) -> pl.DataFrame:
-    rows = (
-        (query, document, distance) for query, list_ in lists.items() for document, distance in list_.items()
-    )
+    rows = ((query, document, distance) for query, list_ in lists.items() for document, distance in list_.items())
     rank = pl.col("distance").rank("dense").over("query_id")
     return (
         pl.DataFrame(rows, schema=["query_id", "doc_id", "distance"], orient="row")
@@ -127,9 +125,7 @@ def _qrels(lists: Mapping[str, Mapping[str, int]]) -> pl.DataFrame:
     )
 
 
-def _splits(
-    queries: pl.DataFrame, qrels: pl.DataFrame, split: Split, validation: float, test: float
-) -> pl.Series:
+def _splits(queries: pl.DataFrame, qrels: pl.DataFrame, split: Split, validation: float, test: float) -> pl.Series:
     if split == "query":
         return assign(queries["query_id"], validation, test)
     nearest = qrels.filter(pl.col("rank") == 1).group_by("query_id").agg(pl.col("doc_id").min())
@@ -169,25 +165,26 @@ def _record(line: bytes, offset: int) -> Record:
         raise ValueError("its fields do not add up")
     lemmas = tuple(word.replace("_", " ") for word in fields[4 : 4 + 2 * words : 2])
     hypernyms = zip(pointers[0::4], pointers[1::4], strict=True)
-    return Record(
-        lemmas, gloss.strip(), tuple(int(target) for symbol, target in hypernyms if symbol in HYPERNYMS)
-    )
+    return Record(lemmas, gloss.strip(), tuple(int(target) for symbol, target in hypernyms if symbol in HYPERNYMS))
 
 
 def _ids(records: Mapping[int, Record], path: Path) -> dict[int, str]:
-    """The id of every synset: index.noun numbers the senses."""
+    """The id of every synset: index.noun numbers the senses. Each lemma must be there, and no other."""
     senses = _senses(path)
+    data = path.with_name("data.noun")
     ids = {}
     for offset, record in records.items():
-        lemma = record.lemmas[0].replace(" ", "_").lower()
-        if (lemma, offset) not in senses:
-            raise UserError(f"{path}: {lemma} has no sense at offset {offset:08d} of data.noun", FETCH)
-        ids[offset] = f"{lemma}.n.{senses[lemma, offset]:02d}"
+        lemmas = [lemma.replace(" ", "_").lower() for lemma in record.lemmas]
+        for lemma in lemmas:
+            if (lemma, offset) not in senses:
+                raise UserError(f"{path}: {lemma} has no sense at offset {offset:08d} of {data.name}", FETCH)
+        for above in record.hypernyms:
+            if above not in records:
+                raise UserError(f"{data}: no synset at {above:08d}, the hypernym of {offset:08d}", FETCH)
+        ids[offset] = f"{lemmas[0]}.n.{senses[lemmas[0], offset]:02d}"
     for lemma, offset in senses:
         if offset not in records:
-            raise UserError(
-                f"{path.with_name('data.noun')}: no synset at {offset:08d}, a sense of {lemma}", FETCH
-            )
+            raise UserError(f"{data}: no synset at {offset:08d}, a sense of {lemma}", FETCH)
     return ids
 
 

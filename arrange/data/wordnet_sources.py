@@ -41,15 +41,14 @@ APT_LIMITS = (
 COMMAND_TIMEOUT = 300  # seconds
 
 
-def fetch(
-    sources: Sequence[str], out: Path, sha256: Mapping[str, Collection[str]], url: str, cache: Path
-) -> str:
+def fetch(sources: Sequence[str], out: Path, sha256: Mapping[str, Collection[str]], url: str, cache: Path) -> str:
     """Put data.noun and index.noun into the folder `out`; the name of the source that had them.
 
     `sources`, tried in this order: "folder" ($WORDNET_DIR; skipped when that is not set, the last word
     when it is), "installed" (/usr/share/wordnet), "princeton" (`url`, a tar archive with dict/data.noun;
     unfinished downloads wait in `cache`), "debian" (the package wordnet-base, unpacked, not installed).
-    `sha256` gives the digests that are right for each file (releases differ in their verb pointers).
+    `sha256` gives the digests that are right for each file: Debian builds its own data.noun, of the
+    same size and noun offsets as Princeton's, with other offsets of verbs and adjectives.
     Raises UserError, with the reason of each source, when none has the right files.
     """
     reasons = []
@@ -95,9 +94,7 @@ def _copy(folder: Path, out: Path, sha256: Mapping[str, Collection[str]]) -> Non
             raise UserError(f"{folder / name} can't be copied: {error.strerror}", REMEDY) from None
         if (found := digest(out / name)) not in sha256[name]:
             size = (out / name).stat().st_size
-            raise UserError(
-                f"{folder / name} isn't WordNet 3.0's ({size:,} bytes, sha256 {found[:12]}..)", REMEDY
-            )
+            raise UserError(f"{folder / name} isn't WordNet 3.0's ({size:,} bytes, sha256 {found[:12]}..)", REMEDY)
 
 
 def _folder() -> Path:

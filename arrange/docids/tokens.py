@@ -87,9 +87,7 @@ def encode_prompts(tokenizer: PreTrainedTokenizerFast, texts: list[str], max_tok
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     room = max_tokens - len(start) - 1
     if room < 1:
-        raise UserError(
-            f"a prompt of {max_tokens} tokens has no room for text", f"give at least {len(start) + 2}"
-        )
+        raise UserError(f"a prompt of {max_tokens} tokens has no room for text", f"give at least {len(start) + 2}")
     return [[*start, *ids[:room], separator] for ids in _plain(tokenizer, texts)]
 
 

@@ -21,9 +21,7 @@ def random_order(qrels: pl.DataFrame, seed: int) -> pl.DataFrame:
 def popularity(train_qrels: pl.DataFrame, queries: pl.DataFrame, depth: int = 100) -> pl.DataFrame:
     """For every query the documents that most training queries have, most frequent first."""
     counts = train_qrels.filter(pl.col("rank").is_not_null())["doc_id"].value_counts(name="score")
-    top = counts.sort("score", "doc_id", descending=[True, False]).head(
-        depth + 1
-    )  # one may be the query's own
+    top = counts.sort("score", "doc_id", descending=[True, False]).head(depth + 1)  # one may be the query's own
     return from_scores(queries.select("query_id").join(top, how="cross"), depth=depth)
 
 

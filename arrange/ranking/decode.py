@@ -51,7 +51,7 @@ def beam_search(
     model: a decoder-only model (AutoModelForCausalLM); put into evaluation mode.
     prompts: tokens without padding, none of them empty; computed once per query.
     batch_size: queries at once; later steps hold up to batch_size x beams rows.
-    progress: called after each batch with the number of queries in it.
+    progress: called after each batch with the number of queries done so far.
 
     Exact (the true top `beams`) where the beam is as wide as the catalogue.
 
@@ -67,7 +67,7 @@ def beam_search(
         found = _search([prompts[query] for query in batch], model, tables, beams, pad_token_id)
         for query, ranking in zip(batch, found, strict=True):
             rankings[query] = ranking
-        progress(len(batch))
+        progress(start + len(batch))
     return rankings
 
 
@@ -91,9 +91,7 @@ def _search(
     """The rankings of one batch of prompts."""
     ids_RT, mask_RP = (part.to(model.device) for part in _left_padded(prompts, pad_token_id))
     query_B = torch.arange(len(prompts), device=model.device)
-    growing = _Hypotheses(
-        query_B, torch.zeros_like(query_B), torch.zeros_like(query_B, dtype=torch.float32), query_B
-    )
+    growing = _Hypotheses(query_B, torch.zeros_like(query_B), torch.zeros_like(query_B, dtype=torch.float32), query_B)
     done = growing.take(query_B[:0])
     cache = None
     while True:
@@ -112,7 +110,7 @@ def _search(
         whole_H = trie.document_N[best.node_H] >= 0
         done, growing = best.take(whole_H), best.take(~whole_H)
         if not len(growing.node_H):
-            return _rankings(_best(done, beams), trie, len(prompts))
+            return _rankings(done, trie, len(prompts))
         # The rows of prefixes that ended or fell out leave the batch; the others may be there twice.
         cache.reorder_cache(growing.row_H)
         mask_RP = torch.nn.functional.pad(mask_RP[growing.row_H], (0, 1), value=1)
@@ -156,8 +154,6 @@ def _rankings(done: _Hypotheses, trie: _Tables, queries: int) -> list[Ranking]:
     """The finished docIDs, sorted by query and score, as a list per query."""
     rankings: list[Ranking] = [[] for _ in range(queries)]
     documents_H = trie.document_N[done.node_H]
-    for query, document, score in zip(
-        done.query_H.tolist(), documents_H.tolist(), done.score_H.tolist(), strict=True
-    ):
+    for query, document, score in zip(done.query_H.tolist(), documents_H.tolist(), done.score_H.tolist(), strict=True):
         rankings[query].append((document, score))
     return rankings

@@ -55,9 +55,7 @@ def check_loss(loss: str, parameters: Mapping[str, float]) -> None:
     wanted = list(inspect.signature(RULES[loss]).parameters)[1:]
     if sorted(parameters) != sorted(wanted):
         given = ", ".join(sorted(parameters)) or "none"
-        raise UserError(
-            f"loss {loss!r} got the parameters: {given}", f"give exactly: {', '.join(wanted) or 'none'}"
-        )
+        raise UserError(f"loss {loss!r} got the parameters: {given}", f"give exactly: {', '.join(wanted) or 'none'}")
     for name, value in parameters.items():
         if not value >= 0:
             raise UserError(f"{name} of loss {loss!r} is {value}", "give a number of at least 0")

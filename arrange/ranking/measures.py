@@ -29,9 +29,7 @@ def evaluate(run: pl.DataFrame, qrels: pl.DataFrame) -> pl.DataFrame:
     Raises UserError when run and qrels have no query in common.
     """
     if run.join(qrels, on="query_id", how="semi").is_empty():
-        raise UserError(
-            "the run and the qrels have no query in common", "take both from one data set and split"
-        )
+        raise UserError("the run and the qrels have no query in common", "take both from one data set and split")
     table = qrels.select("query_id").unique().sort("query_id")
     columns = [_from_ir_measures(run, qrels), *(overlap(run, qrels, k) for k in OVERLAP_DEPTHS)]
     for column in [*columns, kendall(run, qrels)]:
@@ -85,9 +83,7 @@ def overlap(run: pl.DataFrame, qrels: pl.DataFrame, k: int) -> pl.DataFrame:
         .agg(found=pl.col("rank").count())
         .with_columns(found=pl.min_horizontal("found", pl.col("cut") - pl.col("better")))
     )
-    return hits.group_by("query_id").agg(
-        (pl.col("found").sum() / pl.col("cut").first()).alias(f"overlap@{k}")
-    )
+    return hits.group_by("query_id").agg((pl.col("found").sum() / pl.col("cut").first()).alias(f"overlap@{k}"))
 
 
 def kendall(run: pl.DataFrame, qrels: pl.DataFrame) -> pl.DataFrame:
@@ -104,8 +100,7 @@ def kendall(run: pl.DataFrame, qrels: pl.DataFrame) -> pl.DataFrame:
         .agg("rank", "place")
     )
     taus = [
-        _tau_b(rank.to_numpy(), place.to_numpy())
-        for rank, place in zip(pairs["rank"], pairs["place"], strict=True)
+        _tau_b(rank.to_numpy(), place.to_numpy()) for rank, place in zip(pairs["rank"], pairs["place"], strict=True)
     ]
     return pairs.select("query_id", tau_b=pl.Series(taus, dtype=pl.Float64))
 
@@ -125,9 +120,7 @@ def nearest_documents(qrels: pl.DataFrame) -> pl.DataFrame:
     return best.group_by("query_id").agg(cluster=pl.col("doc_id").min()).sort("query_id")
 
 
-def summary(
-    per_query: pl.DataFrame, clusters: pl.DataFrame, *, draws: int = 1000, seed: int = 0
-) -> pl.DataFrame:
+def summary(per_query: pl.DataFrame, clusters: pl.DataFrame, *, draws: int = 1000, seed: int = 0) -> pl.DataFrame:
     """The mean of each measure with a 95% interval from a bootstrap over clusters of queries.
 
     Whole clusters are drawn with replacement (Field and Welsh 2007), since queries within one are

@@ -29,9 +29,7 @@ def make_run(
     As `from_scores` otherwise.
     """
     counts = [len(found) for found in ranked]
-    rows, scores = (
-        zip(*(pair for found in ranked for pair in found), strict=True) if any(counts) else ((), ())
-    )
+    rows, scores = zip(*(pair for found in ranked for pair in found), strict=True) if any(counts) else ((), ())
     table = pl.DataFrame(
         {
             "query_id": np.repeat(np.asarray(query_ids, dtype=object), counts),
@@ -74,9 +72,7 @@ def check_run(run: pl.DataFrame, name: str) -> None:
     for problem, is_bad in problems.items():
         bad = run.select(is_bad.fill_null(False).arg_true()).to_series()
         if len(bad):
-            raise UserError(
-                f"{name}, row {bad[0] + 1}: {problem}", f"the row is {run.row(bad[0])}; make the run again"
-            )
+            raise UserError(f"{name}, row {bad[0] + 1}: {problem}", f"the row is {run.row(bad[0])}; make the run again")
 
 
 def write_run(run: pl.DataFrame, path: Path, tag: str) -> None:
@@ -90,13 +86,9 @@ def write_run(run: pl.DataFrame, path: Path, tag: str) -> None:
     for column in ("query_id", "doc_id"):
         spaced = run[column].filter(run[column].str.contains(r"\s|^$"))
         if len(spaced):
-            raise UserError(
-                f"{path}: {column} {spaced[0]!r} holds white space", "TREC's format has no such ids"
-            )
+            raise UserError(f"{path}: {column} {spaced[0]!r} holds white space", "TREC's format has no such ids")
     lines = run.select(
-        pl.format(
-            "{} Q0 {} {} {} {}", "query_id", "doc_id", "rank", pl.Series(_strict_scores(run)), pl.lit(tag)
-        )
+        pl.format("{} Q0 {} {} {} {}", "query_id", "doc_id", "rank", pl.Series(_strict_scores(run)), pl.lit(tag))
     )
     with replacing(path) as part:
         run.write_parquet(part)

@@ -115,9 +115,7 @@ class _History(TrainerCallback):
         self.rows: dict[int, dict[str, float]] = {}
         self.progress = progress
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
-    ) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         if state.global_step == state.max_steps:
             control.should_log = True  # the steps after the last multiple of log_every
 

@@ -48,9 +48,7 @@ def test_using_a_tokenizer_does_not_change_its_files(tmp_path: Path) -> None:
     encode_docids(ours, ["a dog"])
     encode_prompts(ours, ["a dog", "the cat sees"], 4)
     ours.save_pretrained(tmp_path / "after")
-    assert (tmp_path / "before/tokenizer.json").read_bytes() == (
-        tmp_path / "after/tokenizer.json"
-    ).read_bytes()
+    assert (tmp_path / "before/tokenizer.json").read_bytes() == (tmp_path / "after/tokenizer.json").read_bytes()
 
 
 def test_a_saved_tokenizer_encodes_alike(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:

@@ -76,9 +76,7 @@ def test_the_trie_is_the_oracles(docids: list[list[int]]) -> None:
 @given(catalogues)
 def test_nodes_are_breadth_first_and_children_sorted(docids: list[list[int]]) -> None:
     trie = build(docids)
-    prefixes = sorted(
-        {tuple(ids[:n]) for ids in docids for n in range(len(ids) + 1)}, key=lambda p: (len(p), p)
-    )
+    prefixes = sorted({tuple(ids[:n]) for ids in docids for n in range(len(ids) + 1)}, key=lambda p: (len(p), p))
     assert [trie.walk(prefix) for prefix in prefixes] == list(range(len(trie.token_N)))
 
 
@@ -89,7 +87,7 @@ def test_walk_finds_prefixes_and_nothing_else(docids: list[list[int]], tokens: l
 
 
 @given(catalogues, st.randoms(use_true_random=False))
-def test_the_order_of_the_documents_changes_their_numbers_alone(docids: list[list[int]], random) -> None:  # noqa: ANN001
+def test_the_order_of_the_documents_changes_their_numbers_alone(docids: list[list[int]], random) -> None:
     order = list(range(len(docids)))
     random.shuffle(order)
     trie, shuffled = build(docids), build([docids[document] for document in order])
@@ -110,7 +108,7 @@ def test_description_counts_what_the_oracle_holds(docids: list[list[int]]) -> No
 
 
 @given(docids=catalogues)
-def test_saved_and_loaded_is_the_same_and_so_are_the_bytes(tmp_path_factory, docids: list[list[int]]) -> None:  # noqa: ANN001
+def test_saved_and_loaded_is_the_same_and_so_are_the_bytes(tmp_path_factory, docids: list[list[int]]) -> None:
     folder = tmp_path_factory.mktemp("trie")
     trie = build(docids)
     trie.save(folder / "a")
@@ -137,10 +135,8 @@ def test_docids_that_make_no_trie_are_refused_by_row(docids: list[list[int]], me
         build(docids)
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda b: b[:-1], lambda b: b[:20], lambda b: b"", lambda b: b[:-1] + b"\x7f"]
-)
-def test_a_damaged_file_is_refused(tmp_path: Path, damage) -> None:  # noqa: ANN001
+@pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b[:20], lambda b: b"", lambda b: b[:-1] + b"\x7f"])
+def test_a_damaged_file_is_refused(tmp_path: Path, damage) -> None:
     path = tmp_path / "trie.safetensors"
     build(BY_HAND).save(path)
     path.write_bytes(damage(path.read_bytes()))

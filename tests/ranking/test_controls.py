@@ -26,9 +26,7 @@ def test_random_order_holds_the_true_documents_in_an_order_of_the_seed():
     check_run(a, "random")
     assert a.equals(b)
     assert not a.equals(c)
-    assert (
-        a.select("query_id", "doc_id").sort(pl.all()).equals(many.select("query_id", "doc_id").sort(pl.all()))
-    )
+    assert a.select("query_id", "doc_id").sort(pl.all()).equals(many.select("query_id", "doc_id").sort(pl.all()))
     first = a.filter(pl.col("rank") == 1)["doc_id"].value_counts()["count"]
     assert first.min() > 5  # 100 queries, 6 documents: 16.7 each on average, standard deviation 3.7
     assert "no" not in random_order(QRELS, 0)["doc_id"].to_list()

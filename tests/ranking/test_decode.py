@@ -90,9 +90,7 @@ def slow_beam_search(model: PreTrainedModel, prompt: list[int], docids: list[lis
     return [(docids.index(prefix), total) for prefix, total in beam]
 
 
-def assert_same(
-    found: list[tuple[int, float]], wanted: list[tuple[int, float]], tolerance: float = 1e-4
-) -> None:
+def assert_same(found: list[tuple[int, float]], wanted: list[tuple[int, float]], tolerance: float = 1e-4) -> None:
     assert [document for document, _ in found] == [document for document, _ in wanted]
     assert [total for _, total in found] == pytest.approx([total for _, total in wanted], abs=tolerance)
 
@@ -122,16 +120,12 @@ def test_batches_and_padding_change_nothing(model: PreTrainedModel) -> None:
             assert_same(ranking, rankings[0], tolerance=1e-5)
 
 
-def huggingface_ranking(
-    model: PreTrainedModel, prompt: list[int], docids: list[list[int]], beams: int
-) -> list:
+def huggingface_ranking(model: PreTrainedModel, prompt: list[int], docids: list[list[int]], beams: int) -> list:
     """`generate` held to the catalogue by a prefix function."""
 
     def legal(_: int, tokens: torch.Tensor) -> list[int]:
         prefix = tokens[len(prompt) :].tolist()
-        return [
-            ids[len(prefix)] for ids in docids if ids[: len(prefix)] == prefix and len(ids) > len(prefix)
-        ] or [PAD]
+        return [ids[len(prefix)] for ids in docids if ids[: len(prefix)] == prefix and len(ids) > len(prefix)] or [PAD]
 
     output = model.generate(
         torch.tensor([prompt]),
@@ -174,9 +168,7 @@ def llama() -> PreTrainedModel:
 def test_fewer_documents_than_beams_give_fewer_results(llama: PreTrainedModel) -> None:
     found = beam_search(llama, PROMPTS, build([[5, END], [5, 6, END], [7, END]]), 20, 3, PAD)
     assert [sorted(document for document, _ in ranking) for ranking in found] == [[0, 1, 2]] * len(PROMPTS)
-    assert [len(ranking) for ranking in beam_search(llama, PROMPTS, build([[END]]), 2, 3, PAD)] == [1] * len(
-        PROMPTS
-    )
+    assert [len(ranking) for ranking in beam_search(llama, PROMPTS, build([[END]]), 2, 3, PAD)] == [1] * len(PROMPTS)
 
 
 def test_equal_scores_are_ordered_by_length_and_then_token() -> None:
@@ -187,6 +179,9 @@ def test_equal_scores_are_ordered_by_length_and_then_token() -> None:
     logv = torch.tensor(float(VOCABULARY)).log().item()
     assert_same(ranking, [(2, -2 * logv), (4, -2 * logv), (0, -2 * logv), (3, -3 * logv), (1, -3 * logv)])
     assert [document for document, _ in beam_search(flat, [[1, 4]], build(docids), 3, 1, PAD)[0]] == [2, 4, 0]
+    wide = build([[token, END] for token in range(VOCABULARY - 1, 2, -1)])
+    for ranking in beam_search(flat, some_prompts(40), wide, 6, 40, PAD):
+        assert [VOCABULARY - 1 - document for document, _ in ranking] == [3, 4, 5, 6, 7, 8]
 
 
 def test_nothing_to_rank_and_progress(llama: PreTrainedModel) -> None:

@@ -26,9 +26,7 @@ def test_lists_hold_rows_of_the_document_table_in_the_queries_order():
 
 
 @given(
-    st.lists(
-        st.lists(st.sampled_from([0.0, 0.1, 0.5, 2.0]), max_size=5).map(lambda w: [*w, 1.0, 0.0]), min_size=1
-    ),
+    st.lists(st.lists(st.sampled_from([0.0, 0.1, 0.5, 2.0]), max_size=5).map(lambda w: [*w, 1.0, 0.0]), min_size=1),
     st.integers(0, 99),
 )
 @settings(max_examples=50)

@@ -113,9 +113,7 @@ def test_a_perfect_run_scores_one_and_its_reverse_has_tau_minus_one():
 
 
 def test_a_query_that_the_run_lacks_scores_zero_and_one_that_the_qrels_lack_does_not_count():
-    found = evaluate(
-        run_of({"b": ["x"], "c": ["x"]}), qrels_of({"b": {"x": 1, "y": 2}, "a": {"x": 1, "y": 2}})
-    )
+    found = evaluate(run_of({"b": ["x"], "c": ["x"]}), qrels_of({"b": {"x": 1, "y": 2}, "a": {"x": 1, "y": 2}}))
     assert found["query_id"].to_list() == ["a", "b"]
     assert found.row(0) == ("a", *[0.0] * len(MEASURES))
     assert found.row(1)[1:4] == (pytest.approx(1 / (1 + 0.5 / log2(3))), 0.5, 1.0)

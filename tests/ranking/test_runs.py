@@ -65,9 +65,7 @@ def test_files_hold_the_run(tmp_path):
     assert np.array_equal(np.float32([line[4] for line in lines]), [-0.5, below[0], 0, below[1]])
 
 
-@given(
-    st.lists(st.lists(st.floats(-50, 50) | st.just(-1.0) | st.just(0.0), min_size=1, max_size=8), max_size=4)
-)
+@given(st.lists(st.lists(st.floats(-50, 50) | st.just(-1.0) | st.just(0.0), min_size=1, max_size=8), max_size=4))
 @settings(max_examples=60, deadline=None)
 def test_trec_scores_fall_strictly_as_32_bit_floats_and_stay_near(tmp_path_factory, lists):
     rows = [
@@ -90,10 +88,7 @@ def test_trec_eval_sees_the_ranks(tmp_path):
 
     write_run(run_of(("q", "a", 1, 1.0), ("q", "z", 2, 1.0)), tmp_path / "r.parquet", "t")
     run = list(ir_measures.read_trec_run(str(tmp_path / "r.trec")))
-    assert (
-        ir_measures.calc_aggregate([ir_measures.RR], [ir_measures.Qrel("q", "a", 1)], run)[ir_measures.RR]
-        == 1
-    )
+    assert ir_measures.calc_aggregate([ir_measures.RR], [ir_measures.Qrel("q", "a", 1)], run)[ir_measures.RR] == 1
 
 
 def test_white_space_in_an_id_is_refused_and_nothing_written(tmp_path):

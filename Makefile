@@ -1,0 +1,66 @@
+# Two commands: `make run` and `make test`. Any of these first makes .venv with the pinned packages.
+# GNU make 3.81 (macOS) will do; no target's name holds a path, so the checkout's may have spaces.
+
+PRESET ?=
+SET ?=
+PORT ?= 5000
+
+PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& echo $$python && break; done)
+IN_VENV := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export DO_NOT_TRACK := true# neither Prefect nor MLflow calls home
+export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
+
+.PHONY: help run test test-all repro ui bench lint lock clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+run: .venv/ready ## the whole pipeline; PRESET=tiny, SET="finetune.steps=300" for another one
+	@$(IN_VENV) -m flows.pipeline $(if $(PRESET),--preset $(PRESET)) $(if $(SET),--set $(SET))
+
+test: .venv/ready ## the tests, without those that take minutes
+	@$(IN_VENV) -m pytest -m "not slow"
+
+test-all: .venv/ready ## all tests, real DVC, Prefect and MLflow included
+	@$(IN_VENV) -m pytest
+
+repro: .venv/ready ## the pipeline by DVC alone
+	@$(IN_VENV) -m dvc repro
+
+ui: .venv/ready ## browse the recorded runs; PORT=5000
+	@$(IN_VENV) -m mlflow server --host 127.0.0.1 --port $(PORT) \
+		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+
+bench: .venv/ready ## all benchmarks, in their quick form
+	@set -e; for benchmark in benchmarks/*.py; do $(IN_VENV) $$benchmark --quick; done
+
+lint: .venv/ready ## ruff and the type checker
+	@$(IN_VENV) -m ruff check .
+	@$(IN_VENV) -m ruff format --check .
+	@$(IN_VENV) -m mypy
+
+lock: .venv/ready ## requirements.lock anew from pyproject.toml
+	@echo torch > .venv/excluded
+	@$(IN_VENV) -m uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+		--excludes .venv/excluded --no-emit-package setuptools --group dev pyproject.toml -o requirements.lock
+
+clean: ## remove what runs have made here; DVC's cache, mlflow.db and .venv stay
+	@rm -rf data docids models runs results reports state logs .workspaces
+	@git worktree prune
+
+# torch first: with it there, nothing else pulls another build of it. The stamp comes last, so that a set-up
+# that failed half-way is taken up again.
+.venv/ready: requirements.lock Makefile
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 to 3.13 is on the PATH"; echo "install one (with its venv module), or: make PYTHON=/path/to/python3.12"; exit 1; } >&2
+	@echo "Setting up .venv with $(PYTHON) (minutes on first use)"
+	@$(IN_VENV) -m pip --version >/dev/null 2>&1 || { rm -rf .venv; $(PYTHON) -m venv .venv; } || \
+		{ rm -rf .venv; echo "$(PYTHON) can't make a virtual environment"; echo "install its venv module (Debian: apt-get install python3-venv)"; exit 1; } >&2
+	@$(IN_VENV) -m pip install --quiet --disable-pip-version-check torch==2.13.0 uv==0.13.8
+	@$(IN_VENV) -m uv pip install --quiet --python $(IN_VENV) --compile-bytecode -r requirements.lock || \
+		$(IN_VENV) -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(IN_VENV) -c "import torch, prefect, mlflow, dvc.repo, transformers"
+	@touch .venv/ready

@@ -1,0 +1,50 @@
+import hashlib
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arrange.data.splits import assign
+from arrange.errors import UserError
+
+KEYS = pl.Series([f"synset_{i}.n.01" for i in range(20_000)])
+
+
+def test_splits_are_what_the_documentation_says() -> None:
+    """An independent reading of the first hexadecimal digits: 53 bits are 13 digits and a bit."""
+    fractions = [int(hashlib.sha256(key.encode()).hexdigest()[:14], 16) // 8 / 2**53 for key in KEYS]
+    expected = ["test" if u < 0.1 else "validation" if u < 0.15 else "train" for u in fractions]
+    assert assign(KEYS, validation=0.05, test=0.1).to_list() == expected
+
+
+def test_splits_of_known_keys_never_change() -> None:
+    keys = pl.Series(["dog.n.01", "cat.n.01", "entity.n.01", "Zürich", ""])
+    # `printf %s KEY | sha256sum` begins 61, 77, d8, 42, e3: u is 0.38, 0.46, 0.84, 0.26, 0.89
+    golden = ["validation", "validation", "train", "test", "train"]
+    assert assign(keys, validation=0.3, test=0.3).to_list() == golden
+
+
+def test_shares_are_met() -> None:
+    counts = dict(assign(KEYS, validation=0.05, test=0.1).value_counts().rows())
+    assert abs(counts["test"] - 2000) < 5 * (20_000 * 0.1 * 0.9) ** 0.5
+    assert abs(counts["validation"] - 1000) < 5 * (20_000 * 0.05 * 0.95) ** 0.5
+
+
+@given(st.lists(st.text(max_size=8), max_size=30), st.lists(st.text(max_size=8), max_size=30))
+def test_a_key_stays_where_it_is_when_others_come_or_go(keys: list[str], others: list[str]) -> None:
+    alone = assign(pl.Series(keys, dtype=pl.String), 0.2, 0.3)
+    together = assign(pl.Series(others + keys, dtype=pl.String), 0.2, 0.3)
+    assert together[len(others) :].to_list() == alone.to_list()
+
+
+def test_a_larger_test_share_only_adds_to_the_test_split() -> None:
+    small, large = (assign(KEYS, validation=0.0, test=share) == "test" for share in (0.1, 0.2))
+    assert small.sum() > 0
+    assert (small & ~large).sum() == 0
+
+
+@pytest.mark.parametrize(("validation", "test"), [(-0.1, 0.1), (0.1, -0.1), (0.5, 0.5), (float("nan"), 0.1)])
+def test_impossible_shares_are_refused(validation: float, test: float) -> None:
+    with pytest.raises(UserError, match="the shares are"):
+        assign(KEYS, validation, test)
