@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from arrange.data import tables, wordnet
+from arrange.data import tables, wordnet, wordnet_files
 from tasks import params, stage
 
 
 def prepare_wordnet() -> None:
-    """data/raw/wordnet -> data/wordnet/{documents,queries,qrels}.parquet, and the test split in test/."""
+    """data/raw/wordnet.parquet -> data/wordnet/{documents,queries,qrels}.parquet, and the test split in test/."""
     settings = params.read().prepare_wordnet
-    dataset = wordnet.tables(Path("data/raw/wordnet"), **settings.model_dump())
+    synsets = wordnet_files.load(Path("data/raw/wordnet.parquet"))
+    dataset = wordnet.tables(synsets, **settings.model_dump())
     tables.write(dataset, Path("data/wordnet"))
 
 

@@ -180,6 +180,9 @@ def entries() -> dict[str, Entry]:
     return found
 
 
+VERB = "+ 00000123 v 0101 "
+
+
 def write(folder: Path) -> None:
     """Write data.noun and index.noun of the small WordNet into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -203,7 +206,8 @@ def _line(entry: Entry, pointers: list[tuple[str, str]], offsets: dict[str, int]
     targets = "".join(f"{symbol} {offsets[key]:08d} n 0000 " for symbol, key in pointers)
     above = " and ".join(key.replace("_", " ") for _, key in entry.parents) or "that which is"
     gloss = f"a kind of {above}" + EXAMPLE.format(name=entry.lemmas[0].replace("_", " "))
-    return f"{offset:08d} 03 n {len(entry.lemmas):02x} {words} {len(pointers):03d} {targets}| {gloss}  \n"
+    count = len(pointers) + 1  # and a verb, as many nouns have
+    return f"{offset:08d} 03 n {len(entry.lemmas):02x} {words} {count:03d} {targets}{VERB}| {gloss}  \n"
 
 
 def _index(synsets: dict[str, Entry], offsets: dict[str, int]) -> list[str]:

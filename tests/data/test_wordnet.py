@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from arrange.data.tables import Dataset, check
-from arrange.data.wordnet import Synset, ancestors, read, tables
+from arrange.data.wordnet import ancestors, tables
+from arrange.data.wordnet_files import Synset, load, read, save
 from arrange.errors import UserError
 
 SHARES = {"validation": 0.15, "test": 0.2}
@@ -20,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
 
 def animals(folder: Path, **changes: object) -> Dataset:
     arguments = {"root": "animal.n.01", "text": "lemmas_gloss", "split": "parent", **SHARES, **changes}
-    return tables(folder, **arguments)
+    return tables(read(folder), **arguments)
 
 
 def cell(frame: pl.DataFrame, key: str, column: str) -> object:
@@ -43,6 +44,21 @@ def test_synsets_are_named_as_nltk_names_them(folder: Path) -> None:
     assert synsets["turkey.n.01"].lemmas == ("turkey",)
     assert synsets["turkey.n.02"].lemmas == ("Turkey", "Republic of Turkey")
     assert synsets["toto.n.01"].hypernyms == ("terrier.n.01",)  # an instance
+
+
+def test_the_saved_table_depends_on_the_nouns_alone(folder: Path, tmp_path: Path) -> None:
+    """Princeton's and Debian's data.noun differ in the offsets of other parts of speech."""
+    synsets = read(folder)
+    save(synsets, tmp_path / "a.parquet")
+    assert load(tmp_path / "a.parquet") == synsets
+    data = folder / "data.noun"
+    pointer = mini_wordnet.VERB.encode()
+    (tmp_path / "b").mkdir()
+    assert pointer in data.read_bytes()
+    (tmp_path / "b" / "data.noun").write_bytes(data.read_bytes().replace(pointer, b"+ 00000456 v 0101 "))
+    (tmp_path / "b" / "index.noun").write_bytes((folder / "index.noun").read_bytes())
+    save(read(tmp_path / "b"), tmp_path / "b.parquet")
+    assert (tmp_path / "b.parquet").read_bytes() == (tmp_path / "a.parquet").read_bytes()
 
 
 def test_w_cnt_is_hexadecimal(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from arrange.data.tables import check
-from arrange.data.wordnet import Synset, ancestors, read, tables
+from arrange.data.wordnet import ancestors, tables
+from arrange.data.wordnet_files import Synset, read
 
 FOLDER = Path(os.environ.get("WORDNET_DIR") or "/usr/share/wordnet")
 pytestmark = pytest.mark.skipif(
@@ -52,13 +53,13 @@ def test_hypernyms(synsets: dict[str, Synset]) -> None:
 
 
 def test_tables_of_the_whole_hierarchy() -> None:
-    whole = tables(FOLDER, "entity.n.01", "lemmas_gloss", "parent", validation=0.05, test=0.1)
+    whole = tables(read(FOLDER), "entity.n.01", "lemmas_gloss", "parent", validation=0.05, test=0.1)
     check(whole)
     assert (whole.queries.height, whole.documents.height, whole.qrels.height) == (82_114, 17_157, 743_241)
 
 
 def test_tables_of_the_animals() -> None:
-    animals = tables(FOLDER, "animal.n.01", "lemmas", "parent", validation=0.05, test=0.1)
+    animals = tables(read(FOLDER), "animal.n.01", "lemmas", "parent", validation=0.05, test=0.1)
     check(animals)
     assert (animals.queries.height, animals.documents.height, animals.qrels.height) == (4_017, 1_069, 53_911)
     assert dict(animals.queries["split"].value_counts().rows()) == {
