@@ -226,15 +226,15 @@ def replace_in_line(path: Path, number: int, old: str, new: str) -> None:
         ),
         (
             lambda f: replace_in_line(f / "data.noun", 5, "saw", "see "),
-            r"data\.noun, line 6: .* starts at byte 391",
+            r"data\.noun, line 6: .* starts at byte 427",
         ),
         (
-            lambda f: replace_in_line(f / "data.noun", 9, "00000857", ""),
+            lambda f: replace_in_line(f / "data.noun", 9, "00000947", ""),
             r"data\.noun, line 9: not a noun synset",
         ),
         (
-            lambda f: replace_in_line(f / "data.noun", 9, "@ 00000706", "@ 00000707"),
-            r"no synset at 00000707, the hypernym of 00000857",
+            lambda f: replace_in_line(f / "data.noun", 9, "@ 00000778", "@ 00000779"),
+            r"no synset at 00000779, the hypernym of 00000947",
         ),
         (
             lambda f: replace_in_line(f / "index.noun", 9, " n 1 ", " n 2 "),
