@@ -120,7 +120,7 @@ def share_cache(home: Path, root: Path) -> None:
     if local.exists():
         shutil.copy2(local, root / ".dvc" / "config.local")
     with Repo(str(home)) as checkout, Repo(str(root)) as worktree, worktree.config.edit("local") as config:
-        config.setdefault("cache", {})["dir"] = checkout.cache.local.path
+        config.setdefault("cache", {})["dir"] = checkout.cache.local_cache_dir
 
 
 def git(folder: Path, *words: str) -> str:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from arrange.errors import UserError
-from tasks.settings import Item, Settings
+from tasks.settings import RULES, Settings
 
 PARAMS = Path("params.yaml")
 
@@ -25,7 +25,7 @@ def load(path: Path = PARAMS) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text())
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}", "run from the top of a checkout") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = " ".join(str(error).split())
         raise UserError(f"{path} isn't valid YAML: {where}", "mend that line, or `git restore` the file") from None
     if not isinstance(content, dict):
@@ -35,13 +35,21 @@ def load(path: Path = PARAMS) -> dict[str, Any]:
 
 def effective(params: Mapping[str, Any], preset: str | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Sections + preset + overrides, as a plain dictionary that validates."""
-    presets = params.get("presets", {})
-    if preset is not None and preset not in presets:
-        raise UserError(f"there is no preset {preset!r} in params.yaml", nearest(preset, presets))
-    overlay = presets[preset] if preset is not None else {}
-    sections = {name: section for name, section in params.items() if name != "presets"}
-    with_preset = validate(merge(sections, overlay), f"params.yaml, preset {preset}" if preset else "params.yaml")
-    return validate(merge(with_preset.model_dump(mode="json"), overrides), "the overrides").model_dump(mode="json")
+    settings = validate(params, str(PARAMS))
+    if preset is not None:
+        overlay = find_preset(params.get("presets"), preset)
+        settings = validate(merge(settings.model_dump(mode="json"), overlay), f"{PARAMS}, preset {preset}")
+    return validate(merge(settings.model_dump(mode="json"), overrides), "the overrides").model_dump(mode="json")
+
+
+def find_preset(presets: Any, name: str) -> Mapping[str, Any]:
+    """The sections of one preset."""
+    if not isinstance(presets, Mapping) or name not in presets:
+        known = presets if isinstance(presets, Mapping) else []
+        raise UserError(f"there is no preset {name!r} in {PARAMS}", nearest(name, known))
+    if not isinstance(presets[name], Mapping):
+        raise UserError(f"{PARAMS}: presets.{name} is {presets[name]!r}", "give it sections, or {} for none")
+    return presets[name]
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,11 +76,19 @@ def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
         path, equals, value = word.partition("=")
         if not equals or not all(path.split(".")):
             raise UserError(f"override {word!r} isn't of the form section.key=value", "for example finetune.steps=300")
-        nested: Any = yaml.safe_load(value)
+        nested = parse_value(word, value)
         for key in reversed(path.split(".")):
             nested = {key: nested}
         overrides = merge(overrides, nested)
     return overrides
+
+
+def parse_value(word: str, value: str) -> Any:
+    """The value of an override, read as YAML."""
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UserError(f"override {word!r}: {value!r} isn't valid YAML", "quote it, or close its bracket") from None
 
 
 def validate(params: Mapping[str, Any], source: str) -> Settings:
@@ -82,18 +98,16 @@ def validate(params: Mapping[str, Any], source: str) -> Settings:
         return Settings.model_validate(sections)
     except ValidationError as failure:
         error = failure.errors()[0]
-        # pydantic puts the chosen rule of a loss into the path: losses.item.item.alpha
-        keys = [str(key) for key in error["loc"]]
-        if keys[:1] == ["losses"] and len(keys) > 3:
-            del keys[2]
-        raise UserError(*explain(error, keys, sections, source)) from None
+        raise UserError(*explain(error, source)) from None
 
 
-def explain(error: Any, keys: list[str], sections: Mapping[str, Any], source: str) -> tuple[str, str]:
+def explain(error: Any, source: str) -> tuple[str, str]:
     """The two lines of a validation error: what and where, then what to do."""
-    name = ".".join(keys)
+    path = [str(key) for key in error["loc"]]
+    # pydantic puts the chosen rule of a loss into the path: losses.item.item.alpha
+    name = ".".join(path[:2] + path[3:] if path[:1] == ["losses"] else path)
     if error["type"] == "extra_forbidden":
-        return f"{source}: {name} is not a setting", nearest(keys[-1], known_keys(keys[:-1]))
+        return f"{source}: {name} is not a setting", nearest(path[-1], known_keys(path[:-1]))
     if error["type"] == "missing":
         return f"{source}: {name} is missing", "add it, or `git restore params.yaml`"
     if error["type"] == "literal_error":
@@ -101,21 +115,22 @@ def explain(error: Any, keys: list[str], sections: Mapping[str, Any], source: st
         return f"{source}: {name} is {error['input']!r}", nearest(str(error["input"]), valid)
     if error["type"] == "union_tag_invalid":
         tag = error["ctx"]["tag"]
-        return f"{source}: {name}.rule is {tag!r}", nearest(tag, error["ctx"]["expected_tags"].strip("'").split("', '"))
+        return f"{source}: {name}.rule is {tag!r}", nearest(tag, RULES)
+    if error["type"] == "union_tag_not_found":
+        return f"{source}: {name}.rule is missing", f"add it; valid: {', '.join(RULES)}"
+    if error["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{source}: {name} is {error['input']!r}", "give it a section of keys and values"
     if error["type"] == "value_error":
         return f"{source}: {name + ': ' if name else ''}{error['ctx']['error']}", "change one of the two"
-    return f"{source}: {name} is {error['input']!r}", error["msg"]
+    return f"{source}: {name} is {error['input']!r}", error["msg"].replace("tuple", "list").replace("Tuple", "List")
 
 
 def known_keys(path: list[str]) -> list[str]:
     """The keys that the section at `path` may have."""
-    model: Any = Settings
-    for key in path:
-        if key in model.model_fields:
-            model = model.model_fields[key].annotation
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return ["rule", *Item.model_fields]
-    return list(model.model_fields)
+    if path[:1] == ["losses"]:
+        return list(RULES[path[2]].model_fields)
+    section: Any = Settings.model_fields[path[0]].annotation if path else Settings
+    return list(section.model_fields)
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:
@@ -123,4 +138,4 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     names = list(dict.fromkeys(valid))
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     meant = f"did you mean {close[0]}? " if close else ""
-    return f"{meant}valid: {', '.join(names)}"
+    return f"{meant}valid: {', '.join(names) or 'none'}"

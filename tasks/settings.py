@@ -4,18 +4,23 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Count = Annotated[int, Field(gt=0)]
+Whole = Annotated[int, Field(strict=True)]  # neither "400" nor true
+Count = Annotated[int, Field(gt=0, strict=True)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+# a part of stages' names, of paths and of the parameter name losses.<loss>, which a dot would split
+LossName = Annotated[str, Field(pattern=r"^[\w-]+$")]
 
 
 class Matrix(Section):
-    data: tuple[Literal["wordnet"], ...]
-    loss: tuple[str, ...]
+    data: Annotated[tuple[Literal["wordnet"], ...], Field(min_length=1)]
+    loss: Annotated[tuple[LossName, ...], Field(min_length=1)]
 
 
 class DownloadWordnet(Section):
@@ -33,7 +38,7 @@ class PrepareWordnet(Section):
 
 
 class Docids(Section):
-    vocabulary_size: Annotated[int, Field(ge=300)]
+    vocabulary_size: Annotated[int, Field(ge=300, strict=True)]
 
 
 class Ntp(Section):
@@ -46,15 +51,16 @@ class Item(Section):
 
 
 Loss = Annotated[Ntp | Item, Field(discriminator="rule")]
+RULES = {"ntp": Ntp, "item": Item}
 
 
 class Finetune(Section):
-    seed: int
+    seed: Whole
     threads: Count
     hidden_size: Count
     layers: Count
     heads: Count
-    prompt_tokens: Annotated[int, Field(ge=3)]
+    prompt_tokens: Annotated[int, Field(ge=3, strict=True)]
     steps: Count
     batch_size: Count
     learning_rate: Positive
@@ -75,12 +81,12 @@ class Rank(Section):
 
 
 class Controls(Section):
-    seed: int
+    seed: Whole
     neighbours: Count
 
 
 class Evaluate(Section):
-    seed: int
+    seed: Whole
     resamples: Count
 
 

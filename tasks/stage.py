@@ -31,18 +31,29 @@ def run(task: Callable[..., None]) -> None:
     end_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    for old in ("record.json", "progress.jsonl"):
-        (folder() / old).unlink(missing_ok=True)
     started = time.time()
     try:
+        for old in ("record.json", "progress.jsonl"):
+            (folder() / old).unlink(missing_ok=True)
         task(*sys.argv[1:])
+        with replacing(folder() / "record.json") as part:
+            part.write_text(json.dumps(record(started), indent=1))
     except UserError as error:
         sys.exit(str(error))
-    except OSError as error:
-        # a full disk or a read-only folder; a bug would be another exception
-        sys.exit(f"{error.strerror}: {error.filename or Path.cwd()}\nmake room or mend the permissions, then run again")
-    with replacing(folder() / "record.json") as part:
-        part.write_text(json.dumps(record(started), indent=1))
+    except Exception as error:
+        # polars, safetensors and tokenizers wrap what the system says in errors of their own: "... (os error 28)"
+        if not isinstance(error, OSError) and "(os error " not in str(error):
+            raise
+        sys.exit(explain(error))
+
+
+def explain(error: Exception) -> str:
+    """Two lines on a full disk, a read-only folder, a missing input; a bug would be another exception."""
+    what = " ".join(str(getattr(error, "strerror", None) or error).split())
+    remedy = "make room or mend the permissions, then run again"
+    if isinstance(error, FileNotFoundError):
+        remedy = "`dvc repro` runs the stages that make it first"
+    return f"{what}: {getattr(error, 'filename', None) or Path.cwd()}\n{remedy}"
 
 
 def record(started: float) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def track(status: str = "FINISHED") -> None:
     close_abandoned(client, experiment)
     lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
     with Repo() as repo:
-        stages = {s.name: s for s in repo.index.stages if s.name in lock and s.name != "track"}
+        stages = {s.name: s for s in repo.index.stages if isinstance(s, PipelineStage) and is_done(s, lock)}
         hashes = {name: stage_hash(lock[name]) for name in stages}
         logged = {name: find_logged(client, experiment, key) for name, key in hashes.items()}
         if all(logged.values()):
@@ -45,6 +45,12 @@ def track(status: str = "FINISHED") -> None:
             log_child(client, experiment, parent, stages[name], lock[name], hashes[name])
     log_files(client, parent, Path("reports"))
     client.set_terminated(parent, status)
+
+
+def is_done(candidate: PipelineStage, lock: Mapping[str, Any]) -> bool:
+    """Whether a stage has a state to log: DVC removes the outputs before it runs, so a failed one lacks some."""
+    recorded = candidate.name in lock and candidate.name != "track"
+    return recorded and all(Path(out.fspath).exists() for out in candidate.outs)
 
 
 def experiment_id(client: MlflowClient) -> str:
@@ -58,9 +64,9 @@ def experiment_id(client: MlflowClient) -> str:
 
 def close_abandoned(client: MlflowClient, experiment: str) -> None:
     """Mark as killed what an interrupted recording in this folder left running."""
-    mine = f"attributes.status = 'RUNNING' and tags.workspace = \"{workspace()}\""
-    for run in client.search_runs([experiment], mine):
-        client.set_terminated(run.info.run_id, "KILLED")
+    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
+        if run.data.tags.get("workspace") == workspace():
+            client.set_terminated(run.info.run_id, "KILLED")
 
 
 def find_logged(client: MlflowClient, experiment: str, key: str) -> str | None:
@@ -85,7 +91,7 @@ def start_parent(client: MlflowClient, experiment: str, reused: Mapping[str, str
     text = report.read_text() if report.exists() else ""
     tags["mlflow.note.content"] = f"{text}\n\nReused stages:{links}" if links else text
     run = client.create_run(experiment, tags=tags, run_name=f"pipeline {time.strftime('%Y-%m-%d %H:%M')}")
-    log_params(client, run.info.run_id, params.load())
+    log_params(client, run.info.run_id, {key: value for key, value in params.load().items() if key != "presets"})
     for path in sorted(Path("results").glob("*/metrics.json")):
         log_metrics(client, run.info.run_id, {path.parent.name: json.loads(path.read_text())})
     return run.info.run_id
@@ -121,16 +127,16 @@ def log_child(
 
 def log_params(client: MlflowClient, run: str, nested: Mapping[str, Any]) -> None:
     """Nested parameters as dotted names, in batches of MLflow's limit."""
-    flat = [Param(clean(name), str(value)[:6000]) for name, value in flatten(nested) if name != "presets"]
+    flat = [Param(clean(name), str(value)[:6000]) for name, value in flatten(nested)]
     for start in range(0, len(flat), 100):
         client.log_batch(run, params=flat[start : start + 100])
 
 
 def log_metrics(client: MlflowClient, run: str, nested: Mapping[str, Any]) -> None:
-    """The numbers of a nested dictionary."""
+    """The numbers of a nested dictionary; lists and words are in the file, which is logged too."""
     now = int(time.time() * 1000)
     numbers = [(name, value) for name, value in flatten(nested) if isinstance(value, (int, float))]
-    client.log_batch(run, metrics=[Metric(clean(name), float(value), now, 0) for name, value in numbers][:1000])
+    log_points(client, run, [Metric(clean(name), float(value), now, 0) for name, value in numbers])
 
 
 def log_history(client: MlflowClient, run: str, path: Path) -> None:
@@ -143,6 +149,11 @@ def log_history(client: MlflowClient, run: str, path: Path) -> None:
             for name, value in row.items()
             if name != "step" and value
         ]
+    log_points(client, run, points)
+
+
+def log_points(client: MlflowClient, run: str, points: Sequence[Metric]) -> None:
+    """Points of metrics, in batches of MLflow's limit."""
     for start in range(0, len(points), 1000):
         client.log_batch(run, metrics=points[start : start + 1000])
 
