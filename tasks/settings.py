@@ -51,7 +51,7 @@ class Item(Section):
 
 
 Loss = Annotated[Ntp | Item, Field(discriminator="rule")]
-RULES = {"ntp": Ntp, "item": Item}
+RULES: dict[str, type[Section]] = {"ntp": Ntp, "item": Item}
 
 
 class Finetune(Section):

@@ -53,6 +53,11 @@ def is_done(candidate: PipelineStage, lock: Mapping[str, Any]) -> bool:
     return recorded and all(Path(out.fspath).exists() for out in candidate.outs)
 
 
+def is_whole(stage: PipelineStage) -> bool:
+    """Whether the stage's outputs are there: not so below one that has just failed."""
+    return all(Path(out.fspath).exists() for out in stage.outs)
+
+
 def experiment_id(client: MlflowClient) -> str:
     """The project's experiment, made on first use; artifacts of the local store lie beside it."""
     found = client.get_experiment_by_name(EXPERIMENT)

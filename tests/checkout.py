@@ -62,6 +62,10 @@ class Checkout:
         params[section] |= values
         (self.path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
+    def lock(self) -> dict[str, object]:
+        """What dvc.lock says; its entries stand in the order in which stages first ended."""
+        return yaml.safe_load((self.path / "dvc.lock").read_text())
+
     def bytes_of(self, *names: str) -> list[bytes]:
         return [(self.path / name).read_bytes() for name in names]
 
