@@ -53,7 +53,7 @@ def finetune(data: str, loss: str) -> None:
             progress=lambda step, metrics: reached(step),
         )
     with replacing(Path("results", data, f"{loss}.history.csv")) as part:
-        pl.DataFrame(history).write_csv(part)
+        pl.DataFrame(history, infer_schema_length=None).write_csv(part)
 
 
 def new_model(tokenizer: PreTrainedTokenizerFast, recipe: Finetune, positions: int) -> model.PreTrainedModel:

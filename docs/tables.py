@@ -1,0 +1,63 @@
+"""The README's results table, made from the newest committed metrics: python -m docs.tables
+
+`docs/results/<date>-<what>.json` is the metrics.json of a run, with the machine and the command that gave it.
+`python -m docs.tables --commit-results "8-core ..."` adds one from results/ in this checkout.
+"""
+
+import argparse
+import json
+import subprocess
+import time
+from pathlib import Path
+
+from arrange.ranking.report import markdown_table
+from tasks import params
+from tasks.report import describe
+
+README = Path("README.md")
+RESULTS = Path("docs/results")
+MEASURES = ("nDCG@10", "overlap@1", "overlap@3", "R@10", "tau_b")
+BEGIN, END = "<!-- results: made by docs/tables.py -->", "<!-- end of results -->"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--commit-results", metavar="HARDWARE", help="the machine that results/ comes from")
+    hardware = parser.parse_args().commit_results
+    if hardware:
+        add_results(hardware)
+    README.write_text(with_table(README.read_text()))
+
+
+def add_results(hardware: str) -> None:
+    """Copy this checkout's metrics to docs/results, with what a reader must know beside them."""
+    content = {
+        "date": time.strftime("%Y-%m-%d"),
+        "command": "make run",
+        "hardware": hardware,
+        "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
+        "setting": describe(params.read()),
+        "metrics": json.loads(Path("results/wordnet/metrics.json").read_text()),
+    }
+    path = RESULTS / f"{content['date']}-quickstart.json"
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def with_table(readme: str) -> str:
+    """The README with its results section made anew."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+def table() -> str:
+    """The newest results as Markdown."""
+    found = json.loads(sorted(RESULTS.glob("*.json"))[-1].read_text())
+    return (
+        f"{found['setting']} `{found['command']}`, {found['date']}, {found['hardware']}; one seed;\n"
+        f"means over the test queries with 95% intervals.\n\n{markdown_table(found['metrics'], MEASURES)}"
+    )
+
+
+if __name__ == "__main__":
+    main()

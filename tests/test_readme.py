@@ -1,0 +1,27 @@
+"""The README says what is so."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from docs import tables
+
+README = Path("README.md").read_text()
+
+
+def test_the_results_table_is_made_from_the_committed_metrics():
+    assert tables.with_table(README) == README
+
+
+def test_every_make_target_that_is_named_exists():
+    documents = [Path("README.md"), Path("CONTRIBUTING.md"), *Path("docs").glob("*.md")]
+    named = {target for file in documents for target in re.findall(r"`make ([a-z-]+)", file.read_text())}
+    listed = subprocess.run(["make", "help"], capture_output=True, text=True, check=True).stdout
+    assert named <= set(re.findall(r"^make ([a-z-]+)", listed, re.MULTILINE))
+
+
+def test_the_tree_names_every_folder():
+    tracked = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout.splitlines()
+    folders = {f"{name.split('/')[0]}/" for name in tracked if "/" in name and not name.startswith(".")}
+    folders |= {f"arrange/{name.split('/')[1]}/" for name in tracked if re.match(r"arrange/\w+/", name)}
+    assert not [folder for folder in folders if f"\n    {folder} " not in README.replace("  ", " ").replace("   ", " ")]
