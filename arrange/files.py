@@ -1,7 +1,6 @@
 """Files that are either whole or not there."""
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +11,14 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` when the block ends well.
 
-    The block writes a file or a folder there. When it raises, what it wrote is removed and an
-    older `path` stays as it was.
+    The block writes a file or a folder there. When it raises, what it wrote is removed and an older `path`
+    stays as it was. What a killed process left under the temporary name is removed by the next one.
 
     >>> with replacing(Path("table.csv")) as part:  # doctest: +SKIP
     ...     part.write_text("a,b")
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.part")
     remove(part)
     try:
         yield part

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dvc.repo import Repo
+from dvc.stage import PipelineStage
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
@@ -26,6 +27,10 @@ from tasks import store
 from tasks.stage import end_with_parent
 
 REUSED, RESTORED, RAN = "Reused", "Restored", "Ran"
+
+# DVC learns the umask by setting it to 0 for a moment: two threads at it, or a process that starts just then,
+# are left with 0 and write files that everybody may write to.
+one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -113,14 +118,23 @@ def run_stage(stage: str, run: Run) -> State:
 def upstream(root: Path) -> dict[str, list[str]]:
     """For each stage of dvc.yaml, in the file's order, the stages that it waits for."""
     with Repo(str(root)) as repo:
-        graph, stages = repo.index.graph, repo.index.stages
-        return {str(stage.name): [str(before.name) for before in graph.successors(stage)] for stage in stages}
+        graph, stages = repo.index.graph, pipeline_stages(repo)
+        names = {stage: name for name, stage in stages.items()}
+        return {
+            name: [names[before] for before in graph.successors(stage) if before in names]
+            for name, stage in stages.items()
+        }
+
+
+def pipeline_stages(repo: Repo) -> dict[str, PipelineStage]:
+    """The stages of dvc.yaml by name: a file under `dvc add` is a nameless stage too, and none of ours."""
+    return {stage.name: stage for stage in repo.index.stages if isinstance(stage, PipelineStage)}
 
 
 def is_stale(root: Path, stage: str) -> bool:
     """Whether DVC would run `stage` now. A fresh Repo: an old one doesn't see what others wrote."""
-    with Repo(str(root), _wait_for_lock=True) as repo, repo.lock:
-        return next(found for found in repo.index.stages if found.name == stage).changed()
+    with one_at_a_time, Repo(str(root), _wait_for_lock=True) as repo, repo.lock:
+        return pipeline_stages(repo)[stage].changed()
 
 
 def repro(run: Run, stage: str) -> tuple[str, bool]:
@@ -132,15 +146,16 @@ def repro(run: Run, stage: str) -> tuple[str, bool]:
     progress = root / "state" / stage / "progress.jsonl"
     progress.unlink(missing_ok=True)
     with log.open("w") as file:
-        process = subprocess.Popen(
-            command,
-            cwd=root,
-            env=os.environ | run.env,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            preexec_fn=end_with_parent,
-        )
+        with one_at_a_time:
+            process = subprocess.Popen(
+                command,
+                cwd=root,
+                env=os.environ | run.env,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=end_with_parent,
+            )
         while process.poll() is None:
             run.rows.show(stage, progress)
             time.sleep(0.2)

@@ -9,8 +9,7 @@ from arrange.data import tables
 from arrange.files import replacing
 from arrange.ranking import measures, runs
 from tasks import params, stage
-
-CONTROLS = ("neighbours", "popularity", "random")
+from tasks.settings import CONTROLS
 
 
 def evaluate(data: str) -> None:

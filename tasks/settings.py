@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Whole = Annotated[int, Field(strict=True)]  # neither "400" nor true
+CONTROLS = ("neighbours", "popularity", "random")  # the systems beside those that `losses` names
+
 Count = Annotated[int, Field(gt=0, strict=True)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -108,4 +110,6 @@ class Settings(Section):
         for name in self.matrix.loss:
             if name not in self.losses:
                 raise ValueError(f"matrix.loss names {name!r}, which losses lacks (it has {', '.join(self.losses)})")
+            if name in CONTROLS:
+                raise ValueError(f"matrix.loss names {name!r}, which is a control's name")
         return self

@@ -48,9 +48,9 @@ def track(status: str = "FINISHED") -> None:
 
 
 def is_done(candidate: PipelineStage, lock: Mapping[str, Any]) -> bool:
-    """Whether a stage has a state to log: DVC removes the outputs before it runs, so a failed one lacks some."""
+    """Whether a stage has a state to log: a failed one has an old entry in the lock, and other outputs or none."""
     recorded = candidate.name in lock and candidate.name != "track"
-    return recorded and all(Path(out.fspath).exists() for out in candidate.outs)
+    return recorded and not any(out.status() for out in candidate.outs)
 
 
 def is_whole(stage: PipelineStage) -> bool:

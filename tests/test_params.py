@@ -83,13 +83,13 @@ MISTAKES = {
     "only one word is valid": (("matrix.data", ["esci"]), "matrix.data.0 is 'esci'", "valid: wordnet"),
     "rule": (("losses.item.rule", "itme"), "losses.item.rule is 'itme'", "did you mean item? valid: ntp, item"),
     "loss without a rule": (
-        ("matrix.loss", ["item", "ndcg"]),
-        "matrix.loss names 'ndcg', which losses lacks (it has ntp, item)",
+        ("matrix.loss", ["item", "nosuch"]),
+        f"matrix.loss names 'nosuch', which losses lacks (it has {', '.join(SECTIONS['losses'])})",
         "change one of the two",
     ),
     "two values that clash": (
-        ("finetune.heads", 3),
-        "finetune: hidden_size 160 is no multiple of 2 x heads (3)",
+        ("finetune.heads", 77),
+        f"finetune: hidden_size {SECTIONS['finetune']['hidden_size']} is no multiple of 2 x heads (77)",
         "change one of the two",
     ),
     "too small": (("rank.beams", 0), "rank.beams is 0", "Input should be greater than 0"),
@@ -155,8 +155,8 @@ IN_A_PRESET = {
         "did you mean beams? valid: threads, beams, batch_size",
     ),
     "clash": (
-        {"finetune": {"hidden_size": 4}},
-        "params.yaml, preset mine: finetune: hidden_size 4 is no multiple of 2 x heads (4)",
+        {"finetune": {"hidden_size": 12, "heads": 4}},
+        "params.yaml, preset mine: finetune: hidden_size 12 is no multiple of 2 x heads (4)",
         "change one of the two",
     ),
     "no sections": (None, "params.yaml: presets.mine is None", "give it sections, or {} for none"),
@@ -267,9 +267,12 @@ def test_the_projects_file_and_its_presets_are_valid():
 
 
 def test_an_override_beats_a_preset_and_a_preset_the_section():
-    found = params.effective(PROJECT, "tiny", {"finetune": {"steps": 7}})["finetune"]
-    assert (found["steps"], found["hidden_size"], found["seed"]) == (7, 32, PROJECT["finetune"]["seed"])
-    assert PROJECT["finetune"]["steps"] != 7  # what was given is left alone
+    given = changed(("rank", {"threads": 1, "beams": 2, "batch_size": 3}))
+    given["presets"] = {"mine": {"rank": {"beams": 20, "batch_size": 30}}}
+    before = copy.deepcopy(given)
+    found = params.effective(given, "mine", {"rank": {"batch_size": 300}})
+    assert found["rank"] == {"threads": 1, "beams": 20, "batch_size": 300}
+    assert given == before
 
 
 def test_settings_are_frozen():

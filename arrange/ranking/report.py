@@ -54,7 +54,7 @@ def plot_curves(histories: Mapping[str, pl.DataFrame], path: Path) -> None:
             label = system if column == "loss" else f"{system}, validation: nearest document"
             axes.plot(points["step"], points[column], style, color=f"C{number}", label=label)
     axes.set(xlabel="step", ylabel="-log P(docID), nats")
-    axes.legend()
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)  # below: curves take all the room
     save(figure, path)
 
 
