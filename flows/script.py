@@ -2,13 +2,15 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from prefect import Flow
 from prefect.client.schemas.objects import State
 
 from arrange.errors import UserError
 from flows import show
-from tasks import params
+from flows.workspace import check_checkout
+from tasks import params, store
 
 
 def run(flow: Flow[..., State]) -> None:
@@ -27,7 +29,10 @@ def run(flow: Flow[..., State]) -> None:
     words = parser.parse_args()
     try:
         overrides = params.parse_overrides(words.set)
-        params.effective(params.load(), words.preset, overrides)  # before the wait for a server
+        # what can be known before the wait for a server
+        params.effective(params.load(), words.preset, overrides)
+        check_checkout(Path.cwd())
+        store.check_server()
     except UserError as error:
         sys.exit(str(error))
     show.as_script()

@@ -25,6 +25,7 @@ from tasks import params, stage, store
 
 EXPERIMENT = "arrange"
 LARGEST_ARTIFACT = 5_000_000  # bytes; models stay in DVC's cache
+LONGEST_NOTE = 5000  # characters: MLflow refuses tags above 8000
 
 
 def track(status: str = "FINISHED") -> None:
@@ -51,11 +52,6 @@ def is_done(candidate: PipelineStage, lock: Mapping[str, Any]) -> bool:
     """Whether a stage has a state to log: a failed one has an old entry in the lock, and other outputs or none."""
     recorded = candidate.name in lock and candidate.name != "track"
     return recorded and not any(out.status() for out in candidate.outs)
-
-
-def is_whole(stage: PipelineStage) -> bool:
-    """Whether the stage's outputs are there: not so below one that has just failed."""
-    return all(Path(out.fspath).exists() for out in stage.outs)
 
 
 def experiment_id(client: MlflowClient) -> str:
@@ -89,17 +85,25 @@ def start_parent(client: MlflowClient, experiment: str, reused: Mapping[str, str
         "preset": os.environ.get("ARRANGE_PRESET", ""),
         "overrides": os.environ.get("ARRANGE_OVERRIDES", ""),
         "started_by": os.environ.get("ARRANGE_STARTED_BY", "dvc repro"),
+        "data_source": data_source(client, reused),
         **{f"reused.{name}": run for name, run in reused.items()},
     }
     links = "".join(f"\n- [{name}](#/experiments/{experiment}/runs/{run})" for name, run in sorted(reused.items()))
     report = Path("reports/report.md")
-    text = report.read_text() if report.exists() else ""
+    text = report.read_text()[:LONGEST_NOTE] if report.exists() else ""
     tags["mlflow.note.content"] = f"{text}\n\nReused stages:{links}" if links else text
     run = client.create_run(experiment, tags=tags, run_name=f"pipeline {time.strftime('%Y-%m-%d %H:%M')}")
     log_params(client, run.info.run_id, {key: value for key, value in params.load().items() if key != "presets"})
     for path in sorted(Path("results").glob("*/metrics.json")):
         log_metrics(client, run.info.run_id, {path.parent.name: json.loads(path.read_text())})
     return run.info.run_id
+
+
+def data_source(client: MlflowClient, reused: Mapping[str, str]) -> str:
+    """Where the data came from: as noted by the download just made, or by the one that is reused."""
+    if "download_wordnet" in reused:
+        return client.get_run(reused["download_wordnet"]).data.tags.get("data_source", "")
+    return stage.read_record("download_wordnet").get("notes", {}).get("data_source", "")
 
 
 def log_child(

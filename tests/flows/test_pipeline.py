@@ -1,6 +1,8 @@
 """The invariants of the pipeline, with the real DVC, Prefect and MLflow."""
 
+import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -63,7 +65,10 @@ def test_what_mlflow_holds_after_the_first_run(first_run):
     assert 0 <= parent.data.metrics["wordnet.item.nDCG_10.mean"] <= 1
     found = children(runs, parent.info.run_id)
     assert set(found) == set(STAGES) - {"track"}
-    assert found["download_wordnet"].data.tags["data_source"] == "WordNet 3.0 (folder)"
+    assert (
+        parent.data.tags["data_source"] == found["download_wordnet"].data.tags["data_source"] == "WordNet 3.0 (folder)"
+    )
+    assert parent.data.tags["git_commit"] == first_run[0].git("rev-parse", "HEAD").strip()
     training = found["finetune@wordnet-item"]
     assert training.data.params["losses.item.alpha"] == "1.0"
     assert training.data.tags["stage_hash"]
@@ -107,7 +112,8 @@ def test_overrides_leave_the_checkout_alone_and_share_finished_stages(finished):
     assert "up to date" in finished.dvc("status")
     assert outcomes(finished.flow(*words)) == dict.fromkeys(STAGES, "reused")
     assert len(list((finished.path / ".workspaces").iterdir())) == 1
-    assert parents(runs_in(finished))[-1].data.tags["overrides"] == "evaluate.resamples=30"
+    tags = parents(runs_in(finished))[-1].data.tags
+    assert (tags["overrides"], tags["data_source"]) == ("evaluate.resamples=30", "WordNet 3.0 (folder)")
 
 
 def test_a_workspace_follows_the_code_of_the_checkout(finished):
@@ -186,6 +192,22 @@ def test_a_killed_flow_is_taken_up_again(first_run, env, server, tmp_path):
 )
 def test_a_wrong_word_is_refused_before_anything_starts(finished, words, message):
     assert finished.flow(*words, code=1).startswith(message)
+
+
+def test_a_full_disk_is_refused_before_the_work(finished, tmp_path):
+    disk = tmp_path / "small disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60m", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting a small disk takes root")
+    try:
+        finished.git("clone", "--quiet", str(finished.path), str(disk / "clone"))
+        output = Checkout(disk / "clone", finished.env).flow(code=1)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    what, remedy = output.splitlines()[-2:]
+    assert re.fullmatch(r"[56]\d MB are free in .*/clone; a run needs 1,000", what)
+    assert remedy == "make room: make clean, say"
 
 
 def test_a_checkout_without_git_is_refused(finished):
