@@ -46,7 +46,7 @@ lint: .venv/ready ## ruff and the type checker
 lock: .venv/ready ## requirements.lock anew from pyproject.toml
 	@echo torch > .venv/excluded
 	@$(IN_VENV) -m uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
-		--excludes .venv/excluded --no-emit-package setuptools --group dev pyproject.toml -o requirements.lock
+		--excludes .venv/excluded --no-emit-package setuptools --group pipeline --group dev pyproject.toml -o requirements.lock
 
 clean: ## remove what runs have made here; DVC's cache, mlflow.db and .venv stay
 	@rm -rf data docids models runs results reports state logs .workspaces

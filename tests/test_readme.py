@@ -4,6 +4,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from docs import tables
 
 README = Path("README.md").read_text()
@@ -25,3 +27,13 @@ def test_the_tree_names_every_folder():
     folders = {f"{name.split('/')[0]}/" for name in tracked if "/" in name and not name.startswith(".")}
     folders |= {f"arrange/{name.split('/')[1]}/" for name in tracked if re.match(r"arrange/\w+/", name)}
     assert folders <= set(re.findall(r"^    (\S+/) +\w", README, re.MULTILINE))
+
+
+def test_the_example_of_the_library_runs():
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names: dict = {}
+    exec(example, names)
+    assert names["catalogue"].walk([5, 8, 2]) > 0
+    assert names["losses"].weights("item", {"alpha": 1.0}, [1, 2, 2, 4]).tolist() == pytest.approx(
+        [4 / 9, 2 / 9, 2 / 9, 1 / 9]
+    )
