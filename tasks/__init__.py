@@ -5,7 +5,9 @@ more). It must be set before torch is imported, hence here.
 """
 
 import os
+import platform
 
-os.environ.setdefault("MKL_CBWR", "AVX2")
-os.environ.setdefault("ATEN_CPU_CAPABILITY", "avx2")
+if platform.machine() in ("x86_64", "AMD64"):
+    os.environ.setdefault("MKL_CBWR", "AVX2")
+    os.environ.setdefault("ATEN_CPU_CAPABILITY", "avx2")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
