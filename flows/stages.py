@@ -173,9 +173,8 @@ def problem_in(text: str, log: Path) -> str:
     A task prints them itself, as its last words; a crash is told by the exception and the log's place.
     """
     lines = [line for line in text.splitlines() if line.strip()]
-    own = lines[
-        : next((n for n, line in enumerate(lines) if line.startswith("ERROR: failed to reproduce")), len(lines))
-    ]
+    ends = [n for n, line in enumerate(lines) if line.startswith("ERROR: failed to reproduce")]
+    own = lines[: ends[0]] if ends else lines
     if any(line.startswith("Traceback (most recent call last)") for line in own):
         return f"{own[-1]}\nthis is a bug; the whole story is in {log}"
     if not own or own[-1].startswith(("> ", "Running stage")):
