@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,9 @@ def track(status: str = "FINISHED") -> None:
         logged = {name: find_logged(client, experiment, key) for name, key in hashes.items()}
         if all(logged.values()):
             return
-        parent = start_parent(client, experiment, {name: run for name, run in logged.items() if run})
-        for name in (name for name, run in logged.items() if run is None):
+        new = [name for name, run in logged.items() if run is None]
+        parent = start_parent(client, experiment, {name: run for name, run in logged.items() if run}, begin(new))
+        for name in new:
             log_child(client, experiment, parent, stages[name], lock[name], hashes[name])
     log_files(client, parent, Path("reports"))
     client.set_terminated(parent, status)
@@ -60,7 +61,9 @@ def experiment_id(client: MlflowClient) -> str:
     if found:
         return found.experiment_id
     local = not store.tracking_uri().startswith("http")
-    return client.create_experiment(EXPERIMENT, (store.home() / "mlartifacts").as_uri() if local else None)
+    location = (store.home() / "mlartifacts").as_uri() if local else None
+    # without the tag the UI takes training for the evaluation of a language model
+    return client.create_experiment(EXPERIMENT, location, {"mlflow.experimentKind": "custom_model_development"})
 
 
 def close_abandoned(client: MlflowClient, experiment: str) -> None:
@@ -76,12 +79,18 @@ def find_logged(client: MlflowClient, experiment: str, key: str) -> str | None:
     return runs[0].info.run_id if runs else None
 
 
-def start_parent(client: MlflowClient, experiment: str, reused: Mapping[str, str]) -> str:
+def begin(names: Iterable[str]) -> int:
+    """When the first of these stages started, in milliseconds; now, if none has left a record."""
+    return int(min(stage.read_record(name).get("started", time.time()) for name in names) * 1000)
+
+
+def start_parent(client: MlflowClient, experiment: str, reused: Mapping[str, str], started: int) -> str:
     """The run of this pipeline run, with all parameters and links to the reused stages' runs."""
     tags = {
         "workspace": workspace(),
         "git_commit": git("rev-parse", "HEAD"),
-        "git_dirty": str(bool(git("status", "--porcelain"))).lower(),
+        # parameters and dvc.lock are recorded on their own, and a run may well change them
+        "git_dirty": str(bool(git("status", "--porcelain", ".", ":!params.yaml", ":!dvc.lock"))).lower(),
         "preset": os.environ.get("ARRANGE_PRESET", ""),
         "overrides": os.environ.get("ARRANGE_OVERRIDES", ""),
         "started_by": os.environ.get("ARRANGE_STARTED_BY", "dvc repro"),
@@ -92,11 +101,17 @@ def start_parent(client: MlflowClient, experiment: str, reused: Mapping[str, str
     report = Path("reports/report.md")
     text = report.read_text()[:LONGEST_NOTE] if report.exists() else ""
     tags["mlflow.note.content"] = f"{text}\n\nReused stages:{links}" if links else text
-    run = client.create_run(experiment, tags=tags, run_name=f"pipeline {time.strftime('%Y-%m-%d %H:%M')}")
+    name = f"pipeline {time.strftime('%Y-%m-%d %H:%M')}"
+    run = client.create_run(experiment, start_time=started, tags=tags, run_name=name)
     log_params(client, run.info.run_id, {key: value for key, value in params.load().items() if key != "presets"})
     for path in sorted(Path("results").glob("*/metrics.json")):
-        log_metrics(client, run.info.run_id, {path.parent.name: json.loads(path.read_text())})
+        log_metrics(client, run.info.run_id, {path.parent.name: means(json.loads(path.read_text()))})
     return run.info.run_id
+
+
+def means(metrics: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+    """Of each system's measures the mean alone; the intervals are with the stage that made them."""
+    return {system: {name: value["mean"] for name, value in row.items()} for system, row in metrics.items()}
 
 
 def data_source(client: MlflowClient, reused: Mapping[str, str]) -> str:
