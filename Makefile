@@ -56,6 +56,7 @@ clean: ## remove what runs have made here; DVC's cache, mlflow.db and .venv stay
 # that failed half-way is taken up again.
 .venv/ready: requirements.lock Makefile
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 to 3.13 is on the PATH"; echo "install one (with its venv module), or: make PYTHON=/path/to/python3.12"; exit 1; } >&2
+	@test -w . || { echo "$(CURDIR) can't be written to"; echo "clone into a folder of your own, or mend its permissions"; exit 1; } >&2
 	@echo "Setting up .venv with $(PYTHON) (minutes on first use)"
 	@$(IN_VENV) -m pip --version >/dev/null 2>&1 || { rm -rf .venv; $(PYTHON) -m venv .venv; } || \
 		{ rm -rf .venv; echo "$(PYTHON) can't make a virtual environment"; echo "install its venv module (Debian: apt-get install python3-venv)"; exit 1; } >&2

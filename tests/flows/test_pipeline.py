@@ -194,20 +194,31 @@ def test_a_wrong_word_is_refused_before_anything_starts(finished, words, message
     assert finished.flow(*words, code=1).startswith(message)
 
 
-def test_a_full_disk_is_refused_before_the_work(finished, tmp_path):
-    disk = tmp_path / "small disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60m", "tmpfs", str(disk)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting a small disk takes root")
-    try:
-        finished.git("clone", "--quiet", str(finished.path), str(disk / "clone"))
-        output = Checkout(disk / "clone", finished.env).flow(code=1)
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-    what, remedy = output.splitlines()[-2:]
+@pytest.fixture
+def disk(tmp_path):
+    """A small disk of its own."""
+    path = tmp_path / "small disk"
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=60m", "tmpfs", str(path)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a disk takes root")
+    yield path
+    subprocess.run(["umount", str(path)], check=True)
+
+
+def test_a_full_disk_is_refused_before_the_work(finished, disk):
+    finished.git("clone", "--quiet", str(finished.path), str(disk / "clone"))
+    what, remedy = Checkout(disk / "clone", finished.env).flow(code=1).splitlines()[-2:]
     assert re.fullmatch(r"[56]\d MB are free in .*/clone; a run needs 1,000", what)
     assert remedy == "make room: make clean, say"
+
+
+def test_a_read_only_folder_is_refused_before_the_work(finished, disk):
+    finished.git("clone", "--quiet", str(finished.path), str(disk / "clone"))
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    what, remedy = Checkout(disk / "clone", finished.env).flow(code=1).splitlines()[-2:]
+    assert what.endswith("/clone can't be written to")
+    assert remedy == "clone into a folder of your own, or mend its permissions"
 
 
 def test_a_checkout_without_git_is_refused(finished):
