@@ -54,7 +54,7 @@ def table() -> str:
     """The newest results as Markdown."""
     found = json.loads(sorted(RESULTS.glob("*.json"))[-1].read_text())
     return (
-        f"{found['setting']} `{found['command']}`, {found['date']}, {found['hardware']}; one seed;\n"
+        f"{found['setting']}\n`{found['command']}`, {found['date']}, {found['hardware']}; one seed; "
         f"means over the test queries with 95% intervals.\n\n{markdown_table(found['metrics'], MEASURES)}"
     )
 
