@@ -121,7 +121,7 @@ def machine() -> dict[str, object]:
         cpu = names[0].split(": ")[1] if names else cpu
     packages = {name: version(name) for name in ("torch", "prefect", "dvc", "mlflow", "transformers")}
     free = shutil.disk_usage(PROJECT).free // 10**9
-    return {"cpu": cpu, "cores": os.cpu_count(), "free_disk_gb": free, "python": platform.python_version()} | packages
+    return {"cpu": cpu, "cores": os.cpu_count(), "free_disk_gb": free, "python": platform.python_version(), **packages}
 
 
 def show(results: dict[str, object]) -> None:
