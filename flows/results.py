@@ -1,6 +1,7 @@
 """How a flow run ends: a table on the terminal, a table and the report in Prefect, and where to look next."""
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,7 +56,7 @@ def outcome_table(outcomes: Mapping[str, str]) -> str:
 def next_steps(workspace: Workspace, report: Path) -> str:
     """Where the report is, and the commands that come next."""
     words = [f"PRESET={workspace.preset}"] if workspace.preset else []
-    words += [f'SET="{" ".join(workspace.overrides)}"'] if workspace.overrides else []
+    words += [f"SET={shlex.quote(' '.join(workspace.overrides))}"] if workspace.overrides else []
     return "\n".join(
         [
             f"Report: {report.relative_to(workspace.home)}",

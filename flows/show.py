@@ -85,8 +85,10 @@ class Rows:
 
 
 def latest(progress: Path) -> dict | None:
-    """The newest whole line that a working stage wrote of its progress."""
+    """The newest whole line that a working stage wrote of its progress; a night's file isn't read for it."""
     if not progress.exists():
         return None
-    lines = [line for line in progress.read_text().splitlines() if line.endswith("}")]
+    with progress.open("rb") as file:
+        file.seek(max(0, progress.stat().st_size - 1000))
+        lines = [line for line in file.read().splitlines()[-2:] if line.startswith(b"{") and line.endswith(b"}")]
     return json.loads(lines[-1]) if lines else None

@@ -46,16 +46,21 @@ class Run:
 def run_flow(names: Sequence[str], preset: str | None, overrides: Mapping[str, Any], parallel: int) -> State:
     """A whole flow run: find the workspace, run the stages in it, record, conclude."""
     try:
+        if parallel < 1:
+            raise UserError(f"parallel is {parallel}", "let at least 1 stage work at once")
         store.check_server()
         with opened(Path.cwd(), preset, overrides) as workspace, Rows() as rows:
             say(f"works in {workspace.root}, records in {store.tracking_uri()}")
             run = Run(workspace, threading.Semaphore(parallel), rows, environment(workspace))
             states = run_all(run, names)
-            failed = [state for state in states.values() if state.is_failed()]
+            failed = [state for state in states.values() if state.is_failed() or state.is_crashed()]
             if failed:
-                record_what_ran(run)
+                record(run, "FAILED")
                 return Failed(message=failed[0].message)
-            return results.conclude(workspace, {stage: str(state.name) for stage, state in states.items()})
+            outcomes = {stage: str(state.name) for stage, state in states.items()}
+            if outcomes["track"] == REUSED:
+                record(run, "FINISHED")
+            return results.conclude(workspace, outcomes)
     except UserError as error:
         return Failed(message=str(error))
 
@@ -71,13 +76,17 @@ def environment(workspace: Workspace) -> dict[str, str]:
     }
 
 
-def record_what_ran(run: Run) -> None:
-    """After a failure the stage `track` never comes; record the stages before it all the same."""
-    command = [sys.executable, "-m", "tasks.track", "FAILED"]
-    log = run.workspace.root / "logs" / "track.log"
-    if (run.workspace.root / "dvc.lock").exists():
-        with log.open("w") as file:
-            subprocess.run(command, cwd=run.workspace.root, env=os.environ | run.env, stdout=file, stderr=file)
+def record(run: Run, status: str) -> None:
+    """Bring MLflow up to date where the stage `track` doesn't: after a failure it never comes, and DVC reuses it
+    when the stages that ran gave the same outputs as before, or when the store is another one."""
+    log = run.workspace.root / "logs" / "record.log"
+    if not (run.workspace.root / "dvc.lock").exists():
+        return
+    with log.open("w") as file:
+        command = [sys.executable, "-m", "tasks.track", status]
+        done = subprocess.run(command, cwd=run.workspace.root, env=os.environ | run.env, stdout=file, stderr=file)
+    if done.returncode:
+        say(f"MLflow has no record of this run: {log} says why")
 
 
 def run_all(run: Run, names: Sequence[str]) -> dict[str, State]:

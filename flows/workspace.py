@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dvc.repo import Repo
 from filelock import FileLock, Timeout
 
 from arrange.errors import UserError
@@ -114,8 +115,6 @@ def listed(folder: Path) -> set[str]:
 
 def share_cache(home: Path, root: Path) -> None:
     """Point the worktree's DVC at the checkout's cache and at its local settings (remotes, say)."""
-    from dvc.repo import Repo
-
     local = home / ".dvc" / "config.local"
     if local.exists():
         shutil.copy2(local, root / ".dvc" / "config.local")

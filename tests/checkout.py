@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import yaml
+from mlflow import MlflowClient
 
 PROJECT = Path(__file__).parents[1]
 SMALL = {
@@ -105,3 +106,17 @@ def clone(path: Path, env: dict[str, str]) -> Checkout:
     checkout.git("add", "--all")
     checkout.git("commit", "--quiet", "--message", "start")
     return checkout
+
+
+def runs_in(checkout: Checkout) -> list:
+    client = MlflowClient(tracking_uri=f"sqlite:///{checkout.path / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("arrange")
+    return sorted(client.search_runs([experiment.experiment_id]), key=lambda run: run.info.start_time)
+
+
+def children(runs: list, parent: str) -> dict[str, object]:
+    return {r.data.tags["stage"]: r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent}
+
+
+def parents(runs: list) -> list:
+    return [run for run in runs if "mlflow.parentRunId" not in run.data.tags]

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import yaml
-from checkout import STAGES, Checkout
+from checkout import STAGES, Checkout, parents, runs_in
 
 pytestmark = pytest.mark.slow
 
@@ -35,6 +35,7 @@ def test_an_experiment(finished, where):
     output = finished.dvc("exp", "run", *where, "-S", "evaluate.resamples=30", "--name", "more")
     assert ran(output) == {"evaluate@wordnet", "report", "track"}
     assert "more" in finished.dvc("exp", "list", "--name-only")
+    assert len(parents(runs_in(finished))) == 2  # in the checkout's store, from a temporary clone too
     if where:
         assert "up to date" in finished.dvc("status")
         finished.dvc("exp", "apply", "more")

@@ -1,10 +1,15 @@
 """The parts of the flows that need no server."""
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
+from checkout import PROJECT
 
 from arrange.errors import UserError
+from flows import pipeline
+from flows.show import latest
 from flows.stages import problem_in
 from flows.workspace import assignments, locked
 from tasks.params import parse_overrides
@@ -45,3 +50,24 @@ def test_a_lock_is_held_once_and_freed_after(tmp_path):
         pass
     with locked(path):
         pass
+
+
+def test_the_flow_names_every_stage_of_the_graph():
+    assert list(yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]) == pipeline.STAGES
+
+
+def test_the_makefile_installs_the_torch_of_the_metadata():
+    (pinned,) = re.findall(r"torch==[\d.]+", (PROJECT / "pyproject.toml").read_text())
+    assert re.findall(r"torch==[\d.]+", (PROJECT / "Makefile").read_text()) == [pinned]
+
+
+def test_the_newest_whole_line_of_progress(tmp_path):
+    file = tmp_path / "progress.jsonl"
+    assert latest(file) is None
+    file.write_text("")
+    assert latest(file) is None
+    lines = [f'{{"done": {n}, "total": 500, "unit": "steps"}}\n' for n in range(1, 501)]
+    file.write_text("".join(lines))
+    assert latest(file) == {"done": 500, "total": 500, "unit": "steps"}
+    file.write_text("".join(lines[:300]) + '{"done": 301, "to')
+    assert latest(file)["done"] == 300

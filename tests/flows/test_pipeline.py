@@ -7,27 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from checkout import STAGES, Checkout, clone, outcomes
+from checkout import STAGES, Checkout, children, clone, outcomes, parents, runs_in
 from mlflow import MlflowClient
 
 pytestmark = pytest.mark.slow
 
 AFTER_ALPHA = {"finetune@wordnet-item", "rank@wordnet-item", "evaluate@wordnet", "report", "track"}
 AFTER_RESAMPLES = {"evaluate@wordnet", "report", "track"}
-
-
-def runs_in(checkout: Checkout) -> list:
-    client = MlflowClient(tracking_uri=f"sqlite:///{checkout.path / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name("arrange")
-    return sorted(client.search_runs([experiment.experiment_id]), key=lambda run: run.info.start_time)
-
-
-def children(runs: list, parent: str) -> dict[str, object]:
-    return {r.data.tags["stage"]: r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent}
-
-
-def parents(runs: list) -> list:
-    return [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
 
 
 def test_a_fresh_clone_runs_to_the_end(first_run):
@@ -101,12 +87,30 @@ def test_one_parameter_reruns_what_depends_on_it_and_no_more(finished, by):
         assert second.data.tags[f"reused.{stage}"] == earlier[stage].info.run_id
 
 
+def test_a_stage_that_ran_is_recorded_though_its_outputs_are_the_same(finished):
+    task = finished.path / "tasks" / "rank.py"
+    task.write_text(task.read_text() + "# a remark\n")
+    found = outcomes(finished.flow())
+    ranks = {"rank@wordnet-ntp", "rank@wordnet-item"}
+    assert {stage for stage, what in found.items() if what != "reused"} == ranks
+    second = parents(runs_in(finished))[-1]
+    assert set(children(runs_in(finished), second.info.run_id)) == ranks
+
+
+def test_another_store_gets_everything(finished, tmp_path):
+    """DVC has nothing to do, but this MLflow has seen nothing yet."""
+    finished.env["MLFLOW_TRACKING_URI"] = f"sqlite:///{tmp_path / 'other.db'}"
+    assert outcomes(finished.flow()) == dict.fromkeys(STAGES, "reused")
+    (tmp_path / "other.db").rename(finished.path / "mlflow.db")
+    assert set(children(runs_in(finished), parents(runs_in(finished))[0].info.run_id)) == set(STAGES) - {"track"}
+
+
 def test_overrides_leave_the_checkout_alone_and_share_finished_stages(finished):
     before = finished.bytes_of("params.yaml", "dvc.lock")
     words = ("--set", "evaluate.resamples=30")
     output = finished.flow(*words)
     assert outcomes(output) == {stage: "ran" if stage in AFTER_RESAMPLES else "restored" for stage in STAGES}
-    assert 'make run SET="evaluate.resamples=30"' in output
+    assert "make run SET=evaluate.resamples=30 " in output
     assert finished.bytes_of("params.yaml", "dvc.lock") == before
     assert finished.git("status", "--porcelain").split() == ["??", "dvc.lock"]
     assert "up to date" in finished.dvc("status")
