@@ -21,7 +21,7 @@ from prefect.states import Completed, Failed
 
 from arrange.errors import UserError
 from flows import results
-from flows.show import Rows, say
+from flows.show import Rows, say, stop_when_told
 from flows.workspace import Workspace, opened
 from tasks import store
 from tasks.stage import end_with_parent
@@ -45,6 +45,7 @@ class Run:
 
 def run_flow(names: Sequence[str], preset: str | None, overrides: Mapping[str, Any], parallel: int) -> State:
     """A whole flow run: find the workspace, run the stages in it, record, conclude."""
+    stop_when_told()
     try:
         if parallel < 1:
             raise UserError(f"parallel is {parallel}", "let at least 1 stage work at once")

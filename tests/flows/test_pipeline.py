@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from checkout import STAGES, Checkout, children, clone, outcomes, parents, runs_in
 from mlflow import MlflowClient
@@ -185,6 +186,28 @@ def test_a_killed_flow_is_taken_up_again(first_run, env, server, tmp_path):
     assert checkout.lock() == first_run[0].lock()
     assert "up to date" in checkout.dvc("status")
     assert not [path for path in checkout.path.rglob("*.part") if ".dvc" not in path.parts]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_flow_that_is_stopped_takes_its_processes_with_it(finished, number):
+    """Prefect's own server among them: this flow starts one. The next run goes on."""
+    del finished.env["PREFECT_API_URL"]
+    finished.change("finetune", steps=100_000)
+    flow = finished.start(sys.executable, "-m", "flows.pipeline")
+    for line in flow.stdout:
+        if "finetune@wordnet-item: starts" in line:
+            break
+    processes = psutil.Process(flow.pid).children(recursive=True)
+    flow.send_signal(number)
+    output, _ = flow.communicate()
+    assert (flow.returncode, output.splitlines()[-2:]) == (
+        128 + number,
+        ["stopped", "the same command goes on from here"],
+    )
+    assert processes
+    assert not psutil.wait_procs(processes, timeout=60)[1]
+    finished.change("finetune", steps=3)
+    assert set(outcomes(finished.flow()).values()) <= {"reused", "restored"}
 
 
 @pytest.mark.parametrize(
