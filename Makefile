@@ -32,8 +32,11 @@ repro: .venv/ready ## the pipeline by DVC alone
 	@$(IN_VENV) -m dvc repro
 
 ui: .venv/ready ## browse the recorded runs; PORT=5000
-	@$(IN_VENV) -m mlflow server --host 127.0.0.1 --port $(PORT) \
-		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+	@case "$$MLFLOW_TRACKING_URI" in \
+		http*) echo "MLflow is at $$MLFLOW_TRACKING_URI" ;; \
+		*) $(IN_VENV) -m mlflow server --host 127.0.0.1 --port $(PORT) \
+			--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
+	esac
 
 bench: .venv/ready ## all benchmarks, in their quick form
 	@set -e; for benchmark in benchmarks/*.py; do $(IN_VENV) $$benchmark --quick; done
