@@ -1,22 +1,26 @@
-"""Names for documents: the text itself, made unique only where it must be."""
+"""Names for documents: the text itself or its first words, made unique only where it must be."""
+
+from collections.abc import Iterable, Sequence
+
+import polars as pl
 
 from arrange.errors import UserError
 
 
-def unique_names(texts: list[str]) -> list[str]:
+def unique_names(texts: Sequence[str], used: Iterable[str] = ()) -> list[str]:
     """Give each text a name of its own: the first keeps its text, later ones get " (2)", " (3)", ...
 
     White space is normalised first. A number is skipped where it would make another document's
-    text. Raises UserError, naming the row, for a text without a visible character.
+    text or a name in `used`. Raises UserError, naming the row, for a text without a visible character.
 
     >>> unique_names(["bank", "bank", "bank (2)", "river  bank"])
     ['bank', 'bank (3)', 'bank (2)', 'river bank']
+    >>> unique_names(["bank", "shore"], used=["bank", "bank (2)"])
+    ['bank (3)', 'shore']
     """
-    plain = [" ".join(text.split()) for text in texts]
-    if "" in plain:
-        raise UserError(f"documents, row {plain.index('')}: the text is empty", "give every document a text")
-    taken = set(plain)
-    count: dict[str, int] = {}
+    plain = _plain(texts)
+    count = dict.fromkeys(used, 1)
+    taken = {*plain, *count}
     names = []
     for text in plain:
         name = text
@@ -26,3 +30,36 @@ def unique_names(texts: list[str]) -> list[str]:
         taken.add(name)
         names.append(name)
     return names
+
+
+def shorten(texts: Sequence[str], least_words: int, others: Sequence[str] = ()) -> list[str]:
+    """Cut each text to its fewest first words, `least_words` or more, with which no different text begins.
+
+    A text that another one begins with stays whole, and equal texts are cut alike. `others` are texts that
+    count, too, but aren't cut. One pass of polars per word, over the texts that still share their beginning.
+    Raises UserError as `unique_names`.
+
+    >>> shorten(["red wool hat", "red wool scarf", "red shoe", "blue", "blue sock"], least_words=1)
+    ['red wool hat', 'red wool scarf', 'red shoe', 'blue', 'blue sock']
+    >>> shorten(["red wool hat", "green wool scarf"], least_words=1)
+    ['red', 'green']
+    """
+    plain = _plain(texts)
+    both = pl.DataFrame({"text": [*plain, *_plain(others)]}, schema={"text": pl.String})
+    rest = both.unique().with_columns(words=pl.col("text").str.split(" "))
+    short: dict[str, str] = {}
+    length = least_words
+    while len(rest):
+        rest = rest.with_columns(start=pl.col("words").list.head(length).list.join(" "))
+        alone = pl.col("start").is_unique() | (pl.col("words").list.len() <= length)
+        short.update(rest.filter(alone).select("text", "start").iter_rows())
+        rest = rest.filter(~alone)
+        length += 1
+    return [short[text] for text in plain]
+
+
+def _plain(texts: Sequence[str]) -> list[str]:
+    plain = [" ".join(text.split()) for text in texts]
+    if "" in plain:
+        raise UserError(f"documents, row {plain.index('')}: the text is empty", "give every document a text")
+    return plain

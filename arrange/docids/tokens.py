@@ -1,15 +1,18 @@
-"""Text as tokens: a tokenizer of our own, and docIDs and prompts in any tokenizer.
+"""Text as tokens: a tokenizer of our own or one by name, docIDs and prompts in either.
 
-A training sequence is  <s> text <docid> name </s> : the prompt ends with `<docid>`, the docID with
-the end token, which is part of it (so that one name may begin another).
+A sequence is a prompt (a template of params.yaml, filled in) and behind it a docID with the end token, which is part of
+it (so that one docID may begin another). Our own tokenizer has `<docid>`, which the templates put between the two.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import AddedToken, AutoTokenizer, PreTrainedTokenizerFast
 
 from arrange.errors import UserError
+from arrange.pretrained import load
 
 PAD, BOS, END, DOCID = "<pad>", "<s>", "</s>", "<docid>"
 
@@ -48,47 +51,96 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTok
     )
 
 
-def encode_docids(tokenizer: PreTrainedTokenizerFast, names: list[str]) -> list[list[int]]:
-    """The tokens of each name, the end token last.
+def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
+    """A tokenizer from a local folder or, by name, from the hub; `<docid>` is added if it lacks it.
 
-    Raises UserError, naming the row, for a name that does not come back when it is decoded and for
-    one whose tokens an earlier name has.
+    Raises UserError where there is none, and for one without an end token.
     """
-    end = tokenizer.eos_token_id
-    if end is None:
-        raise UserError("the tokenizer has no end token", "set its eos_token")
-    tokens = [[*ids, end] for ids in _plain(tokenizer, names)]
-    row_of: dict[tuple[int, ...], int] = {}
-    for row, (name, ids) in enumerate(zip(names, tokens, strict=True)):
-        first = row_of.setdefault(tuple(ids), row)
-        if first != row:
-            raise UserError(
-                f"docIDs, rows {first} and {row}: {names[first]!r} and {name!r} have the same tokens",
-                "give the documents different names",
-            )
-        decoded = tokenizer.decode(ids[:-1], clean_up_tokenization_spaces=False)
-        if decoded != name:
-            raise UserError(
-                f"docIDs, row {row}: {name!r} comes back from the tokenizer as {decoded!r}",
-                "change the name, or choose a tokenizer that keeps it (a byte-level one keeps all)",
-            )
+    tokenizer: Any = load("tokenizer", name, AutoTokenizer.from_pretrained)
+    if tokenizer.eos_token_id is None:
+        raise UserError(f"the tokenizer {name!r} has no end token", "set its eos_token")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token  # padding is masked, so any token will do
+    if DOCID not in tokenizer.get_vocab():
+        tokenizer.add_special_tokens({"extra_special_tokens": [DOCID]})
+    return tokenizer
+
+
+def encode_docids(
+    tokenizer: PreTrainedTokenizerFast, docids: Sequence[Sequence[str]], codes: Iterable[str] = ()
+) -> list[list[int]]:
+    """The tokens of each docID, the end token last. A docID is pieces: codes, and texts between them.
+
+    `codes` are added to the tokenizer, one token each. Raises UserError, naming the row, for a text that does
+    not come back when it is decoded and for a docID whose tokens an earlier one has.
+
+    >>> tokenizer = train_tokenizer(["a dog"], 260)
+    >>> encode_docids(tokenizer, [["<a_1>", "<b_1>"], ["<a_1>", "<b_2>"]], codes=["<a_1>", "<b_1>", "<b_2>"])
+    [[260, 261, 2], [260, 262, 2]]
+    """
+    codes = list(codes)
+    tokenizer.add_tokens([AddedToken(code, normalized=False) for code in codes], special_tokens=True)
+    added = tokenizer.get_added_vocab()
+    of_code = {code: [added[code]] for code in codes}
+    texts = sorted({piece for pieces in docids for piece in pieces if piece not in of_code})
+    ids_of = dict(zip(texts, _plain(tokenizer, texts), strict=True)) | of_code
+    tokens = [[*(id_ for piece in pieces for id_ in ids_of[piece]), tokenizer.eos_token_id] for pieces in docids]
+    _check_distinct(docids, tokens)
+    for row, pieces in enumerate(docids):
+        for text in (piece for piece in pieces if piece not in of_code):
+            decoded = tokenizer.decode(ids_of[text], clean_up_tokenization_spaces=False)
+            if decoded != text:
+                raise UserError(
+                    f"docIDs, row {row}: {text!r} comes back from the tokenizer as {decoded!r}",
+                    "change the docID, or choose a tokenizer that keeps it (a byte-level one keeps all)",
+                )
     return tokens
 
 
-def encode_prompts(tokenizer: PreTrainedTokenizerFast, texts: list[str], max_tokens: int) -> list[list[int]]:
-    """`<s>` text `<docid>` as tokens; a text is cut at its end so that the whole is <= `max_tokens`.
+def _check_distinct(docids: Sequence[Sequence[str]], tokens: Sequence[Sequence[int]]) -> None:
+    row_of: dict[tuple[int, ...], int] = {}
+    for row, ids in enumerate(tokens):
+        first = row_of.setdefault(tuple(ids), row)
+        if first != row:
+            names = f"{' '.join(docids[first])!r} and {' '.join(docids[row])!r}"
+            raise UserError(
+                f"docIDs, rows {first} and {row}: {names} have the same tokens", "give the documents different docIDs"
+            )
 
-    A tokenizer without a beginning token (Qwen's) gets none. Raises UserError if the tokenizer does
-    not know `<docid>` or if `max_tokens` leaves no room for text.
+
+class Prompt(NamedTuple):
+    """The tokens of a prompt before and behind the place where the candidates go, if it has candidates."""
+
+    head: list[int]
+    tail: list[int]
+
+
+def encode_prompts(
+    tokenizer: PreTrainedTokenizerFast, template: str, texts: list[str], query_tokens: int
+) -> list[Prompt]:
+    """A template with each query's text in it: "{query}<docid>", or "{query} {candidates}<docid>".
+
+    Special tokens that the template spells are special; a text that spells one gets ordinary tokens. A text is cut
+    at its end to `query_tokens`. The tokenizer's beginning token, if it has one, comes first.
     """
-    separator = tokenizer.get_added_vocab().get(DOCID)
-    if separator is None:
-        raise UserError(f"the tokenizer has no {DOCID} token", "add it as a special token")
+    before, _, behind = template.partition("{query}")
+    middle, _, tail = behind.partition("{candidates}")
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    room = max_tokens - len(start) - 1
-    if room < 1:
-        raise UserError(f"a prompt of {max_tokens} tokens has no room for text", f"give at least {len(start) + 2}")
-    return [[*start, *ids[:room], separator] for ids in _plain(tokenizer, texts)]
+    before_T, middle_T, tail_T = (literal(tokenizer, part) for part in (before, middle, tail))
+    return [Prompt([*start, *before_T, *ids[:query_tokens], *middle_T], tail_T) for ids in _plain(tokenizer, texts)]
+
+
+def literal(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    """The tokens of a piece of a template, special ones included."""
+    known = sorted(tokenizer.get_added_vocab(), key=len, reverse=True)
+    pieces = re.split(f"({'|'.join(map(re.escape, known))})" if known else "$^", text)
+    added = tokenizer.get_added_vocab()
+    return [
+        id_
+        for piece in pieces
+        if piece
+        for id_ in ([added[piece]] if piece in added else _plain(tokenizer, [piece])[0])
+    ]
 
 
 def _plain(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
