@@ -3,7 +3,7 @@ from math import log, sqrt
 import polars as pl
 import pytest
 
-from arrange.ranking.controls import neighbours, popularity, random_order
+from arrange.ranking.controls import neighbours, popularity, random_order, root_first, static_prior
 from arrange.ranking.runs import check_run
 
 QRELS = pl.DataFrame(
@@ -60,3 +60,48 @@ def test_k_limits_the_votes_and_may_exceed_the_training_queries():
         ("xanimal", "animal", 2, pytest.approx(1 / 2)),
     ]
     assert set(neighbours(TRAIN, QRELS, queries, k=50)["doc_id"]) == {"dog", "animal"}
+
+
+def test_one_neighbour_copies_its_list_in_order():
+    """13 documents, ranks with ties: the run has them all, in the order of the ranks."""
+    ranks = [1, 2, 2, 3, 4, 5, 6, 7, 8, 8, 9, 10, 11]
+    names = ["m", "c", "x", "k", "a", "z", "b", "y", "d", "w", "e", "v", "f"]
+    lists = pl.DataFrame({"query_id": "t2", "doc_id": names, "rank": ranks}, schema_overrides={"rank": pl.Int32})
+    run = neighbours(TRAIN, pl.concat([QRELS.filter(pl.col("query_id") != "t2"), lists]), QUERIES, k=1)
+    assert run["doc_id"].to_list() == names
+
+
+def test_root_first_turns_the_true_order_round():
+    run = root_first(QRELS)
+    check_run(run, "root_first")
+    assert run.rows() == [("t1", "animal", 1, 2.0), ("t1", "cat", 2, 1.0), ("t2", "animal", 1, 2.0),
+                          ("t2", "dog", 2, 1.0), ("t3", "dog", 1, 1.0)]  # fmt: skip
+
+
+def test_the_static_prior_puts_rarer_documents_first_and_keeps_the_order_of_equals():
+    run = pl.DataFrame(
+        {
+            "query_id": ["a"] * 6 + ["b"] * 2,
+            "doc_id": ["dog", "animal", "cat", "unseen", "no", "new", "animal", "cat"],
+            "rank": [1, 2, 3, 4, 5, 6, 1, 2],
+            "score": [9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 0.5, 0.1],
+        },
+        schema_overrides={"rank": pl.Int32},
+    )
+    # true in training: dog and animal twice, cat once, the others never ("no" is a judged negative)
+    found = static_prior(run, QRELS, depth=5)
+    check_run(found, "prior")
+    assert found["doc_id"].to_list() == ["unseen", "no", "cat", "dog", "animal", "new", "cat", "animal"]
+    assert found["score"].to_list() == [-1, -2, -3, -4, -5, -6, -1, -2]
+    assert static_prior(run, QRELS, depth=1).drop("score").equals(run.drop("score"))
+
+
+def test_controls_rank_all_candidates_and_no_other():
+    candidates = pl.DataFrame({"query_id": ["q", "animal", "animal", "q"], "doc_id": ["no", "dog", "new", "cat"]})
+    assert popularity(QRELS, QUERIES, candidates=candidates).rows() == [
+        ("animal", "dog", 1, 2.0), ("animal", "new", 2, 0.0), ("q", "cat", 1, 1.0), ("q", "no", 2, 0.0),
+    ]  # fmt: skip
+    votes = neighbours(TRAIN, QRELS, QUERIES, k=1, candidates=candidates)
+    assert votes.rows() == [
+        ("animal", "dog", 1, pytest.approx(1)), ("animal", "new", 2, 0.0), ("q", "cat", 1, 0.0), ("q", "no", 2, 0.0),
+    ]  # fmt: skip
