@@ -11,7 +11,7 @@ def prepare_wordnet() -> None:
     settings = params.read().prepare_wordnet
     synsets = wordnet_files.load(Path("data/raw/wordnet.parquet"))
     dataset = wordnet.tables(synsets, **settings.model_dump())
-    tables.write(dataset, Path("data/wordnet"))
+    tables.write(dataset, Path("data/wordnet"), wordnet.kinds(synsets, dataset.queries["query_id"]))
 
 
 if __name__ == "__main__":

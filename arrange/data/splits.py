@@ -1,6 +1,9 @@
 """Splits by hash: what a key is assigned to depends on that key alone."""
 
 import hashlib
+from collections import Counter
+from collections.abc import Collection, Mapping
+from itertools import chain
 
 import polars as pl
 
@@ -35,6 +38,21 @@ def assign(keys: pl.Series, validation: float, test: float) -> pl.Series:
         .to_series()
         .rename("split")
     )
+
+
+def subtrees(above: Mapping[str, Collection[str]], limit: int) -> dict[str, str]:
+    """For every node of a hierarchy the top of the largest subtree of at most `limit` nodes that holds it.
+
+    `above` maps a node to all its ancestors. A node with more than `limit` nodes at and below it stands for
+    itself; of two subtrees of one size the smaller id decides. As keys of `assign` they keep a subtree in
+    one split, and what lies above the small subtrees is still in every split.
+
+    >>> subtrees({"root": [], "a": ["root"], "b": ["root", "a"], "c": ["root"]}, limit=2)
+    {'root': 'root', 'a': 'a', 'b': 'a', 'c': 'c'}
+    """
+    size = Counter(chain(above, chain.from_iterable(above.values())))
+    small = ((node, [top for top in (node, *ancestors) if size[top] <= limit]) for node, ancestors in above.items())
+    return {node: min(tops, key=lambda top: (-size[top], top), default=node) for node, tops in small}
 
 
 def _fraction(key: str) -> float:

@@ -12,6 +12,9 @@ On disk a data set is a folder. The test split has files of its own, so that no 
 read it:
 
     documents.parquet  queries.parquet  qrels.parquet  test/queries.parquet  test/qrels.parquet
+
+Where queries are of several kinds whose results are to be told apart (locales, say), groups.parquet has query_id,
+grouping and group, all str: one row for each query and grouping.
 """
 
 from collections.abc import Iterable
@@ -30,6 +33,7 @@ SCHEMAS = {
     "documents": pl.Schema({"doc_id": pl.String, "text": pl.String}),
     "qrels": pl.Schema({"query_id": pl.String, "doc_id": pl.String, "rank": pl.Int32, "gain": pl.Int32}),
 }
+GROUPS = ("grouping", "group", "query_id")
 KEYS = {"queries": ["query_id"], "documents": ["doc_id"], "qrels": ["query_id", "doc_id"]}
 
 
@@ -57,7 +61,7 @@ def check(dataset: Dataset) -> None:
     _refuse("qrels", qrels, "rank", pl.col("rank") != dense, "not dense from 1 within its query")
 
 
-def write(dataset: Dataset, folder: Path) -> None:
+def write(dataset: Dataset, folder: Path, groups: pl.DataFrame | None = None) -> None:
     """Check the data set, sort it and write it as `folder`, whole or not at all."""
     check(dataset)
     dataset = _sorted(dataset)
@@ -66,6 +70,8 @@ def write(dataset: Dataset, folder: Path) -> None:
         _write_split(part, dataset.queries.filter(~is_test), dataset.qrels)
         _write_split(part / "test", dataset.queries.filter(is_test), dataset.qrels)
         dataset.documents.write_parquet(part / "documents.parquet")
+        if groups is not None:
+            groups.select(GROUPS).sort(GROUPS).write_parquet(part / "groups.parquet")
 
 
 def read(folder: Path, splits: Iterable[SplitName] = ("train", "validation")) -> Dataset:
@@ -79,6 +85,12 @@ def read(folder: Path, splits: Iterable[SplitName] = ("train", "validation")) ->
     queries = pl.concat([_read(place, "queries") for place in places]).filter(pl.col("split").is_in(wanted))
     qrels = pl.concat([_read(place, "qrels") for place in places]).filter(_known(queries))
     return _sorted(Dataset(queries, _read(folder, "documents"), qrels))
+
+
+def read_groups(folder: Path) -> pl.DataFrame:
+    """The groupings of a data set's queries; an empty table where it has none."""
+    path = folder / "groups.parquet"
+    return pl.read_parquet(path) if path.exists() else pl.DataFrame(schema=dict.fromkeys(GROUPS, pl.String))
 
 
 def _write_split(folder: Path, queries: pl.DataFrame, qrels: pl.DataFrame) -> None:

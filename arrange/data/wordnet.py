@@ -1,21 +1,24 @@
 """WordNet 3.0 nouns as a ranking data set: a synset is the query, its hypernyms are the documents."""
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
 import polars as pl
 
-from arrange.data.splits import assign
+from arrange.data import negatives as judged
+from arrange.data.splits import assign, subtrees
 from arrange.data.tables import SCHEMAS, Dataset
 from arrange.data.wordnet_files import Synset
 from arrange.errors import UserError
 
 GAIN = 10**6  # of rank 1: gains are 1 / rank as integers, which is what ir_measures takes
+SUBTREE = 50  # synsets of the largest subtree that the split "subtree" keeps together
 
-Text = Literal["lemmas", "lemmas_gloss", "lemma"]
-Split = Literal["parent", "query"]
+Text = Literal["lemmas", "lemmas_gloss", "masked", "lemma"]
+Split = Literal["parent", "query", "subtree"]
 
 
 def ancestors(synsets: Mapping[str, Synset]) -> dict[str, dict[str, int]]:
@@ -44,17 +47,31 @@ def ancestors(synsets: Mapping[str, Synset]) -> dict[str, dict[str, int]]:
 
 
 def tables(
-    synsets: Mapping[str, Synset], root: str, text: Text, split: Split, validation: float, test: float
+    synsets: Mapping[str, Synset],
+    root: str,
+    text: Text,
+    split: Split,
+    validation: float,
+    test: float,
+    negatives: int = 0,
+    seed: int = 0,
 ) -> Dataset:
     """The subtree of `root` as queries, and all their hypernyms up to the top as ranked documents.
 
     A query is a synset at or below `root` that has a hypernym; its text is "lemmas" (all of them),
-    "lemmas_gloss" ("lemma, lemma: gloss") or "lemma" (the first alone, as in arXiv 2601.05588). A
-    document's text is its first lemma. The rank is the dense rank of the shortest distance, so equal
-    distances are ties; the gain is round(10^6 / rank).
+    "lemmas_gloss" ("lemma, lemma: gloss"), "masked" (the same, but in the gloss the lemmas of all its
+    hypernyms are "_": see `mask`) or "lemma" (the first alone, as in arXiv 2601.05588). A document's text
+    is its first lemma. The rank is the dense rank of the shortest distance, so equal distances are ties;
+    the gain is round(10^6 / rank).
 
-    Splits by hash (see `splits.assign`): "query" hashes the query's id, "parent" the id of the nearest
-    hypernym, the smallest id among several, so that no test query's list is a training query's list.
+    Splits by hash (see `splits.assign`) of a key that doesn't depend on `root`: "query" hashes the query's
+    id, "parent" the id of the nearest hypernym, the smallest id among several, so that no test query's list
+    is a training query's list. "subtree" hashes the top of the largest subtree of at most 50 synsets that
+    holds that nearest hypernym (see `splits.subtrees`): with shares of 5% and 10%, the nearest hypernym is no
+    training query's document for 88% of the test queries below animal.n.01, and for 36% under "parent".
+
+    `negatives` judged negatives a query are drawn with `seed` (see `negatives.add`); none has a lemma of
+    the query as its text.
     Raises UserError for an unknown root, and a root with too few synsets to fill the splits.
     """
     if root not in synsets:
@@ -63,18 +80,51 @@ def tables(
     above = ancestors(synsets)
     lists = {id_: list_ for id_, list_ in above.items() if list_ and (id_ == root or root in list_)}
     qrels = _qrels(lists)
-    queries = pl.DataFrame({"query_id": list(lists), "text": [_text(synsets[id_], text) for id_ in lists]})
-    queries = queries.with_columns(_splits(queries, qrels, split, validation, test))
+    texts = [_text(synsets, id_, list_, text) for id_, list_ in lists.items()]
+    keys = _keys(lists, above, split)
+    queries = pl.DataFrame({"query_id": list(lists), "text": texts, "split": assign(keys, validation, test)})
     _check_splits(queries["split"], root, validation, test)
     documents = qrels.select(pl.col("doc_id").unique().sort()).with_columns(
         text=pl.col("doc_id").replace_strict({id_: synset.lemmas[0] for id_, synset in synsets.items()})
     )
-    return Dataset(queries.sort("query_id"), documents, qrels)
+    dataset = Dataset(queries.sort("query_id"), documents, qrels)
+    return judged.add(dataset, negatives, seed, _lemmas(synsets, lists)) if negatives else dataset
 
 
-def _text(synset: Synset, form: Text) -> str:
+def kinds(synsets: Mapping[str, Synset], query_ids: pl.Series) -> pl.DataFrame:
+    """Which queries are instances ("Lassie") and which classes: groups of `tables.write`."""
+    kind = ["instance" if synsets[id_].instance else "class" for id_ in query_ids]
+    return pl.DataFrame({"query_id": query_ids, "grouping": "kind", "group": kind})
+
+
+def mask(gloss: str, lemmas: Iterable[str]) -> str:
+    """`gloss` with "_" for every one of `lemmas`: whole words in any case, also with an s or es behind.
+
+    Where lemmas overlap, the one that begins first and then the longest is masked. Other inflections
+    ("wolves") stay.
+
+    >>> mask("a large dog; some Dogs are hunting dogs, no dogma", ["dog", "hunting dog"])
+    'a large _; some _ are _, no dogma'
+    """
+    lower = gloss.lower()
+    here = sorted({lemma for lemma in lemmas if lemma.lower() in lower}, key=lambda lemma: (-len(lemma), lemma))
+    if not here:
+        return gloss
+    pattern = "|".join(map(re.escape, here))
+    return re.sub(rf"(?<!\w)(?:{pattern})(?:s|es)?(?!\w)", "_", gloss, flags=re.IGNORECASE)
+
+
+def _text(synsets: Mapping[str, Synset], id_: str, hypernyms: Iterable[str], form: Text) -> str:
+    synset = synsets[id_]
     lemmas = ", ".join(synset.lemmas)
+    if form == "masked":
+        return f"{lemmas}: {mask(synset.gloss, (lemma for above in hypernyms for lemma in synsets[above].lemmas))}"
     return {"lemma": synset.lemmas[0], "lemmas": lemmas, "lemmas_gloss": f"{lemmas}: {synset.gloss}"}[form]
+
+
+def _lemmas(synsets: Mapping[str, Synset], ids: Iterable[str]) -> pl.DataFrame:
+    rows = [(id_, lemma) for id_ in ids for lemma in synsets[id_].lemmas]
+    return pl.DataFrame(rows, {"query_id": pl.String, "text": pl.String}, orient="row")
 
 
 def _qrels(lists: Mapping[str, Mapping[str, int]]) -> pl.DataFrame:
@@ -88,11 +138,15 @@ def _qrels(lists: Mapping[str, Mapping[str, int]]) -> pl.DataFrame:
     )
 
 
-def _splits(queries: pl.DataFrame, qrels: pl.DataFrame, split: Split, validation: float, test: float) -> pl.Series:
+def _keys(lists: Mapping[str, Mapping[str, int]], above: Mapping[str, Mapping[str, int]], split: Split) -> pl.Series:
+    """What decides on the split of each query."""
     if split == "query":
-        return assign(queries["query_id"], validation, test)
-    nearest = qrels.filter(pl.col("rank") == 1).group_by("query_id").agg(pl.col("doc_id").min())
-    return assign(queries.join(nearest, on="query_id", maintain_order="left")["doc_id"], validation, test)
+        return pl.Series(list(lists))
+    nearest = [min(id_ for id_, distance in list_.items() if distance == 1) for list_ in lists.values()]
+    if split == "parent":
+        return pl.Series(nearest)
+    tops = subtrees(above, SUBTREE)
+    return pl.Series([tops[id_] for id_ in nearest])
 
 
 def _check_splits(splits: pl.Series, root: str, validation: float, test: float) -> None:

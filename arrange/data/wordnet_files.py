@@ -20,16 +20,26 @@ from arrange.files import replacing
 HYPERNYMS = ("@", "@i")  # of a class and of an instance
 FETCH = "put the two noun files of one WordNet 3.0 release there, unchanged"
 SCHEMA = pl.Schema(
-    {"id": pl.String(), "lemmas": pl.List(pl.String), "gloss": pl.String(), "hypernyms": pl.List(pl.String)}
+    {
+        "id": pl.String(),
+        "lemmas": pl.List(pl.String),
+        "gloss": pl.String(),
+        "hypernyms": pl.List(pl.String),
+        "instance": pl.Boolean(),
+    }
 )
 
 
 class Synset(NamedTuple):
-    """A noun synset: its lemmas as spelt (spaces for underscores), gloss and direct hypernyms' ids."""
+    """A noun synset: its lemmas as spelt (spaces for underscores), gloss and direct hypernyms' ids.
+
+    instance: it is one thing ("Lassie"), not a class ("collie"): a pointer to a hypernym is `@i`.
+    """
 
     lemmas: tuple[str, ...]
     gloss: str
     hypernyms: tuple[str, ...]
+    instance: bool = False
 
 
 class Record(NamedTuple):
@@ -38,6 +48,7 @@ class Record(NamedTuple):
     lemmas: tuple[str, ...]
     gloss: str
     hypernyms: tuple[int, ...]
+    instance: bool
 
 
 def read(folder: Path) -> dict[str, Synset]:
@@ -49,13 +60,15 @@ def read(folder: Path) -> dict[str, Synset]:
     records = dict(_records(folder / "data.noun"))
     ids = _ids(records, folder / "index.noun")
     return {
-        ids[offset]: Synset(record.lemmas, record.gloss, tuple(ids[above] for above in record.hypernyms))
+        ids[offset]: Synset(
+            record.lemmas, record.gloss, tuple(ids[above] for above in record.hypernyms), record.instance
+        )
         for offset, record in records.items()
     }
 
 
 def save(synsets: Mapping[str, Synset], path: Path) -> None:
-    """Write synsets as a table of id, lemmas, gloss, hypernyms.
+    """Write synsets as a table of id, lemmas, gloss, hypernyms, instance.
 
     The releases differ in bytes that no noun's hypernyms depend on; this table is the same for all.
     """
@@ -66,7 +79,10 @@ def save(synsets: Mapping[str, Synset], path: Path) -> None:
 def load(path: Path) -> dict[str, Synset]:
     """The synsets that `save` has written."""
     rows = pl.read_parquet(path).iter_rows()
-    return {id_: Synset(tuple(lemmas), gloss, tuple(hypernyms)) for id_, lemmas, gloss, hypernyms in rows}
+    return {
+        id_: Synset(tuple(lemmas), gloss, tuple(hypernyms), instance)
+        for id_, lemmas, gloss, hypernyms, instance in rows
+    }
 
 
 def _records(path: Path) -> Iterator[tuple[int, Record]]:
@@ -91,8 +107,9 @@ def _record(line: bytes, offset: int) -> Record:
     if fields[2] != "n" or not words or len(pointers) != 4 * int(fields[4 + 2 * words]):
         raise ValueError("its fields do not add up")
     lemmas = tuple(word.replace("_", " ") for word in fields[4 : 4 + 2 * words : 2])
-    hypernyms = zip(pointers[0::4], pointers[1::4], strict=True)
-    return Record(lemmas, gloss.strip(), tuple(int(target) for symbol, target in hypernyms if symbol in HYPERNYMS))
+    found = zip(pointers[0::4], pointers[1::4], strict=True)
+    hypernyms = {int(target): symbol for symbol, target in found if symbol in HYPERNYMS}
+    return Record(lemmas, gloss.strip(), tuple(hypernyms), "@i" in hypernyms.values())
 
 
 def _ids(records: Mapping[int, Record], path: Path) -> dict[int, str]:

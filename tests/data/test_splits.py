@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arrange.data.splits import assign
+from arrange.data.splits import assign, subtrees
 from arrange.errors import UserError
 
 KEYS = pl.Series([f"synset_{i}.n.01" for i in range(20_000)])
@@ -48,3 +48,22 @@ def test_a_larger_test_share_only_adds_to_the_test_split() -> None:
 def test_impossible_shares_are_refused(validation: float, test: float) -> None:
     with pytest.raises(UserError, match="the shares are"):
         assign(KEYS, validation, test)
+
+
+@st.composite
+def hierarchies(draw):
+    """Nodes 0..n-1 with parents among the smaller ones, as ids and all their ancestors."""
+    above = {}
+    for node in range(draw(st.integers(1, 12))):
+        parents = draw(st.sets(st.integers(0, node - 1), max_size=2)) if node else set()
+        above[f"n{node:02}"] = {f"n{p:02}" for p in parents}.union(*(above[f"n{p:02}"] for p in parents))
+    return above
+
+
+@given(hierarchies(), st.integers(0, 8))
+def test_subtrees_are_the_largest_within_the_limit(above, limit) -> None:
+    below = {top: {node for node in above if node == top or top in above[node]} for top in above}
+    for node, top in subtrees(above, limit).items():
+        possible = [other for other in above if node in below[other] and len(below[other]) <= limit]
+        largest = max((len(below[other]) for other in possible), default=0)
+        assert top == min((other for other in possible if len(below[other]) == largest), default=node)

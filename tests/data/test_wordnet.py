@@ -5,8 +5,9 @@ import mini_wordnet
 import polars as pl
 import pytest
 
+from arrange.data.splits import assign
 from arrange.data.tables import Dataset, check
-from arrange.data.wordnet import ancestors, tables
+from arrange.data.wordnet import ancestors, mask, tables
 from arrange.data.wordnet_files import Synset, load, read, save
 from arrange.errors import UserError
 
@@ -155,14 +156,42 @@ def test_the_top_has_no_list_and_is_no_query(folder: Path) -> None:
         ("lemma", "lynx"),
         ("lemmas", "lynx, catamount"),
         ("lemmas_gloss", 'lynx, catamount: a kind of wildcat; "they saw it: the lynx was there"'),
+        ("masked", 'lynx, catamount: a kind of _; "they saw it: the lynx was there"'),
     ],
 )
 def test_query_texts(folder: Path, text: str, expected: str) -> None:
     assert cell(animals(folder, text=text).queries, "lynx.n.01", "text") == expected
 
 
-def test_parent_split_keeps_siblings_together(folder: Path) -> None:
-    dataset = animals(folder)
+def test_every_lemma_of_every_hypernym_is_masked_and_the_own_lemmas_stay(folder: Path) -> None:
+    synsets = {
+        "top": Synset(("whole thing",), "", ()),
+        "cat": Synset(("cat", "Felis catus"), "", ("top",)),
+        "wild": Synset(("wildcat", "cat"), "Cats, or FELIS  CATUS: whole things (a cat-like wild cat)", ("cat",)),
+        "more": Synset(("catty cat",), "wildcats' scatter", ("wild",)),
+    }
+    found = tables(synsets, "top", "masked", "query", 0.0, 0.0).queries
+    assert cell(found, "wild", "text") == "wildcat, cat: _, or FELIS  CATUS: _ (a _-like wild _)"
+    assert cell(found, "more", "text") == "catty cat: _' scatter"
+
+
+@pytest.mark.parametrize(
+    ("gloss", "lemmas", "expected"),
+    [
+        ("the dog of a hound dog", ["dog", "hound dog"], "the _ of a _"),  # what begins first
+        ("the dog in a dog house", ["dog", "dog house"], "the _ in a _"),  # the longest at one place
+        ("foxes, box, boxes, oxen", ["fox", "ox"], "_, box, boxes, oxen"),
+        ("U.S. and U.S.A. and UxS.", ["U.S."], "_ and U.S.A. and UxS."),  # a dot is a dot
+        ("nothing here", [], "nothing here"),
+    ],
+)
+def test_mask(gloss: str, lemmas: list[str], expected: str) -> None:
+    assert mask(gloss, lemmas) == expected
+
+
+@pytest.mark.parametrize("split", ["parent", "subtree"])
+def test_splits_keep_siblings_together(folder: Path, split: str) -> None:
+    dataset = animals(folder, split=split)
     first = dataset.qrels.filter(pl.col("rank") == 1).group_by("query_id").agg(pl.col("doc_id").sort())
     rows = dataset.queries.join(first, on="query_id")
     for group in (pl.col("doc_id"), pl.col("doc_id").list.first()):
@@ -170,18 +199,47 @@ def test_parent_split_keeps_siblings_together(folder: Path) -> None:
     assert set(dataset.queries["split"]) == {"train", "validation", "test"}
 
 
-def test_no_test_list_is_a_training_list_under_the_parent_split(folder: Path) -> None:
+def test_no_test_list_is_a_training_list(folder: Path) -> None:
     def lists(dataset: Dataset, split: str) -> set[tuple[str, ...]]:
         ids = dataset.queries.filter(pl.col("split") == split)["query_id"].implode()
         found = dataset.qrels.filter(pl.col("query_id").is_in(ids)).group_by("query_id").agg("doc_id")
         return {tuple(list_) for list_ in found["doc_id"].to_list()}
 
-    parent, query = (animals(folder, split=split) for split in ("parent", "query"))
+    parent, subtree, query = (animals(folder, split=split) for split in ("parent", "subtree", "query"))
     assert lists(parent, "test").isdisjoint(lists(parent, "train"))
+    assert lists(subtree, "test").isdisjoint(lists(subtree, "train"))
     assert not lists(query, "test").isdisjoint(lists(query, "train"))  # what the parent split is for
 
 
-@pytest.mark.parametrize("split", ["parent", "query"])
+def below_top(leaves: int) -> dict[str, Synset]:
+    """`top` has `leaves` leaves and a chain of three: a, b, c."""
+    parents = {**{f"leaf {i}": "top" for i in range(leaves)}, "a": "top", "b": "a", "c": "b"}
+    return {"top": Synset(("top",), "", ())} | {id_: Synset((id_,), "", (up,)) for id_, up in parents.items()}
+
+
+def test_subtree_split_goes_by_subtrees_of_at_most_50_synsets() -> None:
+    """A query goes where the subtree of its nearest hypernym goes: b and c with a, the others with top."""
+    assert assign(pl.Series(["a", "top"]), 0.0, 0.5).to_list() == ["train", "test"]
+    found = tables(below_top(47), "top", "lemma", "subtree", 0.0, 0.5).queries
+    assert found.filter(split="train")["query_id"].to_list() == ["b", "c"]
+    with pytest.raises(UserError, match="49 queries, none of them in the train split"):  # 50 synsets: one subtree
+        tables(below_top(46), "top", "lemma", "subtree", 0.0, 0.5)
+
+
+def test_subtree_split_hides_more_hypernyms_from_training(folder: Path) -> None:
+    def unseen(split: str) -> float:
+        dataset = animals(folder, split=split)
+        train = dataset.queries.filter(split="train").select("query_id")
+        seen = dataset.qrels.join(train, on="query_id")["doc_id"].unique().implode()
+        test = dataset.queries.filter(split="test").select("query_id")
+        return (
+            dataset.qrels.filter(rank=1).join(test, on="query_id").select((~pl.col("doc_id").is_in(seen)).mean()).item()
+        )
+
+    assert unseen("subtree") > unseen("parent") > unseen("query")
+
+
+@pytest.mark.parametrize("split", ["parent", "subtree", "query"])
 def test_queries_keep_their_split_in_a_larger_subtree(folder: Path, split: str) -> None:
     small, large = (animals(folder, root=root, split=split).queries for root in ("mammal.n.01", "entity.n.01"))
     both = small.join(large, on="query_id")
