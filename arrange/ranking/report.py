@@ -1,12 +1,13 @@
-"""Results as a table and pictures: measures of several systems, learning curves, the shape of a trie."""
+"""Results as tables and pictures: measures of several systems, learning curves, maps of a grid, a trie's shape."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 import polars as pl
 
 from arrange.files import replacing
@@ -15,19 +16,48 @@ Metrics = Mapping[str, Mapping[str, Mapping[str, float]]]  # system -> measure -
 
 
 def markdown_table(metrics: Metrics, measures: Sequence[str]) -> str:
-    """Systems as rows and measures as columns, each cell `mean (low-high)`, in Markdown."""
-    lines = ["| | " + " | ".join(measures) + " |", "|---" * (len(measures) + 1) + "|"]
-    for system, row in metrics.items():
-        cells = [cell(row[measure]) for measure in measures]
-        lines.append(f"| {system} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    """Systems as rows and measures as columns, in Markdown; see `cell`."""
+    return _markdown(measures, ([system, *(cell(row[name]) for name in measures)] for system, row in metrics.items()))
 
 
 def cell(value: Mapping[str, float]) -> str:
-    """`0.512 (0.490-0.534)`, or a dash where no query has the measure."""
+    """`0.512 (0.490-0.534)`, with ` ±0.012` for a spread over seeds, or a dash where no query has the measure."""
     if value["mean"] is None:
         return "-"
-    return f"{value['mean']:.3f} ({value['low']:.3f}-{value['high']:.3f})"
+    spread = value.get("spread")
+    interval = f"{value['mean']:.3f} ({value['low']:.3f}-{value['high']:.3f})"
+    return interval if spread is None else f"{interval} ±{spread:.3f}"
+
+
+def differences_table(differences: pl.DataFrame, measures: Sequence[str]) -> str:
+    """Systems as rows, their differences to the reference in Markdown: `+0.031 (+0.012 to +0.050), p 0.004`.
+
+    `differences` is the table of `statistics.differences`; p is that after Holm. A dash: no query has both.
+    """
+    lines = []
+    for (system,), rows in differences.group_by("system", maintain_order=True):
+        values = {row["measure"]: row for row in rows.rows(named=True)}
+        lines.append([system, *(_difference(values[name]) for name in measures)])
+    return _markdown(measures, lines)
+
+
+def _difference(value: Mapping[str, float]) -> str:
+    if value["difference"] is None:
+        return "-"
+    p = "p < 0.001" if value["p_holm"] < 0.001 else f"p {value['p_holm']:.3f}"
+    return f"{value['difference']:+.3f} ({value['low']:+.3f} to {value['high']:+.3f}), {p}"
+
+
+def correlations_table(correlations: pl.DataFrame) -> str:
+    """The table of `statistics.correlations` in Markdown."""
+    rows = correlations.select("system", "checkpoints", "spearman").rows()
+    shown = ([system, str(count), "-" if value is None else f"{value:+.2f}"] for system, count, value in rows)
+    return _markdown(["checkpoints", "Spearman"], shown)
+
+
+def _markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def plot_measure(metrics: Metrics, measure: str, path: Path) -> None:
@@ -55,6 +85,39 @@ def plot_curves(histories: Mapping[str, pl.DataFrame], path: Path) -> None:
             axes.plot(points["step"], points[column], style, color=f"C{number}", label=label)
     axes.set(xlabel="step", ylabel="-log P(docID), nats")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)  # below: curves take all the room
+    save(figure, path)
+
+
+def plot_correlation(histories: Mapping[str, pl.DataFrame], metric: str, path: Path) -> None:
+    """Validation loss against a ranking metric, one dot per checkpoint and one colour per system."""
+    figure, axes = plt.subplots(figsize=(5, 3.5))
+    for system, history in histories.items():
+        points = history.select("validation_loss", metric).drop_nulls()
+        axes.plot(points["validation_loss"], points[metric], "o", label=system)
+    axes.set(xlabel="validation loss, nats", ylabel=metric)
+    axes.legend()
+    save(figure, path)
+
+
+def plot_map(rows: Sequence[Mapping[str, float]], x: str, y: str, measure: str, path: Path) -> None:
+    """A measure over the grid of two parameters, as colours and numbers; rows of one cell are averaged.
+
+    Each row has the two parameters and the measure; infinity is a value as others are. Cells without a row
+    stay white.
+    """
+    names = {name: sorted({row[name] for row in rows}) for name in (x, y)}
+    means_YX = np.full((len(names[y]), len(names[x])), np.nan)
+    for (value_y, value_x), part in pl.DataFrame(rows).group_by(y, x):
+        means_YX[names[y].index(value_y), names[x].index(value_x)] = part[measure].mean()
+    figure, axes = plt.subplots(figsize=(1.5 + 0.8 * len(names[x]), 1 + 0.6 * len(names[y])))
+    axes.imshow(means_YX, origin="lower", aspect="auto", cmap="cividis")
+    for (row, column), value in np.ndenumerate(means_YX):
+        if np.isfinite(value):
+            dark = value < (np.nanmin(means_YX) + np.nanmax(means_YX)) / 2
+            axes.text(column, row, f"{value:.3f}", ha="center", va="center", color="white" if dark else "black")
+    axes.set_xticks(range(len(names[x])), [f"{value:g}" for value in names[x]])
+    axes.set_yticks(range(len(names[y])), [f"{value:g}" for value in names[y]])
+    axes.set(xlabel=x, ylabel=y, title=measure)
     save(figure, path)
 
 
