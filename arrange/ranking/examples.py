@@ -1,27 +1,47 @@
-"""From prompts, docIDs and weights to the table of training sequences, and from its rows to batches.
+"""From queries and judged lists to batches: which query comes when, its prompt, its documents, their weights.
 
-A loss sums over all documents of a query. Here each training sequence holds one document, drawn with
-its weight as probability: the expected gradient is that of the whole loss, at the cost of one document.
+Two regimes, one code path. In `corpus` the prompt holds the query alone. In `in_context` it holds the query's judged
+documents as well, in an order that is drawn anew each time; the model ranks these candidates.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import datasets
 import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
+from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerFast
 
-from arrange.ranking.model import IGNORED
+from arrange.docids.tokens import Prompt, encode_prompts, literal
+from arrange.errors import UserError
+from arrange.ranking.losses import Weights
+from arrange.ranking.packing import Catalogue, Lists, catalogue, pack
 
-Tokens = Sequence[Sequence[int]]
-List = tuple[NDArray[np.int64], NDArray[np.float64]]
+Item = tuple[int, int]  # a query's row, and the place of this training example among all
+JudgedList = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
-def ranked_lists(query_ids: pl.Series, qrels: pl.DataFrame, doc_ids: pl.Series) -> list[List]:
-    """The judged list of each query, as rows of the document table and ranks.
+@dataclass(frozen=True)
+class Examples:
+    """What batches are packed from; one entry per query in each of the lists.
 
-    Returns for each of `query_ids`, in that order, (rows_D, ranks_D); the rank of a judged negative is nan.
+    lists: rows of the document table and ranks, nan for judged negatives.
+    candidate: the tokens before and behind each candidate's docID in the prompt; None leaves candidates out.
+    """
+
+    prompts: Sequence[Prompt]
+    lists: Sequence[JudgedList]
+    docids: Catalogue
+    pad_token_id: int
+    candidate: tuple[list[int], list[int]] | None = None
+    seed: int = 0
+
+
+def judged_lists(query_ids: pl.Series, qrels: pl.DataFrame, doc_ids: pl.Series) -> list[JudgedList]:
+    """The judged list of each of `query_ids`, in that order: (rows_D, ranks_D).
+
     Every query must have judgements, and every judged document be among `doc_ids`.
     """
     rows = pl.DataFrame({"doc_id": doc_ids}).with_row_index("row")
@@ -38,79 +58,107 @@ def ranked_lists(query_ids: pl.Series, qrels: pl.DataFrame, doc_ids: pl.Series) 
     ]
 
 
-def draw(weights: Sequence[NDArray[np.float64]], count: int, seed: int) -> tuple[NDArray, NDArray]:
-    """Draw `count` pairs of a query and one document of its list.
+class Order(Dataset[Item]):
+    """The queries in the order in which training sees them: epochs, each a fresh permutation of all."""
 
-    Queries come in epochs: each epoch is a fresh permutation of all queries. The document is drawn anew
-    each time, with probability equal to its weight. `weights[q]` (shape D_q) sums to 1.
+    def __init__(self, queries: int, count: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        epochs = -(-count // queries)
+        self.query_N = np.concatenate([rng.permutation(queries) for _ in range(epochs)])[:count]
 
-    Returns query_N and position_N, the document's position in the query's list. The same seed gives the
-    same pairs, and a smaller `count` gives a prefix of them where the epochs begin alike.
+    def __len__(self) -> int:
+        return len(self.query_N)
+
+    def __getitem__(self, place: int) -> Item:
+        return int(self.query_N[place]), place
+
+
+def prompt_of(examples: Examples, query: int, place: int) -> list[int]:
+    """The tokens of a query's prompt; its candidates, if it shows any, in the order that belongs to `place`."""
+    head, tail = examples.prompts[query]
+    if examples.candidate is None:
+        return [*head, *tail]
+    before, behind = examples.candidate
+    rows_D = np.random.default_rng((examples.seed, place)).permutation(examples.lists[query][0])
+    tokens = [examples.docids.tokens_DT[row, : examples.docids.length_D[row] - 1].tolist() for row in rows_D]
+    return [*head, *(id_ for docid in tokens for id_ in (*before, *docid, *behind)), *tail]
+
+
+def batch(
+    items: Sequence[Item],
+    examples: Examples,
+    weights: Sequence[Weights] | None = None,
+    *,
+    gamma: float = 1.0,
+    normalised: bool = True,
+    negatives: bool = True,
+) -> dict[str, torch.Tensor]:
+    """Pack the queries of `items`: what `packing.pack` returns, and `rank_D` and `query_B` (rows of the queries).
+
+    `weights[q]` are those of the q-th query's documents. `negatives` keeps judged negatives, which only terms on
+    whole docIDs need, among the documents; without them edges that have no target are left out too.
     """
-    rng = np.random.default_rng(seed)
-    epochs = -(-count // len(weights))
-    query_N = np.concatenate([rng.permutation(len(weights)) for _ in range(epochs)])[:count]
-    offsets_Q1 = np.concatenate([[0], np.cumsum([len(w) for w in weights])])
-    # One sorted array for all queries: query q owns the interval from q to q + 1.
-    edges = np.concatenate([q + np.cumsum(w) / np.sum(w) for q, w in enumerate(weights)])
-    point_N = np.minimum(query_N + rng.random(count), np.nextafter(query_N + 1.0, 0.0))
-    # side="right" passes over documents of weight 0: their interval is empty.
-    return query_N, np.searchsorted(edges, point_N, side="right") - offsets_Q1[query_N]
-
-
-def training_examples(
-    prompts: Tokens,
-    docid_tokens: Tokens,
-    lists: Sequence[List],
-    count: int,
-    seed: int,
-) -> datasets.Dataset:
-    """The table of training sequences, in the order in which they are to be seen.
-
-    `prompts[q]`: token ids that end with the token that begins a docID; `docid_tokens[row]`: token ids of
-    the docID of a document row, end token included; `lists[q]`: (rows_D, weights_D), weights summing to 1.
-
-    Returns `count` rows: `input_ids` (prompt and docID), `labels` (the same, -100 on the prompt), `query`
-    (row of the prompt).
-    """
-    query_N, position_N = draw([weights for _, weights in lists], count, seed)
-    pairs = [(q, lists[q][0][p]) for q, p in zip(query_N.tolist(), position_N.tolist(), strict=True)]
-    return _table(prompts, docid_tokens, pairs)
-
-
-def best_examples(prompts: Tokens, docid_tokens: Tokens, lists: Sequence[List]) -> datasets.Dataset:
-    """One sequence per query, with its best document: what the validation loss is measured on.
-
-    As `training_examples`, but `lists[q]` is (rows_D, ranks_D), and of tied documents the first is taken.
-    """
-    pairs = [(q, rows[np.nanargmin(ranks)]) for q, (rows, ranks) in enumerate(lists)]
-    return _table(prompts, docid_tokens, pairs)
-
-
-def _table(prompts: Tokens, docid_tokens: Tokens, pairs: Sequence[tuple[int, int]]) -> datasets.Dataset:
-    tokens = datasets.List(datasets.Value("int32"))
-    return datasets.Dataset.from_dict(
-        {
-            "input_ids": [[*prompts[q], *docid_tokens[row]] for q, row in pairs],
-            "labels": [[IGNORED] * len(prompts[q]) + [*docid_tokens[row]] for q, row in pairs],
-            "query": [q for q, _ in pairs],
-        },
-        features=datasets.Features(input_ids=tokens, labels=tokens, query=datasets.Value("int32")),
+    queries = [query for query, _ in items]
+    kept = [examples.lists[q][1] > 0 if not negatives else slice(None) for q in queries]  # nan is not above 0
+    rows = [examples.lists[q][0][keep] for q, keep in zip(queries, kept, strict=True)]
+    lists = Lists(np.repeat(np.arange(len(items)), [len(row_D) for row_D in rows]), np.concatenate(rows))
+    if weights is not None:
+        of_queries = [Weights(*(log_D[keep] for log_D in weights[q])) for q, keep in zip(queries, kept, strict=True)]
+        lists = lists._replace(weights=Weights(*(np.concatenate(logs) for logs in zip(*of_queries, strict=True))))
+    prompts = [prompt_of(examples, query, place) for query, place in items]
+    packed = pack(
+        prompts, examples.docids, lists, examples.pad_token_id, gamma=gamma, normalised=normalised, whole=negatives
     )
+    ranks_D = np.concatenate([examples.lists[q][1][keep] for q, keep in zip(queries, kept, strict=True)])
+    return packed | {"rank": torch.from_numpy(ranks_D.astype(np.float32)), "query": torch.tensor(queries)}
 
 
-def collate(rows: Sequence[Mapping[str, Sequence[int]]], pad_token_id: int) -> dict[str, torch.Tensor]:
-    """Rows of a training table as one batch, padded on the right to the longest row.
+def longest(examples: Examples) -> int:
+    """The tokens of the longest sequence, prompt and docID."""
+    return max(_length(examples, query) for query in range(len(examples.prompts)))
 
-    Returns input_ids_BL, labels_BL (-100 where padded) and attention_mask_BL (0 where padded), all int64.
+
+def check_length(examples: Examples, limit: int, query_ids: Sequence[str]) -> None:
+    """Raise UserError, naming the query, where prompt and docID are longer than the model's context of `limit`."""
+    for query, query_id in enumerate(query_ids):
+        tokens = _length(examples, query)
+        if tokens > limit:
+            raise UserError(
+                f"query {query_id}: prompt and docID have {tokens} tokens, the model's context {limit}",
+                "show fewer query tokens or candidates (section prompt), or take a model with a longer context",
+            )
+
+
+def _length(examples: Examples, query: int) -> int:
+    rows_D = examples.lists[query][0]
+    return len(prompt_of(examples, query, 0)) + int(examples.docids.length_D[rows_D].max(initial=0))
+
+
+def of_split(
+    queries: pl.DataFrame,
+    qrels: pl.DataFrame,
+    *,
+    docids: pl.DataFrame,
+    tokenizer: PreTrainedTokenizerFast,
+    template: str,
+    query_tokens: int,
+    candidate: str | None,
+    seed: int = 0,
+) -> Examples:
+    """The examples of some queries. `docids` has doc_id and tokens, one row per document.
+
+    template, query_tokens: see `tokens.encode_prompts`. candidate: the template of one candidate in the prompt, with
+    "{docid}" in it; None for the regime `corpus`.
     """
-    longest = max(len(row["input_ids"]) for row in rows)
-
-    def padded(lists: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
-        return torch.tensor([[*tokens, *[filler] * (longest - len(tokens))] for tokens in lists])
-
-    return {
-        "input_ids": padded([row["input_ids"] for row in rows], pad_token_id),
-        "labels": padded([row["labels"] for row in rows], IGNORED),
-        "attention_mask": padded([[1] * len(row["input_ids"]) for row in rows], 0),
-    }
+    around = None
+    if candidate is not None:
+        before, _, behind = candidate.partition("{docid}")
+        around = (literal(tokenizer, before), literal(tokenizer, behind))
+    return Examples(
+        encode_prompts(tokenizer, template, queries["text"].to_list(), query_tokens),
+        judged_lists(queries["query_id"], qrels, docids["doc_id"]),
+        catalogue(docids["tokens"].to_list()),
+        tokenizer.pad_token_id,
+        around,
+        seed,
+    )

@@ -1,56 +1,89 @@
-"""The ranker: a causal language model that spells docIDs, and the probability it gives them."""
+"""The ranker: a causal language model, small and from scratch or any by name."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
-from torch.nn.functional import cross_entropy
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils.logging import disable_progress_bar
 
+from arrange import pretrained
 from arrange.errors import UserError
 
-IGNORED = -100  # the label of a position that has no loss, as everywhere in transformers
+
+class Special(Protocol):
+    """What a model must know of a tokenizer."""
+
+    bos_token_id: Any
+    eos_token_id: Any
+    pad_token_id: Any
+
+    def __len__(self) -> int: ...
 
 
-def from_scratch(
-    *,
-    vocabulary_size: int,
-    hidden_size: int,
-    layers: int,
-    heads: int,
-    max_positions: int,
-    bos_token_id: int,
-    eos_token_id: int,
-    pad_token_id: int,
-    seed: int,
-) -> LlamaForCausalLM:
-    """A small Llama with random weights; the same seed gives the same weights.
+def from_scratch(shape: Mapping[str, Any], tokenizer: Special, positions: int, seed: int) -> PreTrainedModel:
+    """A causal language model with random weights; the same seed gives the same weights.
 
-    Input and output embeddings are tied; the feed-forward layers are 8/3 hidden sizes wide (Touvron et
-    al. 2023), so that a layer has about 12 hidden_size^2 parameters.
+    `shape`: `model_type` and options of that type's configuration in transformers, say
+    {"model_type": "llama", "hidden_size": 96}. The vocabulary is the tokenizer's, the context `positions` tokens long;
+    input and output embeddings are tied unless `shape` says otherwise. Raises UserError for a shape that
+    transformers does not know.
     """
-    config = LlamaConfig(
-        vocab_size=vocabulary_size,
-        hidden_size=hidden_size,
-        intermediate_size=8 * hidden_size // 3,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        max_position_embeddings=max_positions,
-        tie_word_embeddings=True,
-        bos_token_id=bos_token_id,
-        eos_token_id=eos_token_id,
-        pad_token_id=pad_token_id,
-    )
+    fitting = {
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": positions,
+        "tie_word_embeddings": True,
+        **{name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")},
+    }
+    try:
+        known = AutoConfig.for_model(shape["model_type"])
+        if unknown := [name for name in shape if not hasattr(known, name)]:
+            close = get_close_matches(unknown[0], known.to_dict(), n=1) or ["see its configuration in transformers"]
+            raise UserError(f"scratch: {shape['model_type']} has no option {unknown[0]!r}", f"perhaps {close[0]}")
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return AutoModelForCausalLM.from_config(AutoConfig.for_model(**fitting | dict(shape)))
+    except (KeyError, TypeError, ValueError) as error:
+        reason = str(error).partition(". Should contain")[0][:200]
+        raise UserError(f"scratch: no model of this shape: {reason}", "mend it; its keys are model_type's") from None
+
+
+def by_name(name: str, tokenizer: PreTrainedTokenizerFast, seed: int) -> PreTrainedModel:
+    """A causal language model from a local folder or the hub, with rows for all tokens of `tokenizer`.
+
+    Tokens that it doesn't know yet (codes of docIDs) get random embeddings, the same for the same seed.
+    Raises UserError where the weights can't be had.
+    """
+    model: PreTrainedModel = pretrained.load("model", name, AutoModelForCausalLM.from_pretrained, dtype=torch.float32)
+    if len(tokenizer) > len(model.get_input_embeddings().weight):  # type: ignore[arg-type]
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model.resize_token_embeddings(len(tokenizer))
+    return model
+
+
+def with_lora(model: PreTrainedModel, options: Mapping[str, Any], seed: int) -> torch.nn.Module:
+    """The model with low-rank adapters (Hu et al. 2022) to train in place of its weights.
+
+    `options` go to `peft.LoraConfig` as they are. Raises UserError where it refuses them.
+    """
+    from peft import LoraConfig, get_peft_model  # costs a second, which a model of its own needn't pay
+
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return LlamaForCausalLM(config)
+        try:
+            return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **options))
+        except (TypeError, ValueError) as error:
+            raise UserError(f"LoRA: {error}", "mend finetune.lora: its keys are those of peft.LoraConfig") from None
 
 
-def save(model: PreTrainedModel, folder: Path) -> None:
-    """Write model.safetensors, config.json and generation_config.json into a folder."""
+def save(model: torch.nn.Module, folder: Path) -> None:
+    """Write model.safetensors, config.json and generation_config.json into a folder; adapters are merged in."""
     disable_progress_bar()
-    model.save_pretrained(folder)
+    whole: Any = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model  # type: ignore[operator]
+    whole.save_pretrained(folder)
 
 
 def load(folder: Path) -> PreTrainedModel:
@@ -68,24 +101,3 @@ def load(folder: Path) -> PreTrainedModel:
         raise UserError(
             f"{folder}: cannot load a model: {reason}", "train it again, or give its right folder"
         ) from error
-
-
-def docid_log_probabilities(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """log P(docID | prompt) of each row of a batch: the sum of its tokens' log-probabilities, shape B.
-
-    `batch` is what `arrange.ranking.examples.collate` returns. The output layer is applied at the docIDs'
-    positions alone, which saves most of its cost; this takes a model whose logits are its output layer
-    of its last hidden state (Llama, Mistral, Qwen, GPT-2; not Gemma 2, which caps them after).
-    """
-    hidden_BLH = model.base_model(
-        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
-    ).last_hidden_state
-    next_BL = batch["labels"][:, 1:]
-    is_docid_BL = next_BL != IGNORED
-    logits_NV = model.get_output_embeddings()(hidden_BLH[:, :-1][is_docid_BL])
-    losses_N = cross_entropy(logits_NV, next_BL[is_docid_BL], reduction="none")
-    return (
-        -torch.zeros(next_BL.shape, dtype=losses_N.dtype, device=losses_N.device)
-        .masked_scatter(is_docid_BL, losses_N)
-        .sum(dim=1)
-    )

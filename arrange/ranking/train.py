@@ -1,94 +1,131 @@
-"""Finetuning: `transformers.Trainer` with the loss of `arrange.ranking.losses`, made repeatable."""
+"""Finetuning: `transformers.Trainer` on packed batches, repeatable, and resumable at its last checkpoint."""
 
-import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 import torch
-from datasets import Dataset
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, TrainerControl, TrainerState
 
 from arrange.errors import UserError
 from arrange.files import replacing
-from arrange.ranking.model import docid_log_probabilities, save
+from arrange.ranking import examples, model, packed, pairwise
+from arrange.ranking.checkpoints import last_whole, mark_whole
+from arrange.ranking.losses import Weights
+from arrange.repeatable import repeatable
 
-Progress = Callable[[int, dict[str, float]], None]
-Collate = Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]]
+Validate = Callable[[PreTrainedModel], Mapping[str, float]]
+LOGGED = ("loss", "learning_rate", "grad_norm")
+
+
+class Objective(NamedTuple):
+    """A loss: the weights of each query's documents, and how the pass uses them (`arrange.ranking.losses`).
+
+    gamma: exponent of the node weights. normalised: whether every query counts the same.
+    plackett_luce, hinge: weights of the pairwise terms, 0 leaves them out; margin: the hinge's, in nats.
+    """
+
+    weights: Sequence[Weights]
+    gamma: float = 1.0
+    normalised: bool = True
+    plackett_luce: float = 0.0
+    hinge: float = 0.0
+    margin: float = 0.0
+
+    @property
+    def pairwise(self) -> bool:
+        return self.plackett_luce > 0 or self.hinge > 0
 
 
 def train(
-    model: PreTrainedModel,
-    dataset: Dataset,
-    collate: Collate,
+    ranker: torch.nn.Module,
+    lists: examples.Examples,
+    objective: Objective,
     out_folder: Path,
+    checkpoints: Path,
     *,
-    steps: int,
-    batch_size: int,
-    learning_rate: float,
-    warmup: float,
-    weight_decay: float,
+    arguments: Mapping[str, Any],
     seed: int,
     threads: int,
-    log_every: int,
-    validation: Dataset | None = None,
-    evaluate_every: int = 0,
-    progress: Progress = lambda step, metrics: None,
+    validate: Validate | None = None,
+    progress: Callable[[int], object] = lambda step: None,
 ) -> list[dict[str, float]]:
-    """Train a model on a table of `examples.training_examples`, row after row, and save it.
+    """Train a ranker on the lists of all queries and save it in `out_folder`, which appears when all is done.
 
-    The loss is -log P(docID | prompt), summed over the docID's tokens and averaged over the batch. It is
-    not the mean over tokens: the ranking losses are defined on P(docID | prompt), by which documents are
-    ranked, and a mean would make long docIDs count less.
+    One example is one query with its whole list, in one packed pass; queries come in epochs.
+    `arguments` go to `transformers.TrainingArguments` as they are. With `eval_strategy: steps`, `validate(ranker)`
+    gives the metrics that are logged, and by which `metric_for_best_model` chooses the checkpoint to keep.
+    With `save_strategy: steps` checkpoints go to `checkpoints`; a training that finds some there continues at the
+    last whole one and ends with the weights of one that was never stopped, bit by bit on one machine's CPU.
 
-    AdamW, gradients clipped at norm 1, learning rate rising linearly over the first `warmup` (a share of
-    the steps) and falling to 0 along a cosine. The model is trained where it is (CPU or GPU). The same
-    seed, data, threads and machine give the same weights, bit by bit. `out_folder` appears when all is done.
-
-    Returns one dict per `log_every` steps and at the last: `step`, `loss` (mean since the one before),
-    `learning_rate`, `grad_norm`; and every `evaluate_every` steps and at the last, where `validation` is
-    given, `validation_loss`. `progress(step, metrics)` is called with each part as it comes.
-    Raises UserError when the loss is no number.
+    Returns one dict per logged step: `step`, `loss` (mean since the one before), `learning_rate`, `grad_norm`, and
+    the metrics of `validate`. Raises UserError for arguments that transformers refuses, and when the loss is no
+    number, naming the step and the queries; checkpoints stay.
     """
-    history = _History(progress)
-    with _repeatable(threads), replacing(out_folder) as part:
-        arguments = TrainingArguments(
-            output_dir=str(part),
-            max_steps=steps,
-            per_device_train_batch_size=batch_size,
-            per_device_eval_batch_size=batch_size,
-            learning_rate=learning_rate,
-            lr_scheduler_type="cosine",
-            warmup_steps=math.ceil(warmup * steps),
-            weight_decay=weight_decay,
-            max_grad_norm=1.0,
-            train_sampling_strategy="sequential",  # the order was drawn with the examples
-            seed=seed,
-            full_determinism=True,
-            use_cpu=model.device.type == "cpu",
-            logging_steps=log_every,
-            logging_nan_inf_filter=False,
-            eval_strategy="steps" if validation is not None else "no",
-            eval_steps=evaluate_every or None,
-            prediction_loss_only=True,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            use_cache=True,  # does not touch training; saved with the configuration, for decoding
-        )
+    with repeatable(threads):
+        wanted = _arguments(arguments, checkpoints, seed)
+        count = wanted.max_steps * wanted.train_batch_size * wanted.world_size * wanted.gradient_accumulation_steps
         trainer = _Trainer(
-            model, arguments, collate, train_dataset=dataset, eval_dataset=validation, callbacks=[history]
+            ranker,
+            wanted,
+            partial(
+                examples.batch,
+                examples=lists,
+                weights=objective.weights,
+                gamma=objective.gamma,
+                normalised=objective.normalised,
+                negatives=objective.pairwise,
+            ),
+            train_dataset=examples.Order(len(lists.prompts), count, seed),
+            eval_dataset=[],
+            callbacks=[_Progress(progress)],
         )
+        trainer.objective, trainer.validate = objective, validate
         trainer.remove_callback(PrinterCallback)
-        trainer.train()
-        save(model, part)
-    return list(history.rows.values())
+        start = last_whole(checkpoints)
+        trainer.train(resume_from_checkpoint=str(start) if start else None)
+        if trainer.is_world_process_zero():
+            with replacing(out_folder) as part:
+                model.save(trainer.accelerator.unwrap_model(trainer.model), part)
+    return _history(trainer.state.log_history)
+
+
+def _arguments(arguments: Mapping[str, Any], checkpoints: Path, seed: int) -> TrainingArguments:
+    """The user's arguments, over what makes a training of ours repeatable and quiet."""
+    known = {field.name for field in dataclasses.fields(TrainingArguments) if field.init}
+    if unknown := sorted(arguments.keys() - known):
+        raise UserError(f"finetune.arguments: transformers has no {unknown[0]!r}", "see its TrainingArguments")
+    ours: dict[str, Any] = {
+        "full_determinism": True,
+        "logging_nan_inf_filter": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "use_cpu": not torch.cuda.is_available(),
+    }
+    fixed: dict[str, Any] = {
+        "output_dir": str(checkpoints),
+        "seed": seed,
+        "train_sampling_strategy": "sequential",  # the order was drawn with the examples
+        "remove_unused_columns": False,
+    }
+    try:
+        wanted = TrainingArguments(**ours | dict(arguments) | fixed)
+    except (ValueError, TypeError, ImportError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"finetune.arguments: {reason}", "see transformers' TrainingArguments") from None
+    if wanted.max_steps < 1:
+        raise UserError("finetune.arguments: max_steps is missing", "say how many steps to train")
+    return wanted
 
 
 class _Trainer(Trainer):
-    """The Trainer with the summed docID log-probability as its loss."""
+    """The Trainer with the packed loss, the validation by ranking, and checkpoints that say when they are whole."""
+
+    objective: Objective
+    validate: Validate | None
 
     def compute_loss(
         self,
@@ -96,52 +133,77 @@ class _Trainer(Trainer):
         inputs: dict[str, torch.Tensor],
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        loss = -docid_log_probabilities(cast(PreTrainedModel, model), inputs).mean()
+    ) -> Any:
+        inner = self._inner(model)
+        log_probability_E = packed.edge_log_probabilities(model, inputs, inner)
+        loss = packed.cross_entropy(log_probability_E, inputs)
+        if self.objective.pairwise:
+            loss = loss + _pairwise(log_probability_E, inputs, self.objective)
         if not torch.isfinite(loss):
+            queries = ", ".join(map(str, inputs["query"].tolist()))
             raise UserError(
-                f"training: the loss is {loss.item()} at step {self.state.global_step + 1}",
-                "give a lower learning rate or a longer warm-up",
+                f"training: the loss is {loss.item()} at step {self.state.global_step + 1}, queries (rows) {queries}",
+                "give a lower learning rate or a longer warm-up; the last checkpoint stays",
             )
         return (loss, {}) if return_outputs else loss
 
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Validate by ranking."""
+        assert self.model is not None
+        inner = self._inner(self.model)
+        assert self.validate is not None, "eval_strategy asks for a validation"
+        inner.eval()
+        metrics = {f"eval_{name}": value for name, value in self.validate(inner).items()}
+        inner.train()
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
-class _History(TrainerCallback):
-    """Keeps what the Trainer logs, without its timings, one row per step."""
+    def _inner(self, wrapped: torch.nn.Module) -> PreTrainedModel:
+        """The language model itself, without what accelerate or peft have put around it."""
+        unwrapped = self.accelerator.unwrap_model(wrapped)
+        return unwrapped.get_base_model() if hasattr(unwrapped, "get_base_model") else unwrapped
 
-    names = ("loss", "learning_rate", "grad_norm", "eval_loss")
+    def _save_checkpoint(self, *args: Any) -> None:
+        super()._save_checkpoint(*args)
+        if self.is_world_process_zero():
+            mark_whole(Path(str(self.args.output_dir), f"checkpoint-{self.state.global_step}"))
 
-    def __init__(self, progress: Progress) -> None:
-        self.rows: dict[int, dict[str, float]] = {}
+
+def _pairwise(
+    log_probability_E: torch.Tensor, inputs: Mapping[str, torch.Tensor], objective: Objective
+) -> torch.Tensor:
+    """The weighted pairwise terms of a batch."""
+    scores_D = packed.document_log_probabilities(log_probability_E, inputs)
+    scores_BH = packed.padded(scores_D, inputs["document_query"], 0.0)
+    ranks_D = inputs["rank"].nan_to_num(torch.inf)
+    ranks_BH = packed.padded(ranks_D, inputs["document_query"], torch.nan)
+    total = scores_BH.new_zeros(())
+    if objective.plackett_luce:
+        total = total + objective.plackett_luce * pairwise.plackett_luce(scores_BH, ranks_BH)
+    if objective.hinge:
+        total = total + objective.hinge * pairwise.hinge(scores_BH, ranks_BH, objective.margin)
+    return total
+
+
+class _Progress(TrainerCallback):
+    """Tells which step is done, and logs the steps after the last multiple of logging_steps."""
+
+    def __init__(self, progress: Callable[[int], object]) -> None:
         self.progress = progress
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        if state.global_step == state.max_steps:
-            control.should_log = True  # the steps after the last multiple of log_every
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: Mapping[str, float] | None = None,
-        **_: object,
-    ) -> None:
-        logs = logs or {}
-        metrics = {name.replace("eval_", "validation_"): logs[name] for name in self.names if name in logs}
-        if metrics:
-            step = state.global_step
-            self.rows.setdefault(step, {"step": step}).update(metrics)
-            self.progress(step, metrics)
+        control.should_log |= state.global_step == state.max_steps
+        self.progress(state.global_step)
 
 
-@contextmanager
-def _repeatable(threads: int) -> Iterator[None]:
-    """Pin the threads; afterwards set back what `full_determinism` and this have set."""
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
+def _history(log: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    """What the Trainer logged, without its timings, one row per step; `eval_` becomes `validation_`."""
+    rows: dict[int, dict[str, float]] = {}
+    for entry in log:
+        # sorted: a log that was saved and read again has its keys in another order
+        kept = {name: entry[name] for name in LOGGED if name in entry}
+        kept |= {f"validation_{name[5:]}": entry[name] for name in sorted(entry) if name.startswith("eval_")}
+        if kept:
+            rows.setdefault(int(entry["step"]), {"step": int(entry["step"])}).update(kept)
+    return list(rows.values())

@@ -1,0 +1,28 @@
+"""Models and tokenizers by name: from a local folder, or from the hub by way of its local cache."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from transformers.utils.logging import disable_progress_bar
+
+from arrange.errors import UserError
+
+Loaded = TypeVar("Loaded")
+
+
+def load(kind: str, name: str, loader: Callable[..., Loaded], **options: Any) -> Loaded:
+    """`loader(name, **options)`, a `from_pretrained` of transformers.
+
+    Raises UserError, saying which `kind` of thing was looked for and where, when it can't be had.
+    """
+    disable_progress_bar()
+    try:
+        return loader(name, **options)
+    except Exception as error:  # whatever the hub's client, json, safetensors or tokenizers raise
+        reason = str(error).strip().partition("\n")[0].partition(", and ")[0]
+        if Path(name).is_dir():
+            where, remedy = "in that folder", "give its right folder, or make it again"
+        else:
+            where, remedy = "as a folder, in the local cache and on the hub", "give a folder, or download it first"
+        raise UserError(f"no {kind} {name!r}, looked for {where}: {reason}", remedy) from None

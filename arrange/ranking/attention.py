@@ -1,0 +1,44 @@
+"""Masks for trees of tokens: what a Hugging Face causal language model wants in place of its causal mask.
+
+A token of a tree sees the prompt, its ancestors and itself, and its position is its depth behind the prompt.
+A mask of four dimensions replaces a model's own mask, its sliding windows too; so they are put back in here.
+"""
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedConfig
+
+from arrange.errors import UserError
+
+KINDS = {"full_attention", "sliding_attention"}
+
+
+def tree_mask(
+    config: PreTrainedConfig, sees_BQK: Tensor, position_BQ: Tensor, position_BK: Tensor, dtype: torch.dtype
+) -> Tensor | dict[str, Tensor]:
+    """The value of `attention_mask` for a model, from what each token may see.
+
+    sees_BQK: bool; every row of it must see something (let padding see itself).
+    position_BQ, position_BK: positions of the tokens that look (Q) and of those that are looked at (K, cache
+    included). A sliding window of w lets a token see the positions p - w + 1 .. p, along its own path.
+    Returns 0 where a token may look and the least number of `dtype` where not, B x 1 x Q x K; for models
+    whose layers differ (Gemma 2 and 3, Qwen), one such mask per kind of layer.
+    Raises UserError for a model with layers that are no plain attention.
+    """
+    text = config.get_text_config()
+    kinds = set(getattr(text, "layer_types", None) or [])
+    if not kinds <= KINDS or text._attn_implementation not in ("eager", "sdpa"):
+        what = ", ".join(sorted(kinds - KINDS)) or text._attn_implementation
+        raise UserError(f"{text.model_type}: {what} takes no tree mask", "load the model with plain attention (sdpa)")
+    window = getattr(text, "sliding_window", None)
+    full = _additive(sees_BQK, dtype)
+    if window is None or kinds == {"full_attention"}:
+        return full
+    near_BQK = position_BQ[:, :, None] - position_BK[:, None, :] < window
+    sliding = _additive(sees_BQK & near_BQK, dtype)
+    return {"full_attention": full, "sliding_attention": sliding} if kinds else sliding
+
+
+def _additive(sees_BQK: Tensor, dtype: torch.dtype) -> Tensor:
+    mask = torch.zeros(sees_BQK.shape, dtype=dtype, device=sees_BQK.device)
+    return mask.masked_fill_(~sees_BQK, torch.finfo(dtype).min)[:, None]
