@@ -41,7 +41,7 @@ from arrange.docids import trie  # noqa: E402
 REPEATS = 3
 LENGTH, VOCABULARY = 8, 32_000
 BEGINNINGS = 1000
-PACKAGES = ["marisa-trie", "datrie", "pygtrie"]
+PACKAGES = ["marisa-trie", "pygtrie"]
 Rows = list[list[int]]
 Answers = list[tuple[int, ...]]
 Follow = Callable[[list[int]], Iterable[int]]  # the tokens that may follow a beginning
@@ -235,24 +235,6 @@ def build_marisa(rows: Rows) -> tuple[Follow, int | None]:
     return follow, len(built.tobytes())
 
 
-def build_datrie(rows: Rows) -> tuple[Follow, int | None]:
-    """datrie: a double-array trie; its alphabet ends at 255 characters, so that a token takes two."""
-    import datrie
-
-    def spelled(row: list[int]) -> str:
-        return "".join(chr(1 + token // 250) + chr(1 + token % 250) for token in row)
-
-    def follow(beginning: list[int]) -> Iterable[int]:
-        at = 2 * len(beginning)
-        found = {key[at : at + 2] for key in built.keys(spelled(beginning))}
-        return {(ord(high) - 1) * 250 + ord(low) - 1 for high, low in found}
-
-    built = datrie.BaseTrie(ranges=[("\x01", "\xfa")])
-    for number, row in enumerate(rows):
-        built[spelled(row)] = number
-    return follow, None
-
-
 def build_pygtrie(rows: Rows) -> tuple[Follow, int | None]:
     """pygtrie: a trie of any sequences, in Python."""
     import pygtrie
@@ -270,7 +252,7 @@ def build_pygtrie(rows: Rows) -> tuple[Follow, int | None]:
     return follow, None
 
 
-OTHERS = {"dict": build_dict, "marisa-trie": build_marisa, "datrie": build_datrie, "pygtrie": build_pygtrie}
+OTHERS = {"dict": build_dict, "marisa-trie": build_marisa, "pygtrie": build_pygtrie}
 
 
 def private() -> int:
