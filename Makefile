@@ -3,6 +3,7 @@
 
 PRESET ?=
 SET ?=
+DATA ?=
 PORT ?= 5000
 
 PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -13,14 +14,17 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK := true# neither Prefect nor MLflow calls home
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
-.PHONY: help run test test-all repro ui bench lint lock clean
+.PHONY: help run sweep test test-all repro ui bench lint lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-run: .venv/ready ## the whole pipeline; PRESET=tiny, SET="finetune.steps=300" for another one
-	@$(IN_VENV) -m flows.pipeline $(if $(PRESET),--preset $(PRESET)) $(if $(SET),--set $(SET))
+run: .venv/ready ## the whole pipeline; PRESET=tiny, SET="rank.beams=50", DATA=folder for another one
+	@$(IN_VENV) -m flows.pipeline $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
+
+sweep: .venv/ready ## losses over a grid of their parameters (section sweep), measured on validation queries
+	@$(IN_VENV) -m flows.sweep $(if $(PRESET),--preset $(PRESET)) $(if $(SET),--set $(SET))
 
 test: .venv/ready ## the tests, without those that take minutes
 	@$(IN_VENV) -m pytest -m "not slow"
@@ -29,7 +33,7 @@ test-all: .venv/ready ## all tests, real DVC, Prefect and MLflow included
 	@$(IN_VENV) -m pytest
 
 repro: .venv/ready ## the pipeline by DVC alone
-	@$(IN_VENV) -m dvc repro
+	@$(IN_VENV) -m dvc repro track
 
 ui: .venv/ready ## browse the recorded runs; PORT=5000
 	@case "$$MLFLOW_TRACKING_URI" in \

@@ -10,13 +10,14 @@ import subprocess
 import time
 from pathlib import Path
 
-from arrange.ranking.report import markdown_table
+from arrange.ranking.report import Metrics, markdown_table
 from tasks import params
 from tasks.report import describe
 
 README = Path("README.md")
 RESULTS = Path("docs/results")
-MEASURES = ("nDCG@10", "overlap@1", "overlap@3", "R@10", "tau_b")
+MEASURES = ("nDCG@10", "overlap@1", "overlap@3", "R@10", "tau_b", "prior")
+TIERS = ("nDCG@10", "judged@10", "R@10", "AP", "pairs", "prior")
 BEGIN, END = "<!-- results: made by docs/tables.py -->", "<!-- end of results -->"
 
 
@@ -31,13 +32,14 @@ def main() -> None:
 
 def add_results(hardware: str) -> None:
     """Copy this checkout's metrics to docs/results, with what a reader must know beside them."""
+    settings = params.read()
     content = {
         "date": time.strftime("%Y-%m-%d"),
         "command": "make run",
         "hardware": hardware,
         "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
-        "setting": describe(params.read()),
-        "metrics": json.loads(Path("results/wordnet/metrics.json").read_text()),
+        "settings": {data: describe(data, settings) for data in settings.datasets},
+        "metrics": {data: json.loads(Path("results", data, "metrics.json").read_text()) for data in settings.datasets},
     }
     path = RESULTS / f"{content['date']}-quickstart.json"
     path.write_text(json.dumps(content, indent=1) + "\n")
@@ -51,12 +53,23 @@ def with_table(readme: str) -> str:
 
 
 def table() -> str:
-    """The newest results as Markdown."""
-    found = json.loads(sorted(RESULTS.glob("*.json"))[-1].read_text())
-    return (
-        f"{found['setting']}\n`{found['command']}`, {found['date']}, {found['hardware']}; one seed; "
-        f"means over the test queries with 95% intervals.\n\n{markdown_table(found['metrics'], MEASURES)}"
+    """The newest results as Markdown, a table for each data set."""
+    found = json.loads(sorted(RESULTS.glob("*-quickstart.json"))[-1].read_text())
+    tables = [
+        f"{found['settings'][data]}\n\n{markdown_table(metrics, measures_of(metrics))}"
+        for data, metrics in found["metrics"].items()
+    ]
+    head = (
+        f"`{found['command']}`, {found['date']}, {found['hardware']}; one seed; "
+        "means over the test queries with 95% intervals."
     )
+    return "\n\n".join([head, *tables])
+
+
+def measures_of(metrics: Metrics) -> tuple[str, ...]:
+    """The columns: those of tiers where gains are labels, those of ranks elsewhere."""
+    tiers = next(iter(metrics.values()))["nDCG(dcg='exp-log2')@10"]["mean"] is not None
+    return TIERS if tiers else MEASURES
 
 
 if __name__ == "__main__":

@@ -25,10 +25,14 @@ def run(flow: Flow[..., State]) -> None:
         metavar="SECTION.KEY=VALUE",
         help="values for this run",
     )
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="rank data of your own (queries, documents, qrels)")
     parser.add_argument("--parallel", type=int, default=2, help="stages at once (default: 2)")
     words = parser.parse_args()
     try:
         overrides = params.parse_overrides(words.set)
+        if words.data:
+            chosen = params.validate(params.effective(params.load(), words.preset, {}), str(params.PARAMS))
+            overrides = params.merge(params.with_own_data(chosen, words.data), overrides)
         # what can be known before the wait for a server
         params.effective(params.load(), words.preset, overrides)
         check_checkout(Path.cwd())

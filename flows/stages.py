@@ -91,8 +91,8 @@ def record(run: Run, status: str) -> None:
 
 
 def run_all(run: Run, names: Sequence[str]) -> dict[str, State]:
-    """Run the named stages of dvc.yaml (a matrix by its one name); their final states, by stage."""
-    graph = upstream(run.workspace.root)
+    """Run those of the named stages (each with all its items) that the last one needs; their final states."""
+    graph = needed(upstream(run.workspace.root), names[-1])
     futures: dict[str, PrefectFuture[State]] = {}
     for name in names:
         step = run_stage.with_options(name=name, retries=2 if name.startswith("download") else 0)
@@ -134,6 +134,16 @@ def upstream(root: Path) -> dict[str, list[str]]:
             name: [names[before] for before in graph.successors(stage) if before in names]
             for name, stage in stages.items()
         }
+
+
+def needed(graph: Mapping[str, list[str]], last: str) -> dict[str, list[str]]:
+    """The part of the graph that ends in `last`: data sets that no ranker uses are left alone."""
+    found, waiting = set(), [last]
+    while waiting:
+        stage = waiting.pop()
+        found.add(stage)
+        waiting += [before for before in graph[stage] if before not in found]
+    return {stage: before for stage, before in graph.items() if stage in found}
 
 
 def pipeline_stages(repo: Repo) -> dict[str, PipelineStage]:

@@ -1,74 +1,81 @@
 """Stage `finetune`: a causal language model that learns to spell the docIDs of a query's documents."""
 
-from functools import partial
 from pathlib import Path
 
 import polars as pl
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from arrange.data import tables
-from arrange.docids.tokens import encode_prompts
+from arrange.docids import trie
 from arrange.files import replacing
-from arrange.ranking import examples, losses, model
-from arrange.ranking.train import train
+from arrange.ranking import examples, losses, measures, model
+from arrange.ranking.rank import common_loss, rank
+from arrange.ranking.train import Objective, train
 from tasks import params, stage
-from tasks.settings import Finetune
+from tasks.settings import Finetune, Loss
+
+VALIDATED = ("nDCG@10", "overlap@3", "R@10")
 
 
-def finetune(data: str, loss: str) -> None:
-    """data/<data>, docids/<data> -> models/<data>/<loss>/ and results/<data>/<loss>.history.csv."""
+def finetune(name: str) -> None:
+    """data/<data>, docids/<catalogue> -> models/<name>/ and results/<data>/<name>.history.csv."""
     settings = params.read()
-    recipe, rule = settings.finetune, settings.losses[loss]
-    docids = pl.read_parquet(Path("docids", data, "docids.parquet"))
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(Path("docids", data, "tokenizer"))
-    docid_tokens = docids["tokens"].to_list()
-    dataset = tables.read(Path("data", data))
+    ranker, recipe, prompt = settings.rankers[name], settings.finetune, settings.prompt
+    catalogue = Path("docids", f"{ranker.data}-{ranker.docids}")
+    docids = pl.read_parquet(catalogue / "docids.parquet")
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(catalogue / "tokenizer")
+    train_queries, _, train_qrels = tables.read(Path("data", ranker.data), splits=["train"])
+    queries, _, qrels = tables.read(Path("data", ranker.data), splits=["validation"])
+    queries = queries.head(recipe.validation_queries)
+    qrels = qrels.join(queries, on="query_id", how="semi")
+    shown = {"docids": docids, "tokenizer": tokenizer, "seed": ranker.seed} | prompt.templates()
+    lists = examples.of_split(train_queries, train_qrels, **shown)
+    validation = examples.of_split(queries, qrels, **shown)
 
-    def split(name: str) -> tuple[list[list[int]], list[examples.List]]:
-        queries = dataset.queries.filter(split=name)
-        prompts = encode_prompts(tokenizer, queries["text"].to_list(), recipe.prompt_tokens)
-        return prompts, examples.ranked_lists(queries["query_id"], dataset.qrels, docids["doc_id"])
+    untrained = new_model(tokenizer, recipe, ranker.seed, max(examples.longest(lists), examples.longest(validation)))
+    examples.check_length(lists, untrained.config.max_position_embeddings, train_queries["query_id"].to_list())
+    how = settings.rank.model_dump(include={"beams", "batch_size", "normaliser"}) | {"score": prompt.score}
+    legal = trie.load(catalogue / "trie.safetensors")
+    legal.verify()
 
-    prompts, lists = split("train")
-    weigh = partial(losses.weights, rule.rule, rule.model_dump(exclude={"rule"}))
-    weighted = [(rows, weigh(ranks)) for rows, ranks in lists]
-    validation_prompts, validation_lists = split("validation")
-    count = recipe.steps * recipe.batch_size
-    with stage.progress(recipe.steps, "steps") as reached:
+    def validate(trained: PreTrainedModel) -> dict[str, float]:
+        ids = queries["query_id"].to_list(), docids["doc_id"].to_list()
+        run = rank(trained, validation, legal, *ids, **how)
+        values = measures.evaluate(run, qrels).select(pl.col(VALIDATED).mean()).row(0, named=True)
+        return {"loss": common_loss(trained, validation, settings.rank.batch_size)} | values
+
+    arguments = {**recipe.arguments, **ranker.arguments}
+    with stage.progress(arguments.get("max_steps", 0), "steps") as reached:
         history = train(
-            new_model(tokenizer, recipe, recipe.prompt_tokens + max(map(len, docid_tokens))),
-            examples.training_examples(prompts, docid_tokens, weighted, count, recipe.seed),
-            partial(examples.collate, pad_token_id=tokenizer.pad_token_id),
-            Path("models", data, loss),
-            validation=examples.best_examples(validation_prompts, docid_tokens, validation_lists),
-            steps=recipe.steps,
-            batch_size=recipe.batch_size,
-            learning_rate=recipe.learning_rate,
-            warmup=recipe.warmup,
-            weight_decay=recipe.weight_decay,
-            seed=recipe.seed,
+            model.with_lora(untrained, recipe.lora, ranker.seed) if recipe.lora else untrained,
+            lists,
+            objective(settings.losses[ranker.loss], lists),
+            Path("models", name),
+            stage.resumable(),
+            arguments=arguments,
+            seed=ranker.seed,
             threads=recipe.threads,
-            log_every=10,
-            evaluate_every=max(1, recipe.steps // 5),
-            progress=lambda step, metrics: reached(step),
+            validate=validate,
+            progress=reached,
         )
-    with replacing(Path("results", data, f"{loss}.history.csv")) as part:
+    if not stage.is_main():
+        return
+    stage.finished()
+    with replacing(Path("results", ranker.data, f"{name}.history.csv")) as part:
         pl.DataFrame(history, infer_schema_length=None).write_csv(part)
 
 
-def new_model(tokenizer: PreTrainedTokenizerFast, recipe: Finetune, positions: int) -> model.PreTrainedModel:
-    """A model with random weights, of the recipe's shape, for this tokenizer."""
-    return model.from_scratch(
-        vocabulary_size=len(tokenizer),
-        hidden_size=recipe.hidden_size,
-        layers=recipe.layers,
-        heads=recipe.heads,
-        max_positions=positions,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        seed=recipe.seed,
-    )
+def objective(loss: Loss, lists: examples.Examples) -> Objective:
+    """What the settings of a loss ask of the queries' lists."""
+    weights = [losses.weights(loss.rule, loss.parameters(), ranks_D) for _, ranks_D in lists.lists]
+    return Objective(weights, loss.gamma, loss.normalised, loss.plackett_luce, loss.hinge, loss.margin)
+
+
+def new_model(tokenizer: PreTrainedTokenizerFast, recipe: Finetune, seed: int, positions: int) -> PreTrainedModel:
+    """The model to train: random weights in the recipe's shape, or one by name."""
+    if recipe.model != "scratch":
+        return model.by_name(recipe.model, tokenizer, seed)
+    return model.from_scratch(recipe.scratch, tokenizer, positions, seed)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ RAW = Path("data/raw/products")
 
 
 def prepare_esci() -> None:
-    """data/raw/products -> data/products and results/products/preparation.json (what it is, what was left out)."""
+    """data/raw/products -> data/products, with what it is and what was left out in preparation.json."""
     settings = params.read().prepare_esci
     dataset, left_out = esci.tables(
         RAW / esci.EXAMPLES,
@@ -30,7 +30,7 @@ def prepare_esci() -> None:
         dataset, more = teacher.relabel(dataset, vectoriser, by.length, by.deepest)
         left_out, name = [*left_out, *more], f"{name}, ranks by the teacher {by.name}"
     tables.write(dataset, Path("data/products"), esci.groups(dataset))
-    with replacing(Path("results/products/preparation.json")) as part:
+    with replacing(Path("data/products/preparation.json")) as part:
         part.write_text(json.dumps({"name": name, "left_out": rows.summary(left_out)}, indent=1))
     stage.note("data_source", name)
 

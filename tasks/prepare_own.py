@@ -9,11 +9,11 @@ from tasks import params, stage
 
 
 def prepare_own(name: str) -> None:
-    """The folder that params.yaml names -> data/<name>, and results/<name>/preparation.json: what was left out."""
+    """The folder that params.yaml names -> data/<name>, with what was left out in preparation.json."""
     settings = params.read().own[name]
     dataset, left_out = own.tables(Path(settings.folder), settings.validation, settings.test)
     tables.write(dataset, Path("data", name))
-    with replacing(Path("results", name, "preparation.json")) as part:
+    with replacing(Path("data", name, "preparation.json")) as part:
         part.write_text(json.dumps({"name": f"own data ({name})", "left_out": rows.summary(left_out)}, indent=1))
     stage.note("data_source", f"own data ({Path(settings.folder).name})")
 

@@ -1,5 +1,6 @@
-"""Stage `rank`: a finetuned model's run over the test queries, by beam search in the trie."""
+"""Stage `rank`: a finetuned model's run over the queries of the split that the tables show."""
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -7,33 +8,44 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from arrange.data import tables
+from arrange.decoding.audit import audit
 from arrange.docids import trie
-from arrange.docids.tokens import encode_prompts
-from arrange.ranking import model, runs
-from arrange.ranking.decode import beam_search
+from arrange.files import replacing
+from arrange.ranking import examples, model, runs
+from arrange.ranking import rank as library
 from tasks import params, stage
 
 
-def rank(data: str, loss: str) -> None:
-    """models/<data>/<loss>, docids/<data>, the test queries -> runs/<data>/<loss>/run.{parquet,trec}."""
+def rank(name: str) -> None:
+    """models/<name>, docids/<catalogue>, queries -> runs/<data>/<name>/{run,judged}.{parquet,trec}."""
     settings = params.read()
-    torch.set_num_threads(settings.rank.threads)
-    docids = Path("docids", data)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(docids / "tokenizer")
-    queries = tables.read(Path("data", data), splits=["test"]).queries
+    ranker, prompt, how = settings.rankers[name], settings.prompt, settings.rank
+    torch.set_num_threads(how.threads)
+    catalogue = Path("docids", f"{ranker.data}-{ranker.docids}")
+    docids = pl.read_parquet(catalogue / "docids.parquet")
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(catalogue / "tokenizer")
+    queries, _, qrels = tables.read(Path("data", ranker.data), splits=[how.split])
+    shown = examples.of_split(
+        queries, qrels, docids=docids, tokenizer=tokenizer, **prompt.templates(), seed=ranker.seed
+    )
+    legal, trained = trie.load(catalogue / "trie.safetensors"), model.load(Path("models", name))
+    legal.verify()
+    search = how.model_dump(include={"beams", "batch_size", "normaliser"})
+    ids = queries["query_id"].to_list(), docids["doc_id"].to_list()
     with stage.progress(len(queries), "queries") as reached:
-        ranked = beam_search(
-            model.load(Path("models", data, loss)),
-            encode_prompts(tokenizer, queries["text"].to_list(), settings.finetune.prompt_tokens),
-            trie.load(docids / "trie.safetensors"),
-            beams=settings.rank.beams,
-            batch_size=settings.rank.batch_size,
-            pad_token_id=tokenizer.pad_token_id,
-            progress=reached,
-        )
-    doc_ids = pl.read_parquet(docids / "docids.parquet")["doc_id"].to_list()
-    run = runs.make_run(queries["query_id"].to_list(), ranked, doc_ids, depth=settings.rank.beams)
-    runs.write_run(run, Path("runs", data, loss, "run.parquet"), tag=loss)
+        run = library.rank(trained, shown, legal, *ids, **search, score=prompt.score, progress=reached)
+    listed = library.rank_lists(trained, shown, how.batch_size, prompt.score)
+    judged = runs.make_run(ids[0], listed, ids[1], depth=max(map(len, listed)))
+    for file, table in (("run", run), ("judged", judged)):
+        runs.write_run(table, Path("runs", ranker.data, name, f"{file}.parquet"), tag=name)
+
+    audited = {}
+    if prompt.regime == "corpus" and how.audited:
+        prompts = [examples.prompt_of(shown, query, query) for query in range(min(how.audited, len(queries)))]
+        special = {"end_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+        audited = audit(trained, prompts, legal, **search, **special)
+    with replacing(Path("results", ranker.data, f"{name}.search.json")) as part:
+        part.write_text(json.dumps(audited, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """The sections of params.yaml as typed, frozen settings; tasks/params.py reads them."""
 
-from typing import Annotated, Literal
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Whole = Annotated[int, Field(strict=True)]  # neither "400" nor true
-CONTROLS = ("neighbours", "popularity", "random")  # the systems beside those that `losses` names
+CONTROLS = ("random", "root_first", "copy", "neighbours", "popularity")  # the systems beside those that `losses` names
 
 Count = Annotated[int, Field(gt=0, strict=True)]
 Positive = Annotated[float, Field(gt=0)]
@@ -13,16 +16,27 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants")
 
 
-# a part of stages' names, of paths and of the parameter name losses.<loss>, which a dot would split
-LossName = Annotated[str, Field(pattern=r"^[\w-]+$")]
+# a part of stages' names, of paths and of parameter names such as losses.<loss>, which a dot would split
+Name = Annotated[str, Field(pattern=r"^[\w-]+$")]
+Scheme = Literal["text", "atomic", "numeric", "semantic", "rq", "sparse", "shuffled"]
+AtLeast0 = Annotated[float, Field(ge=0)]
 
 
-class Matrix(Section):
-    data: Annotated[tuple[Literal["wordnet"], ...], Field(min_length=1)]
-    loss: Annotated[tuple[LossName, ...], Field(min_length=1)]
+class Catalogue(Section):
+    data: Name
+    docids: Scheme
+    options: dict[str, Whole] = {}  # over those of the scheme in `docids`
+
+
+class Ranker(Section):
+    data: Name
+    docids: Scheme
+    loss: Name
+    seed: Whole
+    arguments: dict[str, Any] = {}  # over those of `finetune`
 
 
 class DownloadWordnet(Section):
@@ -33,53 +47,226 @@ class DownloadWordnet(Section):
 
 class PrepareWordnet(Section):
     root: str
-    text: Literal["lemmas_gloss", "lemmas", "lemma"]
-    split: Literal["parent", "query"]
+    text: Literal["lemmas_gloss", "masked", "lemmas", "lemma"]
+    split: Literal["parent", "subtree", "query"]
     validation: Share
     test: Share
+    negatives: Annotated[int, Field(ge=0, strict=True)]
+    seed: Whole
+
+
+class OfficialFile(Section):
+    bytes: Count
+    sha256: str
+
+
+class DownloadEsci(Section):
+    source: Literal["sample", "path", "official"]
+    folder: str
+    urls: tuple[str, ...]
+    files: dict[str, OfficialFile]
+    products: Annotated[int, Field(ge=200, le=2_000_000, strict=True)]
+    seed: Whole
+
+
+class Teacher(Section):
+    name: str
+    dimensions: Count
+    seed: Whole
+    length: Count
+    deepest: Count
+
+
+class PrepareEsci(Section):
+    locales: Annotated[tuple[str, ...], Field(min_length=1)]
+    version: Literal["small", "large"]
+    text: Annotated[tuple[str, ...], Field(min_length=1)]
+    gains: dict[Literal["E", "S", "C", "I"], Annotated[int, Field(ge=0, strict=True)]]
+    validation: Share
+    truth: Literal["labels", "teacher"]
+    teacher: Teacher
+
+    @model_validator(mode="after")
+    def gains_are_whole(self) -> "PrepareEsci":
+        if len(self.gains) < 4:
+            raise ValueError(f"gains has {', '.join(self.gains)}; it needs E, S, C and I")
+        return self
+
+
+class Own(Section):
+    folder: str
+    validation: Share = 0.05
+    test: Share = 0.1
+
+    @model_validator(mode="after")
+    def folder_is_found_from_anywhere(self) -> "Own":
+        if not Path(self.folder).is_absolute():
+            raise ValueError(f"folder {self.folder!r} isn't an absolute path; `make run DATA=...` takes any")
+        return self
+
+
+class Vectoriser(Section):
+    name: str
+    dimensions: Count
+    seed: Whole
 
 
 class Docids(Section):
+    tokenizer: str
     vocabulary_size: Annotated[int, Field(ge=300, strict=True)]
+    vectoriser: Vectoriser
+    schemes: dict[Scheme, dict[str, Whole]]
 
 
-class Ntp(Section):
+class Prompt(Section):
+    regime: Literal["corpus", "in_context"]
+    corpus: str
+    in_context: str
+    candidate: str
+    query_tokens: Count
+    score: Literal["sum", "mean"]
+
+    def templates(self) -> dict[str, Any]:
+        """What the regime's prompts are made from."""
+        in_context = self.regime == "in_context"
+        return {
+            "template": self.in_context if in_context else self.corpus,
+            "candidate": self.candidate if in_context else None,
+            "query_tokens": self.query_tokens,
+        }
+
+    @model_validator(mode="after")
+    def templates_have_their_fields(self) -> "Prompt":
+        places = {
+            "corpus": (self.corpus, ["{query}"]),
+            "in_context": (self.in_context, ["{query}", "{candidates}"]),
+            "candidate": (self.candidate, ["{docid}"]),
+        }
+        for name, (template, fields) in places.items():
+            if re.findall(r"{\w*}", template) != fields:
+                raise ValueError(f"{name} is {template!r}; it needs {' and '.join(fields)}, in this order, once each")
+        return self
+
+
+Exponent = Annotated[float, Field(ge=0, allow_inf_nan=True)]  # .inf in YAML: all weight on the best
+
+
+class LossOf(Section):
+    """What every loss has: see `Objective` in arrange/ranking/train.py."""
+
+    gamma: AtLeast0 = 1.0
+    normalised: bool = True
+    plackett_luce: AtLeast0 = 0.0
+    hinge: AtLeast0 = 0.0
+    margin: AtLeast0 = 0.3
+
+    def parameters(self) -> dict[str, float]:
+        """The rule's own parameters."""
+        return {name: getattr(self, name) for name in type(self).model_fields.keys() - COMMON}
+
+
+COMMON = {*LossOf.model_fields, "rule"}
+
+
+class Ntp(LossOf):
     rule: Literal["ntp"]
 
 
-class Item(Section):
+class Item(LossOf):
     rule: Literal["item"]
-    alpha: Annotated[float, Field(ge=0)]
+    alpha: Exponent
 
 
-Loss = Annotated[Ntp | Item, Field(discriminator="rule")]
-RULES: dict[str, type[Section]] = {"ntp": Ntp, "item": Item}
+class Stepwise(LossOf):
+    rule: Literal["stepwise"]
+
+
+class Token(LossOf):
+    rule: Literal["token"]
+    beta: Exponent
+
+
+class Combined(LossOf):
+    rule: Literal["combined"]
+    alpha: Exponent
+    beta: Exponent
+
+
+class Geometric(LossOf):
+    rule: Literal["geometric"]
+    rho: Annotated[float, Field(gt=0, lt=1)]
+
+
+Loss = Annotated[Ntp | Item | Stepwise | Token | Combined | Geometric, Field(discriminator="rule")]
 
 
 class Finetune(Section):
-    seed: Whole
+    model: str
+    scratch: dict[str, Any]
+    lora: dict[str, Any] | None = None
     threads: Count
-    hidden_size: Count
-    layers: Count
-    heads: Count
-    prompt_tokens: Annotated[int, Field(ge=3, strict=True)]
+    validation_queries: Count
+    arguments: dict[str, Any]
+
+
+class Bm25(Section):
+    kind: Literal["bm25"]
+    data: Name
+    docids: Scheme
+
+
+class Vectors(Section):
+    kind: Literal["dual", "cross"]
+    data: Name
+    docids: Scheme
+    width: Count
+    seed: Whole
+
+
+class Named(Section):
+    kind: Literal["encoder", "pairs"]
+    data: Name
+    docids: Scheme
+    model: str
+    max_tokens: Count
+    first: Count
+    steps: Annotated[int, Field(ge=0, strict=True)]
+    learning_rate: Positive
+    seed: Whole
+
+
+Baseline = Annotated[Bm25 | Vectors | Named, Field(discriminator="kind")]
+
+
+class FitBaseline(Section):
+    scratch: dict[str, Any]
     steps: Count
     batch_size: Count
     learning_rate: Positive
     warmup: Share
-    weight_decay: Annotated[float, Field(ge=0)]
-
-    @model_validator(mode="after")
-    def heads_divide(self) -> "Finetune":
-        if self.hidden_size % (2 * self.heads):
-            raise ValueError(f"hidden_size {self.hidden_size} is no multiple of 2 x heads ({self.heads})")
-        return self
+    threads: Count
+    alpha: AtLeast0
+    temperature: Positive
+    negatives: Count
 
 
 class Rank(Section):
+    split: Literal["validation", "test"]
     threads: Count
     beams: Count
     batch_size: Count
+    normaliser: Literal["vocabulary", "docid_tokens", "children"]
+    audited: Annotated[int, Field(ge=0, strict=True)]
+
+
+class Sweep(Section):
+    data: Name
+    docids: Scheme
+    seeds: Annotated[tuple[Whole, ...], Field(min_length=1)]
+    alpha: tuple[Exponent, ...]
+    beta: tuple[Exponent, ...]
+    gamma: tuple[AtLeast0, ...]
+    rho: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
 
 
 class Controls(Section):
@@ -90,26 +277,62 @@ class Controls(Section):
 class Evaluate(Section):
     seed: Whole
     resamples: Count
+    reference: str
 
 
 class Settings(Section):
     """All sections; the names are those of params.yaml."""
 
-    matrix: Matrix
+    datasets: Annotated[tuple[Name, ...], Field(min_length=1)]
+    catalogues: Annotated[dict[Name, Catalogue], Field(min_length=1)]
+    rankers: Annotated[dict[Name, Ranker], Field(min_length=1)]
     download_wordnet: DownloadWordnet
     prepare_wordnet: PrepareWordnet
+    download_esci: DownloadEsci
+    prepare_esci: PrepareEsci
+    own: dict[Name, Own]
     docids: Docids
-    losses: dict[str, Loss]
+    prompt: Prompt
+    losses: dict[Name, Loss]
     finetune: Finetune
     rank: Rank
+    baselines: dict[Name, Baseline]
+    fit_baseline: FitBaseline
     controls: Controls
     evaluate: Evaluate
+    sweep: Sweep
 
     @model_validator(mode="after")
-    def losses_are_defined(self) -> "Settings":
-        for name in self.matrix.loss:
-            if name not in self.losses:
-                raise ValueError(f"matrix.loss names {name!r}, which losses lacks (it has {', '.join(self.losses)})")
+    def rankers_are_defined(self) -> "Settings":
+        known_data = {"wordnet", "products", *self.own}
+        if unknown := sorted({*self.datasets} - known_data):
+            raise ValueError(f"datasets names {unknown[0]!r}; there are {', '.join(sorted(known_data))}")
+        made = {(catalogue.data, catalogue.docids) for catalogue in self.catalogues.values()}
+        for name, catalogue in self.catalogues.items():
+            if name != (wanted := f"{catalogue.data}-{catalogue.docids}"):
+                raise ValueError(
+                    f"catalogues.{name} has {catalogue.docids} docIDs of {catalogue.data}; name it {wanted}"
+                )
+        for name, ranker in self.rankers.items():
+            if ranker.loss not in self.losses:
+                known = ", ".join(self.losses)
+                raise ValueError(f"rankers.{name} names the loss {ranker.loss!r}, which losses lacks (it has {known})")
+            if (ranker.data, ranker.docids) not in made:
+                raise ValueError(f"rankers.{name} needs {ranker.data}-{ranker.docids}, which catalogues lacks")
             if name in CONTROLS:
-                raise ValueError(f"matrix.loss names {name!r}, which is a control's name")
+                raise ValueError(f"rankers.{name} has a control's name")
         return self
+
+
+def systems(rankers: Mapping[str, Ranker], data: str) -> dict[str, dict[str, int]]:
+    """The systems of a data set: rankers that differ in their seed alone are one. Name -> ranker -> seed.
+
+    A system is named by its loss, and by its docIDs too where the data set's rankers have several schemes.
+    """
+    mine = {name: ranker for name, ranker in rankers.items() if ranker.data == data}
+    several = len({ranker.docids for ranker in mine.values()}) > 1
+    found: dict[str, dict[str, int]] = {}
+    for name, ranker in mine.items():
+        system = f"{ranker.docids} {ranker.loss}" if several else ranker.loss
+        found.setdefault(system, {})[name] = ranker.seed
+    return found

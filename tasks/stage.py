@@ -5,21 +5,24 @@ Both files written here live in state/<stage>/, outside DVC's outs, because they
 
 import ctypes
 import hashlib
+import inspect
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
 from tqdm import tqdm
 
 from arrange.errors import UserError
-from arrange.files import replacing
+from arrange.files import replacing, sha256
 from tasks.params import PARAMS
 
 _notes: dict[str, Any] = {}
@@ -29,15 +32,18 @@ _libc = ctypes.CDLL(None)
 def run(task: Callable[..., None]) -> None:
     """Run a stage's task with the words of the command line; exit 1 and two lines if the user must act."""
     end_with_parent()
+    os.environ.setdefault("DVC_STAGE", name_of(task))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for noisy in ("httpx", "transformers"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
     started = time.time()
     try:
         for old in ("record.json", "progress.jsonl"):
             (folder() / old).unlink(missing_ok=True)
         task(*sys.argv[1:])
-        with replacing(folder() / "record.json") as part:
-            part.write_text(json.dumps(record(started), indent=1))
+        if is_main():
+            with replacing(folder() / "record.json") as part:
+                part.write_text(json.dumps(record(started), indent=1))
     except UserError as error:
         sys.exit(str(error))
     except Exception as error:
@@ -45,6 +51,17 @@ def run(task: Callable[..., None]) -> None:
         if not isinstance(error, OSError) and "(os error " not in str(error):
             raise
         sys.exit(explain(error))
+
+
+def is_main() -> bool:
+    """Whether this is the process that writes: of those that `accelerate launch` starts, the first."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def name_of(task: Callable[..., None]) -> str:
+    """The name that DVC gives this stage, when it is started by hand: finetune@wordnet-item."""
+    required = [word for word in inspect.signature(task).parameters.values() if word.default is word.empty]
+    return "@".join([task.__name__, *sys.argv[1 : 1 + len(required)]])
 
 
 def explain(error: Exception) -> str:
@@ -78,7 +95,8 @@ def note(key: str, value: Any) -> None:
 def progress(total: int, unit: str) -> Iterator[Callable[[int], None]]:
     """Yield `reached(n)`: a bar on a terminal, and lines in progress.jsonl for whoever watches the stage."""
     written = 0.0
-    with (folder() / "progress.jsonl").open("w") as file, tqdm(total=total, unit=unit, disable=None) as bar:
+    place = folder() / "progress.jsonl" if is_main() else Path(os.devnull)
+    with place.open("w") as file, tqdm(total=total, unit=unit, disable=None if is_main() else True) as bar:
 
         def reached(done: int) -> None:
             nonlocal written
@@ -92,9 +110,55 @@ def progress(total: int, unit: str) -> Iterator[Callable[[int], None]]:
 
 def folder() -> Path:
     """The folder for what this stage leaves besides its outputs (DVC tells the stage's name)."""
-    path = Path("state", os.environ.get("DVC_STAGE", Path(sys.argv[0]).stem).split(":")[-1])
+    path = Path("state", os.environ["DVC_STAGE"].split(":")[-1])
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def resumable() -> Path:
+    """A folder for unfinished work of this stage, which outlives a kill and belongs to this state of its inputs.
+
+    Its name is the hash of params.yaml's values, code and data that dvc.yaml says the stage depends on, so that work
+    on anything else is never taken up; what others left behind is removed.
+    """
+    parent = folder() / "unfinished"
+    mine = parent / inputs_hash()
+    for other in parent.glob("*"):
+        if other != mine and is_main():
+            shutil.rmtree(other)
+    mine.mkdir(parents=True, exist_ok=True)
+    return mine
+
+
+def inputs_hash() -> str:
+    """The hash of what dvc.yaml says that this stage depends on: files, and values of params.yaml."""
+    params = yaml.safe_load(PARAMS.read_text())
+    stage, _, key = folder().name.partition("@")
+    entry = yaml.safe_load(Path("dvc.yaml").read_text())["stages"][stage]
+    item = params[entry["foreach"][2:-1]][key] if key else {}
+    digest = hashlib.sha256()
+    for name in entry.get("do", entry)["params"]:
+        value: Any = params
+        for part in fill(name, key, item).split("."):
+            value = value[part]
+        digest.update(json.dumps([name, value], sort_keys=True, default=str).encode())
+    for name in entry.get("do", entry)["deps"]:
+        path = Path(fill(name, key, item))
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            digest.update(f"{file} {sha256(file) if file.is_file() else ''}".encode())
+    return digest.hexdigest()[:16]
+
+
+def fill(text: str, key: str, item: Mapping[str, Any]) -> str:
+    """DVC's templates `${key}` and `${item.name}`, filled in."""
+    for name, value in {"key": key, **{f"item.{name}": value for name, value in item.items()}}.items():
+        text = text.replace(f"${{{name}}}", str(value))
+    return text
+
+
+def finished() -> None:
+    """Remove the unfinished work of this stage: its outputs are written."""
+    shutil.rmtree(folder() / "unfinished", ignore_errors=True)
 
 
 def end_with_parent() -> None:

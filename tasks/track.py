@@ -42,7 +42,8 @@ def track(status: str = "FINISHED") -> None:
         if all(logged.values()):
             return
         new = [name for name, run in logged.items() if run is None]
-        parent = start_parent(client, experiment, {name: run for name, run in logged.items() if run}, begin(new))
+        reused = {name: run for name, run in logged.items() if run}
+        parent = start_parent(client, experiment, logged, reused, begin(new))
         for name in new:
             log_child(client, experiment, parent, stages[name], lock[name], hashes[name])
     log_files(client, parent, Path("reports"))
@@ -84,7 +85,9 @@ def begin(names: Iterable[str]) -> int:
     return int(min(stage.read_record(name).get("started", time.time()) for name in names) * 1000)
 
 
-def start_parent(client: MlflowClient, experiment: str, reused: Mapping[str, str], started: int) -> str:
+def start_parent(
+    client: MlflowClient, experiment: str, names: Iterable[str], reused: Mapping[str, str], started: int
+) -> str:
     """The run of this pipeline run, with all parameters and links to the reused stages' runs."""
     tags = {
         "workspace": workspace(),
@@ -94,7 +97,7 @@ def start_parent(client: MlflowClient, experiment: str, reused: Mapping[str, str
         "preset": os.environ.get("ARRANGE_PRESET", ""),
         "overrides": os.environ.get("ARRANGE_OVERRIDES", ""),
         "started_by": os.environ.get("ARRANGE_STARTED_BY", "dvc repro"),
-        "data_source": data_source(client, reused),
+        "data_source": data_sources(client, reused, names),
         **{f"reused.{name}": run for name, run in reused.items()},
     }
     links = "".join(f"\n- [{name}](#/experiments/{experiment}/runs/{run})" for name, run in sorted(reused.items()))
@@ -114,11 +117,15 @@ def means(metrics: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str,
     return {system: {name: value["mean"] for name, value in row.items()} for system, row in metrics.items()}
 
 
-def data_source(client: MlflowClient, reused: Mapping[str, str]) -> str:
-    """Where the data came from: as noted by the download just made, or by the one that is reused."""
-    if "download_wordnet" in reused:
-        return client.get_run(reused["download_wordnet"]).data.tags.get("data_source", "")
-    return stage.read_record("download_wordnet").get("notes", {}).get("data_source", "")
+def data_sources(client: MlflowClient, reused: Mapping[str, str], names: Iterable[str]) -> str:
+    """Where the data came from: as noted by the stages that fetched or made it, now or when they last ran."""
+    found = set()
+    for name in names:
+        if name in reused:
+            found.add(client.get_run(reused[name]).data.tags.get("data_source"))
+        else:
+            found.add(stage.read_record(name).get("notes", {}).get("data_source"))
+    return "; ".join(sorted(source for source in found if source))
 
 
 def log_child(

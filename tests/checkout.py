@@ -1,6 +1,7 @@
 """A clone of the project with the small WordNet in it, and what a user types there."""
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -9,22 +10,53 @@ from pathlib import Path
 import yaml
 from mlflow import MlflowClient
 
+from tasks.params import apply, load
+
 PROJECT = Path(__file__).parents[1]
 SMALL = {
+    "datasets": ["wordnet"],
+    "catalogues": {"wordnet-text": {"data": "wordnet", "docids": "text"}},
+    "rankers": {
+        f"wordnet-{loss}": {"data": "wordnet", "docids": "text", "loss": loss, "seed": 1} for loss in ("ntp", "item")
+    },
+    "baselines": {"wordnet-bm25": {"kind": "bm25", "data": "wordnet", "docids": "text"}},
+}
+CHANGED = {
     "docids": {"vocabulary_size": 300},
-    "finetune": {"hidden_size": 16, "layers": 1, "heads": 2, "steps": 3, "batch_size": 4},
+    "finetune": {
+        "scratch": {
+            "model_type": "llama",
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+        },
+        "validation_queries": 5,
+        "arguments": {
+            "max_steps": 4,
+            "per_device_train_batch_size": 4,
+            "logging_steps": 2,
+            "eval_strategy": "steps",
+            "eval_steps": 2,
+            "save_strategy": "steps",
+            "save_steps": 2,
+            "load_best_model_at_end": True,
+            "metric_for_best_model": "nDCG@10",
+        },
+    },
     "rank": {"beams": 5},
     "evaluate": {"resamples": 20},
 }
 STAGES = [
     "download_wordnet",
     "prepare_wordnet",
-    "docids@wordnet",
+    "docids@wordnet-text",
     "finetune@wordnet-ntp",
     "finetune@wordnet-item",
     "rank@wordnet-ntp",
     "rank@wordnet-item",
     "controls@wordnet",
+    "baselines@wordnet-bm25",
     "evaluate@wordnet",
     "report",
     "track",
@@ -55,13 +87,17 @@ class Checkout:
     def dvc(self, *words: str, code: int = 0) -> str:
         return self.run(sys.executable, "-m", "dvc", *words, code=code)
 
+    def is_up_to_date(self) -> bool:
+        """Whether DVC would run nothing of what a flow runs: data sets that no ranker uses stay as they are."""
+        return "up to date" in self.dvc("status", "--with-deps", "track")
+
     def git(self, *words: str) -> str:
         return self.run("git", *words)
 
     def change(self, section: str, **values: object) -> None:
-        params = yaml.safe_load((self.path / "params.yaml").read_text())
-        params[section] |= values
-        (self.path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        """Values over those of params.yaml, as overrides are, but in the file itself."""
+        path = self.path / "params.yaml"
+        path.write_text(yaml.safe_dump(apply(load(path), {section: values}), sort_keys=False))
 
     def lock(self) -> dict[str, object]:
         """What dvc.lock says; its entries stand in the order in which stages first ended."""
@@ -76,9 +112,9 @@ def outcomes(output: str) -> dict[str, str]:
     last = {}
     for line in output.splitlines():
         _, _, event = line.partition("  ")
-        stage, colon, what = event.partition(": ")
-        if colon and stage in STAGES:
-            last[stage] = what.split()[0]
+        stage, _, what = event.partition(": ")
+        if match := re.match("ran|restored|reused|failed", what):
+            last[stage] = match[0]
     return last
 
 
@@ -97,7 +133,9 @@ def clone(path: Path, env: dict[str, str]) -> Checkout:
         if (PROJECT / name).exists() and name != "dvc.lock":
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, path / name)
-    for section, values in SMALL.items():
+    params = yaml.safe_load((path / "params.yaml").read_text())
+    (path / "params.yaml").write_text(yaml.safe_dump(params | SMALL, sort_keys=False))
+    for section, values in CHANGED.items():
         checkout.change(section, **values)
     files = [Path(env["WORDNET_DIR"], name) for name in ("data.noun", "index.noun")]
     digests = {file.name: [hashlib.sha256(file.read_bytes()).hexdigest()] for file in files}

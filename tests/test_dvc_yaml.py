@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).parents[1]
-STAGES = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
+DECLARED = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
+STAGES = {name: stage.get("do", stage) for name, stage in DECLARED.items()}  # without the `foreach` around some
 PARAMS = yaml.safe_load((PROJECT / "params.yaml").read_text())
 CONVENTIONS = {"arrange/errors.py", "arrange/files.py"}  # no result depends on them
 TOOLS = {"prefect", "mlflow", "dvc"}
@@ -98,8 +99,8 @@ def test_imports_are_followed_through_modules_names_and_packages(tmp_path):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_runs_the_module_of_its_name_with_the_words_of_its_matrix(stage):
-    words = "".join(f" ${{item.{name}}}" for name in STAGES[stage].get("matrix", {}))
+def test_a_stage_runs_the_module_of_its_name_with_the_item_that_it_is_for(stage):
+    words = {"${datasets}": " ${item}", None: ""}.get(DECLARED[stage].get("foreach"), " ${key}")
     assert STAGES[stage]["cmd"] == f"python -m tasks.{stage}{words}"
     task = next(
         node
@@ -107,7 +108,7 @@ def test_a_stage_runs_the_module_of_its_name_with_the_words_of_its_matrix(stage)
         if isinstance(node, ast.FunctionDef) and node.name == stage
     )
     required = task.args.args[: len(task.args.args) - len(task.args.defaults)]
-    assert [argument.arg for argument in required] == list(STAGES[stage].get("matrix", {}))
+    assert len(required) == bool(words)
 
 
 def test_every_task_is_a_stage_and_imports_no_other_ones_body():
@@ -118,10 +119,16 @@ def test_every_task_is_a_stage_and_imports_no_other_ones_body():
 
 
 def named_params(stage: str) -> list[list[str]]:
-    """The paths of the parameters that a stage depends on, a matrix's `${item.loss}` standing for every loss."""
-    names = STAGES[stage].get("params", [])
-    losses = PARAMS["matrix"]["loss"]
-    return [name.replace("${item.loss}", loss).split(".") for name in names for loss in losses]
+    """The paths of the parameters that a stage depends on, templates standing for every item."""
+    items = PARAMS.get(DECLARED[stage].get("foreach", "")[2:-1], [])
+    losses = [item["loss"] for item in items.values() if "loss" in item] if isinstance(items, dict) else []
+    names = [
+        name.replace("${key}", key).replace("${item.loss}", loss)
+        for name in STAGES[stage].get("params", [])
+        for key in items or ["${key}"]
+        for loss in losses or ["${item.loss}"]
+    ]
+    return [name.split(".") for name in dict.fromkeys(names) if "$" not in name]
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -133,13 +140,11 @@ def test_params_that_a_stage_names_exist(stage):
             section = section[key]
 
 
-def test_every_section_is_named_by_the_stage_of_its_name_or_multiplied_out():
-    for section in PARAMS.keys() - {"presets", "matrix", "losses"}:
-        assert [section] in named_params(section)
-    assert {path[1] for path in named_params("finetune") if path[0] == "losses"} == set(PARAMS["matrix"]["loss"])
-    assert all(
-        values == f"${{matrix.{name}}}" for stage in STAGES.values() for name, values in stage.get("matrix", {}).items()
-    )
+def test_every_section_is_named_by_a_stage_or_gone_through():
+    named = {path[0] for stage in STAGES for path in named_params(stage)}
+    gone_through = {stage["foreach"][2:-1] for stage in DECLARED.values() if "foreach" in stage}
+    assert PARAMS.keys() - {"presets", "sweep"} == named | gone_through
+    assert {path[1] for path in named_params("finetune") if path[0] == "losses"} <= PARAMS["losses"].keys()
 
 
 # Reading a parameter in this way counts: `settings.rank.beams`, `settings.losses`, `params.read().controls`.
@@ -154,7 +159,8 @@ def test_a_stage_names_the_sections_that_its_body_reads(stage):
         and node.attr in PARAMS
         and ast.unparse(node.value) in {"settings", "params.read()"}
     }
-    assert read == {path[0] for path in named_params(stage)}
+    gone_through = {DECLARED[stage].get("foreach", "")[2:-1]}  # an item of it is named: rankers.${key}
+    assert read - gone_through == {path[0] for path in named_params(stage)} - gone_through
 
 
 SOURCES = sorted([*PROJECT.glob("arrange/**/*.py"), *PROJECT.glob("tasks/*.py")])

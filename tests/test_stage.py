@@ -184,6 +184,17 @@ def test_the_record_is_written_at_the_end_with_notes(run, tmp_path):
     assert found["notes"] == {"data_source": "WordNet 3.0 (installed)", "count": 3}
 
 
+@pytest.mark.parametrize(("process", "files"), [("0", {"record.json", "progress.jsonl"}), ("1", set())])
+def test_of_the_processes_of_one_training_the_first_alone_writes(run, tmp_path, monkeypatch, process, files):
+    monkeypatch.setenv("RANK", process)
+    body = """
+    with stage.progress(1, "steps") as reached:
+        reached(1)
+    """
+    assert run(body) == (0, "", "")
+    assert {path.name for path in (tmp_path / "state" / "thing@a").iterdir()} == files
+
+
 def test_a_run_that_fails_takes_the_earlier_record_away(run, tmp_path):
     run("return")
     assert record(tmp_path).exists()
@@ -202,13 +213,41 @@ def test_the_record_of_another_params_yaml_is_refused(run, tmp_path, monkeypatch
     assert stage.read_record("never ran") == {}
 
 
-def test_the_folder_is_named_by_dvc_or_else_by_the_module(monkeypatch, tmp_path):
+def test_the_folder_is_named_by_dvc(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_STAGE", "sub/dvc.yaml:finetune@wordnet-item")
     assert stage.folder() == Path("state/finetune@wordnet-item")
-    monkeypatch.delenv("DVC_STAGE")
-    monkeypatch.setattr(sys, "argv", ["/some/where/tasks/track.py", "FAILED"])
-    assert stage.folder() == Path("state/track")
+    assert stage.folder().is_dir()
+
+
+def items(name, seed=1):
+    """A required word and one that has a default, as in tasks/finetune.py and tasks/track.py."""
+
+
+def nothing(status="FINISHED"):
+    """No required word."""
+
+
+@pytest.mark.parametrize(
+    ("task", "words", "name"),
+    [
+        (items, ["wordnet-item"], "items@wordnet-item"),
+        (items, ["wordnet-item", "2"], "items@wordnet-item"),
+        (nothing, [], "nothing"),
+        (nothing, ["FAILED"], "nothing"),
+    ],
+)
+def test_a_stage_that_is_started_by_hand_has_the_name_that_dvc_gives_it(monkeypatch, task, words, name):
+    monkeypatch.setattr(sys, "argv", ["/some/where/tasks/it.py", *words])
+    assert stage.name_of(task) == name
+
+
+def test_a_stage_that_is_started_by_hand_leaves_its_record_where_dvc_s_would_be(tmp_path):
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "thing.py").write_text("from tasks import stage\n\ndef thing(name):\n    pass\n\nstage.run(thing)\n")
+    env = {key: value for key, value in os.environ.items() if key != "DVC_STAGE"} | {"PYTHONPATH": str(PROJECT)}
+    subprocess.run([sys.executable, "-m", "thing", "a"], cwd=tmp_path, env=env, check=True)
+    assert record(tmp_path).exists()
 
 
 def test_progress_is_a_line_at_the_start_and_at_the_end_and_seldom_between(run, tmp_path):

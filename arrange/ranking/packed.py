@@ -32,8 +32,7 @@ def edge_log_probabilities(model: torch.nn.Module, batch: Batch, inner: PreTrain
         logits_NV = model(
             input_ids=batch["input_ids"], attention_mask=mask, position_ids=position_BL, use_cache=False
         ).logits.float()
-    normaliser_N = logits_NV.logsumexp(-1)
-    return logits_NV[batch["edge_head"], batch["edge_token"]] - normaliser_N[batch["edge_head"]]
+    return logits_NV.log_softmax(-1)[batch["edge_head"], batch["edge_token"]]
 
 
 @contextmanager

@@ -76,14 +76,17 @@ def plot_measure(metrics: Metrics, measure: str, path: Path) -> None:
 
 
 def plot_curves(histories: Mapping[str, pl.DataFrame], path: Path) -> None:
-    """Training and validation loss by step, one colour per system."""
+    """Training loss (lines) and validation loss (dots) by step, one colour per system.
+
+    Training losses differ in what they sum; the validation loss is the same for all (`rank.common_loss`).
+    """
     figure, axes = plt.subplots(figsize=(6, 3.5))
     for number, (system, history) in enumerate(histories.items()):
         for column, style in (("loss", "-"), ("validation_loss", "o")):
             points = history.select("step", column).drop_nulls()
-            label = system if column == "loss" else f"{system}, validation: nearest document"
+            label = system if column == "loss" else None  # the dots have the lines' colours
             axes.plot(points["step"], points[column], style, color=f"C{number}", label=label)
-    axes.set(xlabel="step", ylabel="-log P(docID), nats")
+    axes.set(xlabel="step", ylabel="loss, nats; dots: validation (item, alpha 1)")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)  # below: curves take all the room
     save(figure, path)
 

@@ -24,11 +24,11 @@ def test_a_deployment_runs_with_overrides(finished, server):
     ).json()
     assert (run["state"]["type"], run["state"]["message"].splitlines()[0]) == (
         "COMPLETED",
-        "Stages: 3 ran, 8 restored.",
+        "Stages: 3 ran, 9 restored.",
     )
     artifacts = requests.post(f"{server}/artifacts/filter", json={}).json()
     mine = {artifact["key"]: artifact for artifact in artifacts if artifact["flow_run_id"] == run["id"]}
     assert mine["report"]["data"].startswith("# Autoregressive ranking")
     systems = [row["system"] for row in json.loads(mine["results"]["data"])]
-    assert systems == ["ntp", "item", "neighbours", "popularity", "random"]
+    assert systems == ["ntp", "item", "bm25", "random", "root_first", "copy", "neighbours", "popularity"]
     assert finished.bytes_of("params.yaml", "dvc.lock") == before

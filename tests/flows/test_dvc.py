@@ -19,28 +19,29 @@ def test_metrics_params_plots_and_dag(finished):
     finished.git("commit", "--quiet", "--message", "results")
     metrics = json.loads(finished.dvc("metrics", "show", "--json"))[""]["data"]
     assert metrics["results/wordnet/metrics.json"]["data"]["item"]["nDCG@10"]["queries"] == 6
-    assert metrics["docids/wordnet/statistics.json"]["data"]["documents"] == 72
+    assert metrics["docids/wordnet-text/statistics.json"]["data"]["documents"] == 72
     finished.change("rank", beams=6)
     assert json.loads(finished.dvc("params", "diff", "--json")) == {
         "params.yaml": {"rank.beams": {"old": 5, "new": 6, "diff": 1}}
     }
     assert "finetune@wordnet-item" in finished.dvc("dag")
-    assert "results/wordnet/item.history.csv" in finished.dvc("plots", "show", "--json")
+    assert "results/wordnet/wordnet-item.history.csv" in finished.dvc("plots", "show", "--json")
 
 
 @pytest.mark.parametrize("where", [[], ["--temp"]])
 def test_an_experiment(finished, where):
+    finished.dvc("repro")  # of data sets that no ranker uses too: `exp apply` checks everything out
     finished.git("add", "dvc.lock")
     finished.git("commit", "--quiet", "--message", "results")
-    output = finished.dvc("exp", "run", *where, "-S", "evaluate.resamples=30", "--name", "more")
+    output = finished.dvc("exp", "run", *where, "-S", "evaluate.resamples=30", "--name", "more", "track")
     assert ran(output) == {"evaluate@wordnet", "report", "track"}
     assert "more" in finished.dvc("exp", "list", "--name-only")
     assert len(parents(runs_in(finished))) == 2  # in the checkout's store, from a temporary clone too
     if where:
-        assert "up to date" in finished.dvc("status")
+        assert finished.is_up_to_date()
         finished.dvc("exp", "apply", "more")
     assert yaml.safe_load((finished.path / "params.yaml").read_text())["evaluate"]["resamples"] == 30
-    assert "up to date" in finished.dvc("status")
+    assert finished.is_up_to_date()
 
 
 def test_a_remote_brings_the_results_to_another_clone(finished, tmp_path):
@@ -51,6 +52,6 @@ def test_a_remote_brings_the_results_to_another_clone(finished, tmp_path):
     finished.git("clone", "--quiet", str(finished.path), str(tmp_path / "other"))
     shutil.rmtree(finished.path)
     other = Checkout(tmp_path / "other", finished.env)
-    other.dvc("pull")
-    assert "up to date" in other.dvc("status")
-    assert ran(other.dvc("repro")) == set()
+    other.dvc("pull", "--with-deps", "track")
+    assert other.is_up_to_date()
+    assert ran(other.dvc("repro", "track")) == set()

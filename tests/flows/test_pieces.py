@@ -39,7 +39,9 @@ def test_dvc_s_own_failure_is_told():
     assert problem_in(log, LOG).startswith("ERROR: Unable to acquire lock.")
 
 
-@pytest.mark.parametrize("words", [[], ["finetune.steps=3", 'matrix.loss=["ntp"]', 'prepare_wordnet.root="a b"']])
+@pytest.mark.parametrize(
+    "words", [[], ["rank.beams=3", 'datasets=["wordnet"]', 'prepare_wordnet.root="a b"', "own=null"]]
+)
 def test_overrides_give_the_words_that_give_them(words):
     assert list(assignments(parse_overrides(words))) == words
 

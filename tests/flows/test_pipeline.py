@@ -1,6 +1,8 @@
 """The invariants of the pipeline, with the real DVC, Prefect and MLflow."""
 
+import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,21 +16,22 @@ from mlflow import MlflowClient
 pytestmark = pytest.mark.slow
 
 AFTER_ALPHA = {"finetune@wordnet-item", "rank@wordnet-item", "evaluate@wordnet", "report", "track"}
+TRAINING = "finetune@wordnet-item"
 AFTER_RESAMPLES = {"evaluate@wordnet", "report", "track"}
 
 
 def test_a_fresh_clone_runs_to_the_end(first_run):
     checkout, output = first_run
     assert outcomes(output) == dict.fromkeys(STAGES, "ran")
-    assert "Stages: 11 ran." in output
+    assert f"Stages: {len(STAGES)} ran." in output
     assert "Report: reports/report.md" in output
     assert (checkout.path / "reports/report.md").exists()
     assert checkout.git("status", "--porcelain").split() == ["??", "dvc.lock"]
 
 
 def test_after_the_flow_dvc_has_nothing_to_do(finished):
-    assert "up to date" in finished.dvc("status")
-    assert "Running stage" not in finished.dvc("repro")
+    assert finished.is_up_to_date()
+    assert "Running stage" not in finished.dvc("repro", "track")
 
 
 def test_a_second_flow_reuses_everything_and_records_nothing(finished):
@@ -48,7 +51,7 @@ def test_what_mlflow_holds_after_the_first_run(first_run):
     runs = runs_in(first_run[0])
     (parent,) = parents(runs)
     assert parent.info.status == "FINISHED"
-    assert parent.data.params["finetune.steps"] == "3"
+    assert parent.data.params["finetune.arguments.max_steps"] == "4"
     assert 0 <= parent.data.metrics["wordnet.item.nDCG_10"] <= 1
     found = children(runs, parent.info.run_id)
     assert set(found) == set(STAGES) - {"track"}
@@ -61,25 +64,25 @@ def test_what_mlflow_holds_after_the_first_run(first_run):
     assert training.data.tags["stage_hash"]
     client = MlflowClient(tracking_uri=f"sqlite:///{first_run[0].path / 'mlflow.db'}")
     steps = [point.step for point in client.get_metric_history(training.info.run_id, "validation_loss")]
-    assert steps == [1, 2, 3]
-    assert [f.path for f in client.list_artifacts(found["rank@wordnet-item"].info.run_id, "item")] == [
-        "item/run.parquet",
-        "item/run.trec",
+    assert steps == [2, 4]
+    assert [f.path for f in client.list_artifacts(found["rank@wordnet-item"].info.run_id, "wordnet-item")] == [
+        "wordnet-item/run.parquet",
+        "wordnet-item/run.trec",
     ]
-    assert found["docids@wordnet"].data.metrics["documents"] == 72
+    assert found["docids@wordnet-text"].data.metrics["documents"] == 72
 
 
 @pytest.mark.parametrize("by", ["dvc", "flow"])
 def test_one_parameter_reruns_what_depends_on_it_and_no_more(finished, by):
     finished.change("losses", item={"rule": "item", "alpha": 2.0})
     if by == "dvc":
-        output = finished.dvc("repro")
+        output = finished.dvc("repro", "track")
         assert {stage for stage in STAGES if f"Running stage '{stage}'" in output} == AFTER_ALPHA
         assert outcomes(finished.flow()) == dict.fromkeys(STAGES, "reused")
     else:
         found = outcomes(finished.flow())
         assert {stage for stage, what in found.items() if what == "ran"} == AFTER_ALPHA
-        assert "up to date" in finished.dvc("status")
+        assert finished.is_up_to_date()
     first, second = parents(runs_in(finished))
     runs = runs_in(finished)
     assert set(children(runs, second.info.run_id)) == AFTER_ALPHA - {"track"}
@@ -114,7 +117,7 @@ def test_overrides_leave_the_checkout_alone_and_share_finished_stages(finished):
     assert "make run SET=evaluate.resamples=30 " in output
     assert finished.bytes_of("params.yaml", "dvc.lock") == before
     assert finished.git("status", "--porcelain").split() == ["??", "dvc.lock"]
-    assert "up to date" in finished.dvc("status")
+    assert finished.is_up_to_date()
     assert outcomes(finished.flow(*words)) == dict.fromkeys(STAGES, "reused")
     assert len(list((finished.path / ".workspaces").iterdir())) == 1
     tags = parents(runs_in(finished))[-1].data.tags
@@ -160,7 +163,7 @@ def test_a_bug_is_named_with_the_place_of_its_log(finished):
 
 
 def test_two_runs_at_once_in_one_checkout_are_refused(finished):
-    finished.change("finetune", steps=200)
+    finished.change("finetune", arguments={"max_steps": 200})
     first = finished.start(sys.executable, "-m", "flows.pipeline")
     for line in first.stdout:
         if "works in" in line:
@@ -169,7 +172,7 @@ def test_two_runs_at_once_in_one_checkout_are_refused(finished):
     assert output.splitlines()[-2].startswith("another run is at work here")
     rest, _ = first.communicate()
     assert first.returncode == 0, rest
-    assert "up to date" in finished.dvc("status")
+    assert finished.is_up_to_date()
 
 
 def test_a_killed_flow_is_taken_up_again(first_run, env, server, tmp_path):
@@ -184,15 +187,101 @@ def test_a_killed_flow_is_taken_up_again(first_run, env, server, tmp_path):
     found = outcomes(checkout.flow())
     assert (found["prepare_wordnet"], found["finetune@wordnet-item"]) == ("reused", "ran")
     assert checkout.lock() == first_run[0].lock()
-    assert "up to date" in checkout.dvc("status")
+    assert checkout.is_up_to_date()
     assert not [path for path in checkout.path.rglob("*.part") if ".dvc" not in path.parts]
+
+
+def test_a_killed_training_goes_on_from_its_last_checkpoint(finished, tmp_path):
+    """kill -9 at the stage itself: the next run continues, and ends with the bytes of one that was never stopped."""
+    arguments = {"max_steps": 400, "eval_steps": 50, "save_steps": 50}
+    finished.change("finetune", arguments=arguments)
+    unbroken = Checkout(tmp_path / "unbroken", finished.env)
+    shutil.copytree(finished.path, unbroken.path, symlinks=True)
+    unbroken.dvc("repro", TRAINING)
+
+    killed = finished.start(sys.executable, "-m", "dvc", "repro", TRAINING)
+    unfinished = finished.path / "state" / TRAINING / "unfinished"
+    while not list(unfinished.glob("*/checkpoint-*/whole")):
+        with pytest.raises(subprocess.TimeoutExpired):  # it works as long as it isn't killed
+            killed.wait(timeout=0.1)
+    (training,) = (
+        process
+        for process in psutil.Process(killed.pid).children(recursive=True)
+        if process.cmdline()[1:3] == ["-m", "tasks.finetune"]
+    )
+    training.kill()
+    output, _ = killed.communicate()
+    assert killed.returncode != 0, output
+    assert not (finished.path / "models/wordnet-item").exists()
+
+    finished.dvc("repro", TRAINING)
+    steps = [json.loads(line)["done"] for line in (unfinished.parent / "progress.jsonl").read_text().splitlines()]
+    assert (steps[0] > 50, steps[-1]) == (True, 400)
+    assert not unfinished.exists()
+    outputs = sorted(path for path in (unbroken.path / "models/wordnet-item").iterdir())
+    names = [*(str(path.relative_to(unbroken.path)) for path in outputs), "results/wordnet/wordnet-item.history.csv"]
+    assert "models/wordnet-item/model.safetensors" in names
+    assert finished.bytes_of(*names) == unbroken.bytes_of(*names)
+
+
+def test_data_of_ones_own_is_ranked_and_wordnet_left_alone(finished, tmp_path):
+    folder = tmp_path / "my zoo"
+    folder.mkdir()
+    kinds = ["cat", "dog", "fox", "owl"]
+    documents = [f"{kind}-{number}" for kind in kinds for number in range(3)]
+    queries = [f"{kind}{number}" for kind in kinds for number in range(10)]
+    splits = ["train"] * 6 + ["validation"] * 2 + ["test"] * 2
+    rows = {
+        "documents.csv": ["doc_id,text", *(f"{name},the {name.replace('-', ' no ')}" for name in documents)],
+        "queries.csv": [
+            "query_id,text,split",
+            *(f"{query},a {query[:3]} of {query},{split}" for query, split in zip(queries, splits * 4, strict=True)),
+        ],
+        "qrels.trec": [f"{query} 0 {query[:3]}-{number} {3 - number}" for query in queries for number in range(3)],
+    }
+    for name, lines in rows.items():
+        (folder / name).write_text("\n".join(lines) + "\n")
+    found = outcomes(finished.flow("--data", str(folder)))
+    assert found == dict.fromkeys(
+        ["prepare_own@my_zoo", *(stage.replace("wordnet", "my_zoo") for stage in STAGES if "_wordnet" not in stage)],
+        "ran",
+    )
+    (report,) = finished.path.glob(".workspaces/*/reports/report.md")
+    assert "## my_zoo\n" in report.read_text()
+    assert "WordNet" not in report.read_text()
+    assert parents(runs_in(finished))[-1].data.tags["data_source"] == "own data (my zoo)"
+
+
+def test_in_context_the_judged_documents_are_ranked(finished):
+    words = ("prompt.regime=in_context", "prepare_wordnet.negatives=1")
+    found = outcomes(finished.flow("--set", *words))
+    assert {stage for stage, what in found.items() if what == "restored"} == {"download_wordnet"}
+    (workspace,) = finished.path.glob(".workspaces/*")
+    assert "| CVR |" in (workspace / "reports/report.md").read_text()
+    metrics = json.loads((workspace / "results/wordnet/metrics.json").read_text())
+    assert 0 <= metrics["item"]["CVR"]["mean"] <= 1
+
+
+def test_a_sweep_draws_maps_and_is_one_run_in_mlflow(finished):
+    grid = ("sweep.alpha=[1.0,.inf]", "sweep.beta=[0.0,1.0]", "sweep.gamma=[]", "sweep.rho=[]")
+    found = outcomes(finished.run(sys.executable, "-m", "flows.sweep", "--set", *grid))
+    cells = [f"wordnet-combined-a{alpha}-b{beta}-g1-1" for alpha in ("1", "inf") for beta in "01"]
+    trained = {stage for stage in found if stage.startswith("finetune@")}
+    assert trained == {f"finetune@{cell}" for cell in cells}
+    assert {what for stage, what in found.items() if "wordnet-combined" in stage} == {"ran"}
+    (workspace,) = finished.path.glob(".workspaces/*")
+    maps = sorted(path.name for path in (workspace / "reports").glob("*-map-*.png"))
+    assert maps == [f"wordnet-map-{measure}.png" for measure in ("R10", "nDCG10", "overlap3")]
+    runs = runs_in(finished)
+    _, parent = parents(runs)
+    assert trained <= set(children(runs, parent.info.run_id))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_flow_that_is_stopped_takes_its_processes_with_it(finished, number):
     """Prefect's own server among them: this flow starts one. The next run goes on."""
     del finished.env["PREFECT_API_URL"]
-    finished.change("finetune", steps=100_000)
+    finished.change("finetune", arguments={"max_steps": 100_000})
     flow = finished.start(sys.executable, "-m", "flows.pipeline")
     for line in flow.stdout:
         if "finetune@wordnet-item: starts" in line:
@@ -206,14 +295,15 @@ def test_a_flow_that_is_stopped_takes_its_processes_with_it(finished, number):
     )
     assert processes
     assert not psutil.wait_procs(processes, timeout=60)[1]
-    finished.change("finetune", steps=3)
+    finished.change("finetune", arguments={"max_steps": 4})
     assert set(outcomes(finished.flow()).values()) <= {"reused", "restored"}
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--set", "finetune.setps=3"), "the overrides: finetune.setps is not a setting\ndid you mean steps?"),
+        (("--set", "finetune.treads=3"), "the overrides: finetune.treads is not a setting\ndid you mean threads?"),
+        (("--data", "nowhere"), "nowhere is no folder\nname one with queries, documents and qrels"),
         (("--preset", "tinny"), "there is no preset 'tinny' in params.yaml\ndid you mean tiny?"),
     ],
 )
@@ -257,7 +347,7 @@ def test_a_checkout_without_git_is_refused(finished):
 
 def test_an_mlflow_server_that_is_down_is_told_before_the_work(finished):
     finished.env["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:9"
-    finished.change("finetune", steps=4)
+    finished.change("finetune", arguments={"max_steps": 6})
     output = finished.flow(code=1)
     assert "no MLflow server answers there" in output.splitlines()[-2]
     assert outcomes(output) == {}

@@ -28,13 +28,14 @@ stages:
     params: [prepare]
     outs: [data/wordnet]
   learn:
-    matrix: {loss: [ntp, item]}
-    cmd: python make.py learn ${item.loss}
-    deps: [data/wordnet]
-    params: [learn, "losses.${item.loss}"]
-    outs: ["models/${item.loss}"]
-    plots:
-    - results/wordnet/${item.loss}.history.csv: {x: step, y: loss}
+    foreach: ${losses}
+    do:
+      cmd: python make.py learn ${key}
+      deps: [data/wordnet]
+      params: [learn, "losses.${key}"]
+      outs: ["models/${key}"]
+      plots:
+      - results/wordnet/${key}.history.csv: {x: step, y: loss}
   evaluate:
     cmd: python make.py evaluate
     deps: [models]
@@ -70,7 +71,8 @@ def learn(loss):
 
 def evaluate():
     measure = {"measure": "nDCG@10", "mean": 0.5, "low": None, "interval": [0.4, 0.6], "queries": 7}
-    write("results/wordnet/metrics.json", json.dumps({"item": {"nDCG@10": measure}}))
+    without = measure | {"measure": "CVR", "mean": None, "queries": 0}
+    write("results/wordnet/metrics.json", json.dumps({"item": {"nDCG@10": measure, "CVR": without}}))
     write("reports/report.md", "# The report")
     write("reports/pictures/a.svg", "<svg/>")
 
@@ -219,7 +221,12 @@ def test_a_pipeline_run_is_a_parent_and_a_child_for_every_stage(project, client)
     assert points(client, item, "seconds") == [(0, recorded["seconds"])]
     assert item.info.start_time == int(recorded["started"] * 1000)
     assert item.info.end_time == item.info.start_time + int(recorded["seconds"] * 1000)
-    assert evaluate.data.metrics.keys() == {"item.nDCG_10.mean", "item.nDCG_10.queries", "seconds"}
+    assert evaluate.data.metrics.keys() == {
+        "item.nDCG_10.mean",
+        "item.nDCG_10.queries",
+        "item.CVR.queries",
+        "seconds",
+    }
     assert set(artifacts(client, evaluate)) == {"metrics.json", "reports/report.md", "reports/pictures/a.svg"}
 
 

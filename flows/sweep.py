@@ -1,0 +1,72 @@
+"""A sweep over loss parameters: one ranker per cell, measured on the validation queries, drawn as maps in the report.
+
+As a script: python -m flows.sweep [--preset tiny] [--set sweep.seeds=[1,2,3] ...] [--parallel 2]
+"""
+
+from itertools import product
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows import script, stages
+from flows.pipeline import STAGES
+from tasks import params
+from tasks.settings import Settings
+
+
+@flow(name="sweep", task_runner=ThreadPoolTaskRunner(max_workers=32))  # type: ignore[arg-type]
+def sweep(preset: str | None = None, overrides: dict | None = None, parallel: int = 2) -> State:
+    """Compare losses over a grid of their parameters.
+
+    Args:
+        preset: a name under `presets` in params.yaml; none takes the sections as they stand.
+        overrides: values over params.yaml and preset, e.g. {"sweep": {"seeds": [1, 2, 3]}}.
+        parallel: how many stages may work at once.
+    """
+    chosen = params.validate(params.effective(params.load(), preset, overrides or {}), "the sweep")
+    return stages.run_flow(STAGES, preset, params.merge(overrides or {}, cells(chosen)), parallel)
+
+
+def cells(settings: Settings) -> dict[str, Any]:
+    """The sweep as overrides: its losses, a ranker for each loss and seed in place of those there are, no baselines."""
+    grid = settings.sweep
+    losses: dict[str, dict[str, Any]] = {
+        f"combined-a{word(alpha)}-b{word(beta)}-g{word(gamma)}": {
+            "rule": "combined",
+            "alpha": alpha,
+            "beta": beta,
+            "gamma": gamma,
+        }
+        for alpha, beta, gamma in [
+            *product(grid.alpha, grid.beta, [1.0]),
+            *product([0.0], [1.0], grid.gamma),  # one row, where documents count alike
+        ]
+    } | {f"geometric-r{word(rho)}": {"rule": "geometric", "rho": rho} for rho in grid.rho}
+    rankers = {
+        f"{grid.data}-{loss}-{seed}": {"data": grid.data, "docids": grid.docids, "loss": loss, "seed": seed}
+        for loss in losses
+        for seed in grid.seeds
+    }
+    return {
+        "datasets": [grid.data],
+        "losses": losses,
+        "rankers": dict.fromkeys(settings.rankers) | rankers,  # None takes an entry away
+        "baselines": dict.fromkeys(settings.baselines),
+        "rank": {"split": "validation"},
+        "evaluate": {"reference": f"combined-a{word(1.0)}-b{word(1.0)}-g{word(1.0)}"},
+    }
+
+
+def word(value: float) -> str:
+    """A number as part of a name: 0_5, inf.
+
+    >>> word(0.5), word(2.0)
+    ('0_5', '2')
+    """
+    return f"{value:g}".replace(".", "_")
+
+
+if __name__ == "__main__":
+    script.run(sweep)

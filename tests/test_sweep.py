@@ -1,0 +1,102 @@
+"""A sweep's cells: which losses and rankers a grid of loss parameters stands for."""
+
+import copy
+
+import pytest
+import yaml
+from sections import PROJECT, SECTIONS
+
+from arrange.errors import UserError
+from flows.sweep import cells
+from tasks import params
+from tasks.settings import Settings, systems
+
+GRID = {"data": "wordnet", "docids": "text", "seeds": [1], "alpha": [], "beta": [], "gamma": [], "rho": []}
+
+
+def swept(overrides=None, **grid):
+    """The cells of a grid, and the settings that they give."""
+    overrides = params.merge({"sweep": GRID | grid}, overrides or {})
+    chosen = Settings.model_validate(params.effective(PROJECT, None, overrides))
+    found = cells(chosen)
+    return found, Settings.model_validate(params.effective(PROJECT, None, params.merge(overrides, found)))
+
+
+def combined(alpha, beta, gamma=1.0):
+    return {"rule": "combined", "alpha": alpha, "beta": beta, "gamma": gamma}
+
+
+def test_alpha_and_beta_are_a_grid_with_a_ranker_for_each_seed():
+    found, settings = swept(alpha=[0.0, 0.5], beta=[1.0, float("inf")], seeds=[3, 7])
+    assert found["losses"] == {
+        "combined-a0-b1-g1": combined(0.0, 1.0),
+        "combined-a0-binf-g1": combined(0.0, float("inf")),
+        "combined-a0_5-b1-g1": combined(0.5, 1.0),
+        "combined-a0_5-binf-g1": combined(0.5, float("inf")),
+    }
+    assert {name: (ranker.loss, ranker.seed) for name, ranker in settings.rankers.items()} == {
+        f"wordnet-{loss}-{seed}": (loss, seed) for loss in found["losses"] for seed in (3, 7)
+    }
+    assert {(ranker.data, ranker.docids) for ranker in settings.rankers.values()} == {("wordnet", "text")}
+    assert {loss: list(runs.values()) for loss, runs in systems(settings.rankers, "wordnet").items()} == {
+        loss: [3, 7] for loss in found["losses"]
+    }
+
+
+def test_gamma_is_a_row_of_its_own_and_rho_another_loss():
+    found, _ = swept(gamma=[0.0, 0.5], rho=[0.25, 0.9])
+    assert found["losses"] == {
+        "combined-a0-b1-g0": combined(0.0, 1.0, 0.0),
+        "combined-a0-b1-g0_5": combined(0.0, 1.0, 0.5),
+        "geometric-r0_25": {"rule": "geometric", "rho": 0.25},
+        "geometric-r0_9": {"rule": "geometric", "rho": 0.9},
+    }
+
+
+def test_a_cell_that_two_rows_have_is_trained_once():
+    found, _ = swept(alpha=[0.0], beta=[1.0], gamma=[1.0, 0.5])
+    assert list(found["losses"]) == ["combined-a0-b1-g1", "combined-a0-b1-g0_5"]
+
+
+def test_the_projects_own_grid():
+    grid = SECTIONS["sweep"]
+    found, settings = swept(**grid)
+    assert len(found["losses"]) == len(grid["alpha"]) * len(grid["beta"]) + len(grid["gamma"]) + len(grid["rho"])
+    assert len(settings.rankers) == len(found["losses"]) * len(grid["seeds"])
+    assert found["evaluate"]["reference"] in found["losses"]  # what the others are tested against is one of them
+
+
+def test_what_the_sections_have_is_left_out_and_choices_are_made_by_validation():
+    _, settings = swept(alpha=[1.0], beta=[1.0])
+    assert list(settings.rankers) == ["wordnet-combined-a1-b1-g1-1"]
+    assert settings.baselines == {}
+    assert settings.datasets == ("wordnet",)
+    assert settings.rank.split == "validation"
+    assert set(SECTIONS["losses"]) <= set(settings.losses)
+
+
+def test_rankers_that_an_override_names_are_left_out_too():
+    seed = {"rankers": {"wordnet-item": {"seed": 2}}, "baselines": {"wordnet-dual": {"width": 8}}}
+    _, settings = swept(seed, alpha=[1.0], beta=[1.0])
+    assert list(settings.rankers) == ["wordnet-combined-a1-b1-g1-1"]
+    assert settings.baselines == {}
+
+
+def test_a_sweep_over_own_data(tmp_path):
+    (tmp_path / "zoo").mkdir()
+    given = copy.deepcopy(SECTIONS) | {"sweep": GRID | {"alpha": [1.0], "beta": [1.0]}}
+    own = params.with_own_data(Settings.model_validate(given), tmp_path / "zoo")
+    chosen = Settings.model_validate(params.effective(given, None, own))
+    settings = Settings.model_validate(params.effective(given, None, params.merge(own, cells(chosen))))
+    assert settings.datasets == ("zoo",)
+    assert list(settings.rankers) == ["zoo-combined-a1-b1-g1-1"]
+
+
+def test_the_cells_survive_yaml():
+    found, _ = swept(alpha=[float("inf")], beta=[0.5], rho=[0.7])
+    assert yaml.safe_load(yaml.safe_dump(found)) == found
+
+
+def test_an_empty_grid_has_no_ranker():
+    with pytest.raises(UserError, match=r"rankers is \{\}"):
+        swept()
