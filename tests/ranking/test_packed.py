@@ -146,6 +146,33 @@ def test_item_is_the_weighted_sum_of_the_documents_log_probabilities(data):
     assert weight_E @ log_p_E == pytest.approx(lambda_D @ document_D / lambda_D.sum(), abs=1e-12)
 
 
+def test_the_normalised_item_loss_is_mass_on_the_list_plus_listnet_within_it():
+    """-log M + CE(w, P / M), M the summed probability of the list, w the normalised weights."""
+    model, weights = families.model("llama"), weights_of("item", {"alpha": 1.0})
+    batch = pack([0], weights)
+    with torch.no_grad():
+        log_p_E = packed.edge_log_probabilities(model, batch)
+        log_p_D = packed.document_log_probabilities(log_p_E, batch).double()
+    w_D = torch.from_numpy(np.exp(weights[0].node_D))
+    w_D /= w_D.sum()
+    log_m = log_p_D[:5].logsumexp(0)  # the sixth document is a judged negative
+    expected = -log_m - (w_D[:5] * (log_p_D[:5] - log_m)).sum()
+    assert packed.cross_entropy(log_p_E, batch).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(order=st.permutations(range(6)), rule=st.sampled_from(RULES))
+def test_the_order_in_which_a_list_is_given_changes_no_weight(order, rule):
+    """Ties included: documents 2 and 3 both have rank 2."""
+    query_D, order_D = np.zeros(6, np.int64), np.array(order)
+    ranks_D = np.array([1, 2, 2, 3, 4, np.nan])
+    found = []
+    for rows_D, ranks in ((LISTS[0], ranks_D), (LISTS[0][order_D], ranks_D[order_D])):
+        trie = packing.tries(CATALOGUE, query_D, rows_D)
+        found.append(packing.edge_weights(trie, query_D, losses.weights(*rule, ranks), gamma=0.5, normalised=True))
+    assert found[0] == pytest.approx(found[1], abs=1e-12)
+
+
 def test_gamma_is_an_exponent_of_the_node_weights():
     query_D = np.zeros(6, np.int64)
     found = packing.tries(CATALOGUE, query_D, LISTS[0])
