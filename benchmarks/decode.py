@@ -32,7 +32,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "benchmarks")]
 
-from decode_baselines import (  # noqa: E402
+from _decode_baselines import (  # noqa: E402
     END,
     Catalogue,
     Step,
