@@ -66,6 +66,8 @@ def test_what_mlflow_holds_after_the_first_run(first_run):
     steps = [point.step for point in client.get_metric_history(training.info.run_id, "validation_loss")]
     assert steps == [2, 4]
     assert [f.path for f in client.list_artifacts(found["rank@wordnet-item"].info.run_id, "wordnet-item")] == [
+        "wordnet-item/judged.parquet",
+        "wordnet-item/judged.trec",
         "wordnet-item/run.parquet",
         "wordnet-item/run.trec",
     ]
