@@ -137,4 +137,4 @@ def assignments(overrides: Mapping[str, Any], prefix: str = "") -> Iterator[str]
         if isinstance(value, Mapping) and value:
             yield from assignments(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}={json.dumps(value)}"
+            yield f"{prefix}{key}={json.dumps(value).replace('Infinity', '.inf')}"  # as YAML writes it
