@@ -51,6 +51,7 @@ def cells(settings: Settings) -> dict[str, Any]:
     }
     return {
         "datasets": [grid.data],
+        "catalogues": dict.fromkeys(name for name, made in settings.catalogues.items() if made.data != grid.data),
         "losses": losses,
         "rankers": dict.fromkeys(settings.rankers) | rankers,  # None takes an entry away
         "baselines": dict.fromkeys(settings.baselines),

@@ -208,6 +208,12 @@ class Finetune(Section):
     validation_queries: Count
     arguments: dict[str, Any]
 
+    @model_validator(mode="after")
+    def steps_are_counted(self) -> "Finetune":
+        if not isinstance(steps := self.arguments.get("max_steps"), int) or steps < 1:
+            raise ValueError(f"arguments.max_steps is {steps!r}; give a whole number above 0")
+        return self
+
 
 class Bm25(Section):
     kind: Literal["bm25"]
@@ -307,7 +313,6 @@ class Settings(Section):
         known_data = {"wordnet", "products", *self.own}
         if unknown := sorted({*self.datasets} - known_data):
             raise ValueError(f"datasets names {unknown[0]!r}; there are {', '.join(sorted(known_data))}")
-        made = {(catalogue.data, catalogue.docids) for catalogue in self.catalogues.values()}
         for name, catalogue in self.catalogues.items():
             if name != (wanted := f"{catalogue.data}-{catalogue.docids}"):
                 raise ValueError(
@@ -317,10 +322,22 @@ class Settings(Section):
             if ranker.loss not in self.losses:
                 known = ", ".join(self.losses)
                 raise ValueError(f"rankers.{name} names the loss {ranker.loss!r}, which losses lacks (it has {known})")
-            if (ranker.data, ranker.docids) not in made:
-                raise ValueError(f"rankers.{name} needs {ranker.data}-{ranker.docids}, which catalogues lacks")
-            if name in CONTROLS:
-                raise ValueError(f"rankers.{name} has a control's name")
+        return self
+
+    @model_validator(mode="after")
+    def runs_have_catalogues_and_folders_of_their_own(self) -> "Settings":
+        if built_in := sorted({"wordnet", "products"} & self.own.keys()):
+            raise ValueError(f"own.{built_in[0]} has the name of a data set that is there; give it another")
+        made = {(catalogue.data, catalogue.docids) for catalogue in self.catalogues.values()}
+        taken = set(CONTROLS)  # each writes runs/<data>/<name>
+        for section, entries in (("rankers", self.rankers), ("baselines", self.baselines)):
+            for name, entry in entries.items():
+                if (entry.data, entry.docids) not in made:
+                    raise ValueError(f"{section}.{name} needs {entry.data}-{entry.docids}, which catalogues lacks")
+                if name in taken:
+                    whose = "a control's" if name in CONTROLS else "a ranker's"
+                    raise ValueError(f"{section}.{name} has {whose} name")
+                taken.add(name)
         return self
 
 

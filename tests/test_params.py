@@ -151,6 +151,26 @@ MISTAKES = {
         "datasets names 'movies'",
         "there are products, wordnet",
     ),
+    "steps that are no number": (
+        ("finetune.arguments.max_steps", "many"),
+        "finetune: arguments.max_steps is 'many'",
+        "give a whole number above 0",
+    ),
+    "baseline with a ranker's name": (
+        ("baselines.wordnet-item", {"kind": "bm25", "data": "wordnet", "docids": "text"}),
+        "baselines.wordnet-item has a ranker's name",
+        "change one of the two",
+    ),
+    "baseline without a catalogue": (
+        ("baselines.wordnet-bm25.docids", "rq"),
+        "baselines.wordnet-bm25 needs wordnet-rq, which catalogues lacks",
+        "change one of the two",
+    ),
+    "own data with the name of a built-in set": (
+        ("own.wordnet", {"folder": "/data"}),
+        "own.wordnet has the name of a data set that is there",
+        "give it another",
+    ),
     "ranker with a control's name": (
         ("rankers.copy", RANKER),
         "rankers.copy has a control's name",

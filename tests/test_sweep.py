@@ -38,6 +38,7 @@ def test_alpha_and_beta_are_a_grid_with_a_ranker_for_each_seed():
         f"wordnet-{loss}-{seed}": (loss, seed) for loss in found["losses"] for seed in (3, 7)
     }
     assert {(ranker.data, ranker.docids) for ranker in settings.rankers.values()} == {("wordnet", "text")}
+    assert {catalogue.data for catalogue in settings.catalogues.values()} == {"wordnet"}
     assert {loss: list(runs.values()) for loss, runs in systems(settings.rankers, "wordnet").items()} == {
         loss: [3, 7] for loss in found["losses"]
     }
