@@ -4,6 +4,8 @@
 PRESET ?=
 SET ?=
 DATA ?=
+NAMES ?=
+GO ?=
 PORT ?= 5000
 
 PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -14,11 +16,11 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK := true# neither Prefect nor MLflow calls home
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
-.PHONY: help run sweep test test-all repro ui bench lint lock clean
+.PHONY: help run sweep test test-all repro reproduce ui bench lint lock prune clean clean-records clean-all
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 run: .venv/ready ## the whole pipeline; PRESET=tiny, SET="rank.beams=50", DATA=folder for another one
 	@$(IN_VENV) -m flows.pipeline $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
@@ -55,9 +57,21 @@ lock: .venv/ready ## requirements.lock anew from pyproject.toml
 	@$(IN_VENV) -m uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 		--excludes .venv/excluded --no-emit-package setuptools --group pipeline --group dev pyproject.toml -o requirements.lock
 
+reproduce: .venv/ready ## the published numbers again: OK or FAIL, with both; NAMES="condition ..."
+	@$(IN_VENV) -m flows.reproduce $(NAMES)
+
+prune: .venv/ready ## what workspaces, DVC's cache and old MLflow runs hold for nobody; GO=yes removes it
+	@$(IN_VENV) -m flows.prune $(if $(GO),--go)
+
 clean: ## remove what runs have made here; DVC's cache, mlflow.db and .venv stay
 	@rm -rf data docids models runs results reports state logs .workspaces
 	@git worktree prune
+
+clean-records: clean ## and DVC's cache, MLflow's and Prefect's records
+	@rm -rf .dvc/cache .dvc/tmp mlflow.db mlartifacts mlruns .prefect
+
+clean-all: clean-records ## and .venv: a checkout as it was cloned
+	@rm -rf .venv
 
 # torch first: with it there, nothing else pulls another build of it. The stamp comes last, so that a set-up
 # that failed half-way is taken up again.

@@ -1,0 +1,49 @@
+"""`make prune` on a checkout with a workspace: first it says how much, then it makes room and breaks nothing."""
+
+import re
+import sys
+
+import pytest
+from checkout import outcomes, runs_in
+
+pytestmark = pytest.mark.slow
+
+
+def prune(checkout, *words, code=0):
+    output = checkout.run(sys.executable, "-m", "flows.prune", *words, code=code)
+    rows = re.findall(r"^(workspaces|cached objects|MLflow runs): +(\d+) ", output, re.M)
+    return output, {what: int(count) for what, count in rows}
+
+
+def files(checkout):
+    listed = (path for path in checkout.path.rglob("*") if path.is_file() and "mlflow.db" not in path.name)
+    return {str(path.relative_to(checkout.path)): path.stat().st_size for path in listed}
+
+
+def test_a_workspace_what_it_alone_cached_and_its_old_runs_go_and_the_checkout_stays_whole(finished):
+    finished.flow("--set", "evaluate.resamples=30")
+    before, runs = files(finished), runs_in(finished)
+
+    output, counts = prune(finished, "--older", "0")
+    assert "could go" in output
+    assert counts["workspaces"] == 1
+    assert counts["cached objects"] == 0  # the workspace still holds them
+    assert files(finished) == before
+
+    output, counts = prune(finished, "--older", "0", "--go")
+    assert counts["workspaces"] == 1
+    assert counts["cached objects"] > 0
+    assert not list(finished.path.glob(".workspaces/*"))
+    left = runs_in(finished)
+    # of the second run, the parent and the stages that it alone ran: evaluate and report
+    assert len(runs) - len(left) == counts["MLflow runs"] == 3
+    assert {run.data.tags["overrides"] for run in left if "overrides" in run.data.tags} == {""}
+    assert finished.is_up_to_date()
+    assert set(outcomes(finished.flow()).values()) == {"reused"}
+    assert prune(finished, "--older", "0")[1] == {"workspaces": 0, "cached objects": 0, "MLflow runs": 0}
+
+
+def test_young_runs_stay_and_a_wrong_word_is_told(finished):
+    assert prune(finished, "runs")[1] == {"MLflow runs": 0}
+    output, _ = prune(finished, "everything", code=1)
+    assert output.splitlines() == ["'everything' can't be pruned", "name some of workspaces, cache, runs"]
