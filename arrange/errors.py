@@ -13,3 +13,7 @@ class UserError(Exception):
         super().__init__(f"{what}\n{remedy}")
         self.what = what
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type["UserError"], tuple[str, str]]:
+        """So that it arrives whole from another process."""
+        return type(self), (self.what, self.remedy)

@@ -1,0 +1,120 @@
+"""All networks of a candidate trained as one batch: problems x seeds x rates, by batched matrix products.
+
+This is what runs in the sandbox, beside the candidate: it gets inputs and training targets and gives predictions back.
+What they are worth is decided elsewhere, by `arrange.activations.fitness.protocol`.
+
+Shapes: P problems, S seeds, R rates, M = P S R members in this order, K parameters of a member; N points, D inputs,
+W width. Points are the last axis: so the products with the last layer's single row are several times as fast.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from arrange.activations.evaluation import Activation, Arrays
+
+BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam (Kingma and Ba 2015)
+Layer = tuple[Tensor, Tensor]  # weight M x out x in, bias M x out x 1
+
+
+def fit(activation: Activation, arrays: Arrays, settings: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Train every member by full-batch Adam and predict: "train", "valid" and "ood", each P x S x R x N float32.
+
+    arrays: train_x, valid_x, ood_x (P x N x D float32), train_y (P x N float32), inputs (P int64: columns in use),
+    keys (P x S int64: what a network's first weights are drawn from). Without arrays nothing is trained.
+    settings: width, depth, steps, rates, warmup, clip; and as admitted gain, by which the activation is scaled, and
+    pointwise: an activation that isn't sees one member's points x features at a time.
+
+    Members don't know of each other: the loss is the sum of theirs, gradients are clipped member by member, and one
+    that diverges has predictions that aren't finite and disturbs no other.
+    """
+    if not arrays:
+        return {}
+    shape_PSR = (*arrays["keys"].shape, len(settings["rates"]))
+    sizes = [arrays["train_x"].shape[2], *[settings["width"]] * settings["depth"], 1]
+    applied = activation if settings["pointwise"] else torch.func.vmap(lambda z_WN: activation(z_WN.T).T)
+    gain = settings["gain"]
+    x_MDN = {name: _members(arrays[f"{name}_x"], shape_PSR).mT.contiguous() for name in ("train", "valid", "ood")}
+    y_MN = _members(arrays["train_y"], shape_PSR)
+    first_MK = initial(arrays["keys"], arrays["inputs"], sizes).repeat_interleave(shape_PSR[2], dim=0)
+    rate_M = torch.tensor(settings["rates"]).repeat(arrays["keys"].size)
+    adam = Adam(first_MK, rate_M, settings["clip"])
+    layers = views(adam.parameters_MK, sizes)
+    leaves = [tensor for layer in layers for tensor in layer]
+    for step in range(settings["steps"]):
+        error_MN = forward(applied, layers, x_MDN["train"], gain) - y_MN
+        loss = error_MN.square().sum() / y_MN.shape[1]
+        adam.step(torch.autograd.grad(loss, leaves), scheduled(step, settings["steps"], settings["warmup"]))
+    with torch.no_grad():
+        return {name: forward(applied, layers, x, gain).unflatten(0, shape_PSR).numpy() for name, x in x_MDN.items()}
+
+
+def forward(activation: Activation, layers: Sequence[Layer], x_MDN: Tensor, gain: float) -> Tensor:
+    """The networks' outputs, M x N; the gain is applied to the next layer's weights, where it costs nothing."""
+    (weight, bias), *rest = layers
+    z_MWN = torch.baddbmm(bias, weight, x_MDN)
+    for weight, bias in rest:
+        z_MWN = torch.baddbmm(bias, weight * gain, activation(z_MWN))
+    return z_MWN.squeeze(1)
+
+
+def initial(keys_PS: np.ndarray, inputs_P: np.ndarray, sizes: Sequence[int]) -> Tensor:
+    """First parameters, (P S) x K: weights N(0, 1 / fan-in), biases even within +-1 / sqrt(fan-in).
+
+    They depend on the network's key alone; the first layer's fan-in is the number of inputs in use.
+    """
+    rows = [_first(int(key), int(inputs_P[p]), sizes) for (p, _), key in np.ndenumerate(keys_PS)]
+    return torch.from_numpy(np.stack(rows))
+
+
+def _first(key: int, inputs: int, sizes: Sequence[int]) -> np.ndarray:
+    """The first parameters of one network: of each layer the weight, then the bias."""
+    rng, parts = np.random.default_rng(key), []
+    for place, (before, after) in enumerate(pairwise(sizes)):
+        scale = (before if place else inputs) ** -0.5
+        parts += [scale * rng.standard_normal(after * before), scale * rng.uniform(-1, 1, after)]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def views(parameters_MK: Tensor, sizes: Sequence[int]) -> list[Layer]:
+    """The layers as views of the parameters: leaves of autograd that change where the parameters do."""
+    shapes = [shape for before, after in pairwise(sizes) for shape in ((after, before), (after, 1))]
+    columns = parameters_MK.split([rows * columns for rows, columns in shapes], dim=1)
+    leaves = [part.unflatten(1, shape).detach().requires_grad_() for part, shape in zip(columns, shapes, strict=True)]
+    return list(zip(leaves[::2], leaves[1::2], strict=True))
+
+
+def scheduled(step: int, steps: int, warmup: int) -> float:
+    """The share of the rate at a step: a linear rise over `warmup` steps, times a cosine that ends near 0."""
+    return min(1.0, (step + 1) / warmup) * (1 + np.cos(np.pi * step / steps)) / 2
+
+
+class Adam:
+    """Adam on all members at once, with a rate and a clipped gradient for each: torch's has one rate for a tensor."""
+
+    def __init__(self, parameters_MK: Tensor, rate_M: Tensor, clip: float) -> None:
+        self.parameters_MK = parameters_MK
+        self._rate_M1, self._clip = rate_M.unsqueeze(1), clip
+        self._mean_MK, self._square_MK = torch.zeros_like(parameters_MK), torch.zeros_like(parameters_MK)
+        self._steps = 0
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor], share: float) -> None:
+        """One step at `share` of the rates; a member's gradient is shortened to `clip` where its norm is longer."""
+        self._steps += 1
+        gradient_MK = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1)
+        gradient_MK *= (self._clip / gradient_MK.norm(dim=1, keepdim=True)).clamp(max=1)
+        first, second = (1 - beta**self._steps for beta in BETAS)
+        self._mean_MK.lerp_(gradient_MK, 1 - BETAS[0])
+        self._square_MK.mul_(BETAS[1]).addcmul_(gradient_MK, gradient_MK, value=1 - BETAS[1])
+        step_MK = self._mean_MK / (self._square_MK / second).sqrt_().add_(EPSILON)
+        self.parameters_MK.addcmul_(step_MK, self._rate_M1, value=-share / first)
+
+
+def _members(values_P: np.ndarray, shape_PSR: tuple[int, ...]) -> Tensor:
+    """One entry per member from one per problem."""
+    return torch.from_numpy(np.repeat(values_P, shape_PSR[1] * shape_PSR[2], axis=0))

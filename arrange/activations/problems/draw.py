@@ -1,0 +1,65 @@
+"""Sets of fresh problems, the same for the same seed."""
+
+from collections.abc import Callable, Sequence
+from zlib import crc32
+
+import numpy as np
+
+from arrange.activations.problems.feynman import Split, equations
+from arrange.activations.problems.harmonics import harmonic
+from arrange.activations.problems.held_out import chirp, piecewise, radial, rational
+from arrange.activations.problems.polynomials import polynomial
+from arrange.activations.problems.problem import Problem, Ranges, Target, sample
+from arrange.errors import UserError
+
+RANDOM: dict[str, Callable[[np.random.Generator], Target]] = {
+    "polynomials": polynomial,
+    "harmonics": harmonic,
+    "rational": rational,
+    "radial": radial,
+    "chirp": chirp,
+    "piecewise": piecewise,
+}
+LISTED: dict[str, Split] = {"feynman": "search", "feynman_test": "test"}  # families with a finite list of targets
+SEARCHED = ("polynomials", "harmonics", "feynman")
+HELD_OUT = ("rational", "radial", "chirp", "piecewise", "feynman_test")
+ATTEMPTS = 1000
+
+
+def draw(families: Sequence[str], count: int, seed: int, ranges: Ranges) -> list[Problem]:
+    """`count` problems, spread evenly over the families; the first families have one more where it doesn't divide.
+
+    A problem depends on the seed, its family and its number in the family alone, so that a smaller set is part of a
+    larger one. Another seed gives other functions, but of equations there is a finite list: another seed gives them in
+    another order and at other points, and one set has none twice before it has had all.
+
+    Raises UserError for an unknown family, and for ranges within which a family has no target.
+    """
+    if unknown := [family for family in families if family not in RANDOM and family not in LISTED]:
+        raise UserError(f"there is no family of problems {unknown[0]!r}", f"take some of {', '.join(RANDOM | LISTED)}")
+    return [
+        _problem(family, index, seed, ranges)
+        for place, family in enumerate(families)
+        for index in range(len(range(place, count, len(families))))
+    ]
+
+
+def _problem(family: str, index: int, seed: int, ranges: Ranges) -> Problem:
+    """The first sample that is admitted."""
+    rng = np.random.default_rng([seed, crc32(family.encode()), index])
+    for _ in range(ATTEMPTS):
+        target = RANDOM[family](rng) if family in RANDOM else _listed(family, index, seed)
+        if problem := sample(f"{family} {index}", family, target, ranges, rng):
+            return problem
+    raise UserError(
+        f"no problem of family {family!r} stays within {ranges.limit:g} standard deviations out to {ranges.stretch:g} "
+        "times the training range",
+        "lower the stretch or raise the limit",
+    )
+
+
+def _listed(family: str, index: int, seed: int) -> Target:
+    """The set's equation with this number, of a list shuffled by the seed."""
+    listed = equations(LISTED[family])
+    order = np.random.default_rng([seed, crc32(family.encode())]).permutation(len(listed))
+    return listed[order[index % len(listed)]].target()

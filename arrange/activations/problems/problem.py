@@ -1,0 +1,101 @@
+"""A regression problem: a function, points of the training box, and points outside of it.
+
+Shapes: N points, D inputs. The training box is [-1, 1]^D. The test box reaches `stretch` times as far from the centre:
+on all sides, or only upwards for a function that isn't well behaved below. Points out of distribution lie in the test
+box and outside of the training box, so the two have no point in common.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from arrange.errors import UserError
+
+INPUTS = 4  # columns of every problem's inputs; a problem that needs fewer leaves the last ones zero
+
+Function = Callable[[np.ndarray], np.ndarray]  # x_ND in units of the training box -> y_N
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Numbers of points, how far the test box reaches, and the noise."""
+
+    train: int = 192  # points
+    valid: int = 96
+    ood: int = 192
+    stretch: float = 1.6  # how far the test box reaches, in units of the training box
+    noise: float = 0.0  # standard deviation, in units of the targets', on training targets only
+    limit: float = 10.0  # standard deviations of the training targets that no target may exceed
+
+    def __post_init__(self) -> None:
+        if self.stretch <= 1:
+            raise UserError(f"ranges.stretch is {self.stretch:g}", "give a number above 1: 1 is the training box")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A function to learn."""
+
+    inputs: int
+    function: Function
+    upwards: bool = False  # the test box reaches upwards only
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Points of a target. Inputs are N x INPUTS in units of the training box, all float32.
+
+    Targets are standardised by the mean and standard deviation of the noiseless training targets, so that a mean
+    squared error of 1 is that of their mean.
+    """
+
+    name: str
+    family: str
+    inputs: int  # columns in use
+    about: str
+    train_x_ND: np.ndarray
+    train_y_N: np.ndarray
+    valid_x_ND: np.ndarray
+    valid_y_N: np.ndarray
+    ood_x_ND: np.ndarray
+    ood_y_N: np.ndarray
+
+
+def sample(name: str, family: str, target: Target, ranges: Ranges, rng: np.random.Generator) -> Problem | None:
+    """A problem from fresh points of the target.
+
+    None where the target is constant on the training points, or some value isn't finite, or lies more than
+    `ranges.limit` standard deviations from the training targets' mean.
+    """
+    train, valid = (rng.uniform(-1, 1, (count, target.inputs)) for count in (ranges.train, ranges.valid))
+    ood = outside(target, ranges, rng)
+    noise_N = ranges.noise * rng.standard_normal(ranges.train)
+    with np.errstate(all="ignore"):
+        raw = [target.function(x_ND) for x_ND in (train, valid, ood)]
+        mean, deviation = raw[0].mean(), raw[0].std()
+        train_y, valid_y, ood_y = ((y_N - mean) / deviation for y_N in raw)
+    if not deviation > 1e-9 * abs(mean) or not all(np.abs(y).max() <= ranges.limit for y in (train_y, valid_y, ood_y)):
+        return None
+    return Problem(
+        *(name, family, target.inputs, target.about),
+        *(padded(train), (train_y + noise_N).astype(np.float32)),
+        *(padded(valid), valid_y.astype(np.float32)),
+        *(padded(ood), ood_y.astype(np.float32)),
+    )
+
+
+def outside(target: Target, ranges: Ranges, rng: np.random.Generator) -> np.ndarray:
+    """Points drawn evenly from what the test box has more than the training box."""
+    low = -1 if target.upwards else -ranges.stretch
+    kept = np.empty((0, target.inputs))
+    while len(kept) < ranges.ood:
+        x_ND = rng.uniform(low, ranges.stretch, (ranges.ood, target.inputs))
+        kept = np.concatenate([kept, x_ND[np.abs(x_ND).max(axis=1) > 1]])
+    return kept[: ranges.ood]
+
+
+def padded(x_ND: np.ndarray) -> np.ndarray:
+    """The inputs as float32 with zero columns up to INPUTS."""
+    return np.pad(x_ND, ((0, 0), (0, INPUTS - x_ND.shape[1]))).astype(np.float32)

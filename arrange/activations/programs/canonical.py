@@ -1,0 +1,159 @@
+"""One text for all programs that do the same operations on the same operands, however they are written.
+
+Value numbering (Cocke and Schwartz, 1970): the program is run on symbols. Each operation becomes a node, the same
+operation on the same nodes is the same node, and the canonical text writes one node a line. So names, the order of
+independent lines, unused lines, loops and repeated subexpressions leave no trace.
+"""
+
+import ast
+import hashlib
+from dataclasses import dataclass
+
+from arrange.activations.programs.check import called, check, dotted, rounds
+from arrange.activations.programs.grammar import CONSTANTS, FUNCTIONS
+
+COMMUTATIVE = (
+    *("{} + {}", "{} * {}", "{} & {}", "{} | {}", "{} == {}", "{} != {}"),
+    *("torch.hypot({}, {})", "torch.maximum({}, {})", "torch.minimum({}, {})"),
+)
+SYMBOLS: dict[type[ast.AST], str] = {
+    **{ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Mod: "%", ast.Pow: "**"},
+    **{ast.BitAnd: "&", ast.BitOr: "|", ast.USub: "-", ast.Invert: "~"},
+    **{ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="},
+}
+SWAPPED: dict[type[ast.AST], str] = {ast.Gt: "<", ast.GtE: "<="}  # a > b is b < a
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """An operation: `template` with a hole per operand; a leaf has none. `key` is the hash of all that is below."""
+
+    template: str
+    operands: tuple["Node", ...] = ()
+    key: str = ""
+
+
+def canonical(source: str) -> str:
+    """The program's canonical text: itself a program, with one operation a line, that computes the same.
+
+    Equal up to names, comments, annotations, unused lines, ways to write a number, sides of commutative operations,
+    methods or functions, loops or their unrolled form; not up to algebra (x + x is not 2 * x).
+
+    Raises Rejected as `check` does.
+
+    >>> print(canonical("def activation(x): y = 2; return torch.tanh(x) * y"))
+    def activation(x):
+        a0 = torch.tanh(x)
+        a1 = a0 * 2.0
+        return a1
+    """
+    function = check(source)
+    return _text(_run(function.body, {"x": _node("x")}))
+
+
+def _node(template: str, *operands: Node) -> Node:
+    if template in COMMUTATIVE:
+        operands = tuple(sorted(operands, key=_order))
+    digest = hashlib.sha256("\n".join([template, *(operand.key for operand in operands)]).encode())
+    return Node(template, operands, digest.hexdigest())
+
+
+def _order(node: Node) -> tuple[int, str, str]:
+    """x first, then what is computed, numbers last; else by what it is."""
+    rank = 0 if node.template == "x" else 1 if node.operands else 2
+    return rank, node.template, node.key
+
+
+def _run(body: list[ast.stmt], values: dict[str, Node]) -> Node:
+    """Run the statements on symbols; the value of the last one."""
+    value = values["x"]
+    for statement in body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=expression):
+                value = values[name] = _value(expression, values)
+            case ast.For(body=inner):
+                for _ in range(rounds(statement)):
+                    _run(inner, values)
+            case ast.Return(value=ast.expr() as expression):
+                value = _value(expression, values)
+    return value
+
+
+def _value(node: ast.expr, values: dict[str, Node]) -> Node:
+    match node:
+        case ast.Constant(value=int() | float() as number):
+            return _node(repr(float(number)))
+        case ast.Name(id=name):
+            return values[name]
+        case ast.Attribute():
+            return _node(repr(CONSTANTS[dotted(node)]))
+        case ast.UnaryOp(op=op, operand=operand):
+            return _unary(op, _value(operand, values))
+        case ast.BinOp(left=left, op=op, right=right):
+            return _binary(op, _value(left, values), _value(right, values))
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            return _binary(op, _value(left, values), _value(right, values))
+        case ast.Call():
+            return _call(node, values)
+    raise AssertionError(f"the check lets {type(node).__name__} through, and the canonical form doesn't know it")
+
+
+def _unary(op: ast.unaryop, operand: Node) -> Node:
+    if isinstance(op, ast.UAdd):
+        return operand
+    return _negative(operand) if isinstance(op, ast.USub) else _node("~{}", operand)
+
+
+def _negative(node: Node) -> Node:
+    """-1 is a number, not an operation."""
+    number = _number(node)
+    return _node("-{}", node) if number is None else _node(repr(-number))
+
+
+def _number(node: Node) -> float | None:
+    try:
+        return float(node.template)
+    except ValueError:
+        return None
+
+
+def _binary(op: ast.operator | ast.cmpop, left: Node, right: Node) -> Node:
+    if type(op) in SWAPPED:
+        return _node(f"{{}} {SWAPPED[type(op)]} {{}}", right, left)
+    if isinstance(op, ast.Sub) and _number(right) is not None:
+        return _node("{} + {}", left, _negative(right))  # x - 1 is x + -1
+    return _node(f"{{}} {SYMBOLS[type(op)]} {{}}", left, right)
+
+
+def _call(node: ast.Call, values: dict[str, Node]) -> Node:
+    """Operands by place, numbers by name in the names' order, then axes; F's name only where torch has none."""
+    path, arguments = called(node)
+    function = FUNCTIONS[path]
+    operands = arguments[: function.operands]
+    numbers = dict(zip(function.numbers, arguments[function.operands :], strict=False))
+    numbers |= {word.arg: word.value for word in node.keywords if word.arg in function.numbers}
+    axes = sorted(ast.unparse(word) for word in node.keywords if word.arg not in function.numbers)
+    if path.replace("F.", "torch.") in FUNCTIONS:
+        path = path.replace("F.", "torch.")
+    holes = ", ".join(["{}"] * len(operands) + [f"{name}={{}}" for name in sorted(numbers)] + axes)
+    below = [*operands, *(numbers[name] for name in sorted(numbers))]
+    return _node(f"{path}({holes})", *(_value(argument, values) for argument in below))
+
+
+def _text(root: Node) -> str:
+    """A line per operation, what is needed before what needs it. No recursion: a chain may be long."""
+    names: dict[str, str] = {}  # by the node's key
+    lines = ["def activation(x):"]
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        waiting = [operand for operand in reversed(node.operands) if operand.key not in names]
+        if waiting:
+            stack += [node, *waiting]
+        elif node.operands and node.key not in names:
+            text = node.template.format(*(names[operand.key] for operand in node.operands))
+            names[node.key] = f"a{len(lines) - 1}"
+            lines.append(f"    {names[node.key]} = {text}")
+        elif not node.operands:
+            names[node.key] = f"({node.template})" if node.template.startswith("-") else node.template
+    return "\n".join([*lines, f"    return {names[root.key]}"])

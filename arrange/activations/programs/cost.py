@@ -1,0 +1,86 @@
+"""What a program costs: the operations that torch really does, counted while it runs.
+
+The weights are rough costs of one element on a CPU with vector instructions, in floating point operations: an
+addition 1, a division or a root 4, a transcendental function about 10. They rank programs; they promise no time.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from arrange.activations.evaluation import Activation
+from arrange.activations.programs.check import Rejected
+
+ELEMENTWISE = {
+    0: "ones_like scalar_tensor zeros_like",
+    1: """abs add bitwise_and bitwise_not bitwise_or ceil clamp eq floor frac ge gt hardtanh le leaky_relu lt maximum
+        minimum mul ne neg relu round rsub sign sub trunc where""",
+    3: "lerp hardsigmoid",
+    4: "div fmod hardswish reciprocal remainder rsqrt sqrt",
+    8: "hypot",
+    10: "cos erf exp exp2 expm1 log log10 log1p log2 sigmoid sin tanh",
+    12: "celu elu erfc sinc silu",
+    14: "acos asin atan gelu pow",
+    20: "acosh asinh atan2 cosh log_sigmoid_forward sinh softplus tan",
+    30: "mish",
+}
+REDUCTIONS = {1: "amax amin cumsum mean sum", 4: "std var", 14: "_softmax"}
+
+WEIGHTS = {name: weight for table in (ELEMENTWISE, REDUCTIONS) for weight in table for name in table[weight].split()}
+REDUCES = frozenset(" ".join(REDUCTIONS.values()).split())
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What was counted: FLOPs per element, and whether anything reduced over elements."""
+
+    flops: float
+    reduces: bool
+
+
+def cost(activation: Activation) -> Cost:
+    """Run the activation once on 64 x 64 numbers and count. An operation counts by its largest tensor.
+
+    Raises Rejected (`cost`) for an operation without a known cost. To decide in Python by a tensor's value is one,
+    so that what is counted is what every input costs.
+    """
+    x = torch.linspace(-3, 3, 4096).reshape(64, 64)
+    with torch.no_grad(), _Counter() as counter:
+        activation(x)
+    return Cost(counter.flops / x.numel(), counter.reduces)
+
+
+def flops(activation: Activation) -> float:
+    """FLOPs per element.
+
+    >>> flops(lambda x: x * torch.sigmoid(x) + 1)
+    12.0
+    """
+    return cost(activation).flops
+
+
+class _Counter(TorchDispatchMode):
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here; to skip it, torch would import all of it, 70 MB for every fork to map
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = 0.0
+        self.reduces = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        name = func.overloadpacket.__name__
+        if name not in WEIGHTS:
+            raise Rejected("cost", f"an operation without a known cost: {name}")
+        result = func(*args, **(kwargs or {}))
+        outputs = result if isinstance(result, tuple) else (result,)
+        square = func is torch.ops.aten.pow.Tensor_Scalar and args[1] == 2
+        self.flops += (1 if square else WEIGHTS[name]) * max(
+            value.numel() for value in (*args, *outputs) if isinstance(value, Tensor)
+        )
+        self.reduces |= name in REDUCES
+        return result

@@ -1,0 +1,111 @@
+"""Searches and transfer as Markdown: what each arm found, whether it held on fresh problems, and what transferred."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import polars as pl
+
+
+def searches_table(candidates: Mapping[str, pl.DataFrame], generations: Mapping[str, pl.DataFrame]) -> str:
+    """One row per search: candidates, how many got a fitness, why the others didn't, steps, flukes, the best.
+
+    A fluke beat the reference in the search and not on the fresh problems and seeds of its re-test. `candidates` and
+    `generations` are the tables of `search.export.tables`, by search.
+    """
+    rows = []
+    for name, table in candidates.items():
+        retested = table.filter(pl.col("fitness") > 0, pl.col("confirm_reason").is_not_null())
+        flukes = retested.filter(pl.col("confirmed").fill_null(-1) <= 0).height
+        best = generations[name]["confirmed"].drop_nulls()
+        rows.append(
+            [
+                name,
+                f"{table['place'].count():,}",
+                f"{table['fitness'].count():,}",
+                reasons(table),
+                f"{table['member_steps'].sum() / 1e6:.2f}",
+                f"{flukes} of {retested.height}",
+                f"{best[-1]:+.3f}" if len(best) else "-",
+            ]
+        )
+    return markdown(
+        ["search", "candidates", "measured", "not measured", "million steps", "flukes", "best confirmed"], rows
+    )
+
+
+def reasons(candidates: pl.DataFrame) -> str:
+    """Why candidates have no fitness, the most frequent reasons first: `screened 41, duplicate 12`."""
+    counts = Counter(candidates.filter(pl.col("reason") != "")["reason"].to_list())
+    return ", ".join(f"{reason} {count}" for reason, count in counts.most_common()) or "-"
+
+
+def finalists_table(finalists: pl.DataFrame) -> str:
+    """The finalists of all searches on fresh problems, best first: expression, fitness at each step of the way.
+
+    `finalists` has name, source, flops, fitness, confirmed, validated and winner (of its search).
+    """
+    rows = [
+        [
+            f"{row['name']}{' (winner)' if row['winner'] else ''}",
+            f"`{expression(row['source'])}`",
+            f"{row['flops']:.0f}",
+            *(number(row[step]) for step in ("fitness", "confirmed", "validated")),
+        ]
+        for row in finalists.rows(named=True)
+    ]
+    return markdown(["function", "", "FLOPs", "search", "re-test", "validation"], rows)
+
+
+def compared_table(compared: pl.DataFrame) -> str:
+    """Activations against the reference: mean log-ratio with its interval, p after Holm, the worst problem.
+
+    `compared` is the table of `transfer.table.compare` for one group. A † marks those that use batch statistics.
+    """
+    rows = [
+        [
+            f"{row['activation']}{'' if row['pointwise'] else ' †'}",
+            f"{row['log_ratio']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})",
+            p_value(row["p_holm"]),
+            f"{row['worst']:+.2f}",
+            str(row["problems"]),
+            f"{row['flops']:.0f}",
+        ]
+        for row in compared.rows(named=True)
+    ]
+    return markdown(["activation", "log-ratio", "p (Holm)", "worst", "problems", "FLOPs"], rows)
+
+
+def families_table(families: pl.DataFrame) -> str:
+    """Mean log-ratios, activations as rows (best mean of families first) and families as columns.
+
+    `families` is the table of `transfer.table.compare` by family.
+    """
+    names = families["group"].unique(maintain_order=True).to_list()
+    means = families.group_by("activation").agg(mean=pl.col("log_ratio").mean()).sort("mean", "activation")
+    values = {(row["activation"], row["group"]): row["log_ratio"] for row in families.rows(named=True)}
+    rows = [
+        [name, number(mean), *(number(values.get((name, family))) for family in names)] for name, mean in means.rows()
+    ]
+    return markdown(["activation", "mean of families", *names], rows)
+
+
+def expression(source: str) -> str:
+    """A program of one line as that line's expression; of a longer one, its text in one line."""
+    lines = [line.strip() for line in source.strip().splitlines()[1:]]
+    return "; ".join(lines).removeprefix("return ").replace("|", "\\|").replace("`", "")
+
+
+def number(value: float | None) -> str:
+    """A signed number with three digits, a dash for none."""
+    return "-" if value is None else f"{value:+.3f}"
+
+
+def p_value(p: float) -> str:
+    """A p-value as tables show it."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])

@@ -1,0 +1,1 @@
+"""Programs run where they can harm nothing: a pool of processes that each job finds fresh."""

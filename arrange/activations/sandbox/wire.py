@@ -1,0 +1,86 @@
+"""What crosses between processes: JSON and safetensors, never a pickle, since unpickling runs what it is told to."""
+
+import json
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from arrange.activations.evaluation import Admitted, Arrays, Job, Outcome
+
+DETAIL = 300  # characters
+
+
+def pack(head: Mapping[str, Any], arrays: Arrays) -> bytes:
+    """Plain JSON, its length before it, then the arrays (their names sorted, C order)."""
+    text = json.dumps(head).encode()
+    tensors = save({name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)})
+    return struct.pack("<Q", len(text)) + text + tensors
+
+
+def unpack(message: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What `pack` packed. Raises ValueError for anything else."""
+    try:
+        (length,) = struct.unpack_from("<Q", message)
+        head, arrays = json.loads(message[8 : 8 + length]), load(message[8 + length :])
+    except (SafetensorError, struct.error, RecursionError, KeyError) as error:
+        raise ValueError(f"no message: {error}") from None
+    if not isinstance(head, dict):
+        raise ValueError("no message: its head is no object")
+    return head, arrays
+
+
+def pack_job(job: Job) -> bytes:
+    """A job as bytes."""
+    return pack({"source": job.source, "settings": dict(job.settings)}, job.arrays)
+
+
+def unpack_job(message: bytes) -> Job:
+    """The job of these bytes."""
+    head, arrays = unpack(message)
+    return Job(head["source"], arrays, head["settings"])
+
+
+def pack_outcome(outcome: Outcome) -> bytes:
+    """An outcome as bytes; the CPU seconds are for the one who measured them to add.
+
+    Raises TypeError or ValueError when the entry function returned anything but arrays of numbers.
+    """
+    if not isinstance(outcome.arrays, dict) or not all(
+        isinstance(name, str) and isinstance(array, np.ndarray) and array.dtype.kind in "fiub"
+        for name, array in outcome.arrays.items()
+    ):
+        raise TypeError("the entry function returned something other than named arrays of numbers")
+    admitted = asdict(outcome.admitted) if outcome.admitted else None
+    return pack({"reason": outcome.reason, "detail": outcome.detail, "admitted": admitted}, outcome.arrays)
+
+
+def unpack_outcome(message: bytes, cpu_seconds: float) -> Outcome:
+    """The outcome of bytes that nobody vouches for: `output` is the reason of all that is not well formed."""
+    try:
+        head, arrays = unpack(message)
+        reason, detail, admitted = head["reason"], head["detail"], head["admitted"]
+        if not isinstance(reason, str) or not isinstance(detail, str):
+            raise ValueError("no words")
+        if reason:
+            return Outcome(reason[:20], one_line(detail), cpu_seconds=cpu_seconds)
+        return Outcome("", "", _admitted(admitted), arrays, cpu_seconds)
+    except (ValueError, KeyError, TypeError) as error:
+        return Outcome("output", one_line(f"an answer that is none: {error}"), cpu_seconds=cpu_seconds)
+
+
+def _admitted(fields: Mapping[str, Any]) -> Admitted:
+    flops, gain, curve = float(fields["flops"]), float(fields["gain"]), tuple(map(float, fields["curve"]))
+    if not all(map(math.isfinite, (flops, gain, *curve))) or gain <= 0:
+        raise ValueError("an admission that is none")
+    return Admitted(flops, fields["pointwise"] is True, gain, curve)
+
+
+def one_line(text: str) -> str:
+    """The first line, shortened to what a table can hold."""
+    return " ".join(text.split("\n")[0].split())[:DETAIL]

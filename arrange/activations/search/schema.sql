@@ -1,0 +1,59 @@
+-- One search. No clock anywhere: the same seed gives the same rows.
+CREATE TABLE search (about TEXT NOT NULL); -- one row: settings and whatever else the results depend on, as JSON
+
+CREATE TABLE candidates (
+    id INTEGER PRIMARY KEY, -- from 1, in the order of generation, place, attempt
+    generation INTEGER NOT NULL, -- 0: the seeds
+    place INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    island INTEGER, -- null: all of them
+    source TEXT NOT NULL,
+    canonical TEXT NOT NULL,
+    mutator TEXT NOT NULL,
+    parents TEXT NOT NULL, -- JSON, a list of ids
+    note TEXT NOT NULL,
+    flops REAL, -- per element; this and the next three are null where it was not admitted
+    pointwise INTEGER,
+    gain REAL,
+    curve BLOB, -- float64, on GRID
+    fitness REAL, -- on the search's problems
+    reason TEXT NOT NULL, -- why there is no fitness, one word
+    detail TEXT NOT NULL,
+    confirmed REAL, -- fitness on fresh problems and seeds, of those that were re-tested
+    confirm_reason TEXT, -- null: not re-tested
+    member_steps INTEGER NOT NULL, -- spent on all of its measurements
+    UNIQUE (generation, place, attempt)
+) STRICT;
+
+CREATE TABLE measurements (
+    candidate INTEGER NOT NULL REFERENCES candidates,
+    "set" TEXT NOT NULL, -- search, confirm
+    rung TEXT NOT NULL,
+    problem TEXT NOT NULL,
+    family TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    rate REAL NOT NULL,
+    train REAL, -- null: not a number
+    valid REAL,
+    ood REAL
+) STRICT;
+
+CREATE TABLE elites ( -- after each generation
+    generation INTEGER NOT NULL,
+    island INTEGER NOT NULL,
+    candidate INTEGER NOT NULL REFERENCES candidates,
+    PRIMARY KEY (generation, island, candidate)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE calls ( -- of language models, each committed at once
+    generation INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    prompt TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    tokens_in INTEGER NOT NULL,
+    tokens_out INTEGER NOT NULL,
+    money REAL NOT NULL,
+    error TEXT NOT NULL -- empty where an answer came
+) STRICT;
+CREATE INDEX calls_by_slot ON calls (generation, place, attempt);

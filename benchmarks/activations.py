@@ -1,0 +1,180 @@
+"""Candidates a minute: networks trained as one batch and one by one, a search at work, the sandbox's price.
+
+One process and one thread for the training; the search runs the preset `quick` on two sandboxed workers until it has
+measured so many candidates. Both ways of training must agree in their predictions.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+import psutil
+import torch
+import torch.nn.functional as F  # noqa: N812
+from rich.console import Console
+from rich.table import Table
+
+from arrange.activations.evaluation import Arrays, Job
+from arrange.activations.fitness.training import fit, initial, scheduled, views
+from arrange.activations.fitness.trial import trial
+from arrange.activations.laboratory import laboratory, protocol
+from arrange.activations.mutators.expression import expression
+from arrange.activations.sandbox.confine import Limits
+from arrange.activations.sandbox.pool import Pool
+from arrange.activations.sandbox.work import carry_out
+from arrange.activations.search import database
+from arrange.activations.search.evolve import evolve
+from arrange.activations.search.seeds import SEEDS
+from arrange.activations.search.settings import Search
+from tasks import params
+
+SEED = 1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer candidates and repetitions")
+    quick = parser.parse_args().quick
+    torch.set_num_threads(1)
+    settings = params.validate(params.effective(params.load(), "quick", {}), "preset quick")
+    batched, alone, networks, difference = training(settings.fitness.model_dump(), repeats=3 if quick else 7)
+    candidates, seconds = searching(settings, 60 if quick else 200)
+    inside, outside = admission(settings.sandbox.flops, repeats=3 if quick else 10)
+    rows = {
+        f"{networks} networks as one batch, s": batched,
+        f"{networks} networks one after the other, s": alone,
+        "admission in the sandbox, ms": [1000 * value for value in inside],
+        "admission without it, ms": [1000 * value for value in outside],
+    }
+    show(rows, candidates, seconds, difference)
+    result = {
+        "batched_speedup": round(statistics.median(alone) / statistics.median(batched), 2),
+        "candidates_per_minute": round(60 * candidates / seconds, 1),
+        "sandbox_ms": round(1000 * (statistics.median(inside) - statistics.median(outside)), 2),
+        "largest_difference": difference,
+    }
+    print(json.dumps(result))
+
+
+def training(fitness: Mapping[str, Any], repeats: int) -> tuple[list[float], list[float], int, float]:
+    """Seconds of both ways to train a candidate on the rung `search`, networks, largest difference of predictions."""
+    drawn = trial(protocol(**fitness), "search", SEED)
+    settings = {**drawn.settings, "gain": 1.5, "pointwise": True}
+
+    def together() -> list[np.ndarray]:
+        return [fit(F.gelu, part.arrays, settings)["ood"] for part in drawn.parts]
+
+    def one_by_one() -> list[np.ndarray]:
+        return [fit_one_by_one(part.arrays, settings) for part in drawn.parts]
+
+    pairs = zip(together(), one_by_one(), strict=True)
+    difference = max(float(np.abs(ours - theirs).max()) for ours, theirs in pairs)
+    assert difference < 0.05, f"the two ways of training differ by {difference}"
+    networks = drawn.rung.problems * drawn.rung.seeds * len(drawn.rung.rates)
+    return timed(together, repeats), timed(one_by_one, max(1, repeats // 3)), networks, difference
+
+
+def fit_one_by_one(arrays: Arrays, settings: Mapping[str, Any]) -> np.ndarray:
+    """What a loop over problems, seeds and rates does: each network an nn.Sequential with torch's own Adam."""
+    shape_PSR = (*arrays["keys"].shape, len(settings["rates"]))
+    found = np.empty((*shape_PSR, arrays["ood_x"].shape[1]), dtype=np.float32)
+    for p, s, r in np.ndindex(shape_PSR):
+        x_ND, y_N, ood_ND = (torch.from_numpy(arrays[name][p]) for name in ("train_x", "train_y", "ood_x"))
+        network = sequential(arrays["keys"][p, s], arrays["inputs"][p], x_ND.shape[1], settings)
+        adam = torch.optim.Adam(network.parameters(), lr=1.0)
+        for step in range(settings["steps"]):
+            adam.param_groups[0]["lr"] = settings["rates"][r] * scheduled(step, settings["steps"], settings["warmup"])
+            adam.zero_grad()
+            (network(x_ND).squeeze(1) - y_N).square().mean().backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), settings["clip"])
+            adam.step()
+        with torch.inference_mode():
+            found[p, s, r] = network(ood_ND).squeeze(1).numpy()
+    return found
+
+
+def sequential(key: int, inputs: int, columns: int, settings: Mapping[str, Any]) -> torch.nn.Sequential:
+    """The same network with the same first weights, in torch's own modules."""
+    sizes = [columns, *[settings["width"]] * settings["depth"], 1]
+    layers = views(initial(torch.tensor([[key]]), torch.tensor([inputs]), sizes), sizes)
+    modules: list[torch.nn.Module] = []
+    for number, (weight, bias) in enumerate(layers):
+        linear = torch.nn.Linear(weight.shape[1], weight.shape[2])
+        with torch.no_grad():
+            linear.weight.copy_(weight[0].T)
+            linear.bias.copy_(bias[0, 0])
+        modules += [*([Scaled(settings["gain"])] if number else []), linear]
+    return torch.nn.Sequential(*modules)
+
+
+class Scaled(torch.nn.Module):
+    """GELU times a gain."""
+
+    def __init__(self, gain: float) -> None:
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.gain * F.gelu(x)
+
+
+def searching(settings: Any, candidates: int) -> tuple[int, float]:
+    """So many candidates of a search with the preset's protocol, on two workers; how many, and the seconds."""
+    told = Search(**{**settings.search.model_dump(), "candidates": candidates}, seed=SEED)
+    sandbox = {**settings.sandbox.model_dump(), "workers": 2}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        database.opened(Path(folder, "search.db"), told) as opened,
+        laboratory(settings.fitness.model_dump(), SEED, **sandbox) as measure,
+    ):
+        started = time.perf_counter()
+        evolve(opened, told, measure, expression())
+        return opened.position().candidates, time.perf_counter() - started
+
+
+def admission(flops: float, repeats: int) -> tuple[list[float], list[float]]:
+    """Seconds of the admission of a program, in the sandbox and in this process."""
+    jobs = [Job(source) for source in SEEDS.values()]
+    with Pool("", workers=1, limits=Limits(), budget=flops) as pool:
+        pool(jobs)
+        inside = [time_of(lambda job=job: pool([job])) for _ in range(repeats) for job in jobs]
+    outside = [time_of(lambda job=job: carry_out(job, None, flops)) for _ in range(repeats) for job in jobs]
+    return inside, outside
+
+
+def timed(work: Callable[[], object], repeats: int) -> list[float]:
+    """Seconds of each repetition; `work` was done once before."""
+    return [time_of(work) for _ in range(repeats)]
+
+
+def time_of(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def show(rows: Mapping[str, list[float]], candidates: int, seconds: float, difference: float) -> None:
+    """The table, with what it was measured on."""
+    title = f"{platform.processor() or platform.machine()}, {psutil.cpu_count()} cores, torch {torch.__version__}"
+    table = Table(title=f"{title}; predictions differ by at most {difference:.1e}")
+    for name in ("", "median", "least", "most", "n"):
+        table.add_column(name, justify="left" if not name else "right")
+    for name, values in rows.items():
+        numbers = (f"{value:.3f}" for value in (statistics.median(values), min(values), max(values)))
+        table.add_row(name, *numbers, str(len(values)))
+    table.add_row(f"search: {candidates} candidates, two workers, s", f"{seconds:.1f}", "", "", "1")
+    Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+    main()

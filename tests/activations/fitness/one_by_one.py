@@ -1,0 +1,65 @@
+"""The same training network by network, in torch's own terms: what batched training is compared with."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class Network(nn.Module):
+    def __init__(self, activation, gain, inputs, width, depth):
+        super().__init__()
+        self.activation, self.gain = activation, gain
+        sizes = [inputs, *[width] * depth, 1]
+        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(sizes))
+
+    def forward(self, x_ND):
+        first, *rest = self.layers
+        x_ND = first(x_ND)
+        for layer in rest:
+            x_ND = layer(self.gain * self.activation(x_ND))
+        return x_ND[:, 0]
+
+
+@torch.no_grad()
+def begin(network, key, inputs):
+    """First weights as the definition says: layer by layer, weight then bias, from the key's generator."""
+    rng = np.random.default_rng(key)
+    for place, layer in enumerate(network.layers):
+        fan_in = layer.in_features if place else inputs
+        weight = rng.standard_normal(layer.weight.numel()).reshape(layer.weight.shape) / math.sqrt(fan_in)
+        bias = rng.uniform(-1, 1, layer.out_features) / math.sqrt(fan_in)
+        layer.weight.copy_(torch.from_numpy(weight))
+        layer.bias.copy_(torch.from_numpy(bias))
+
+
+def fit_one_by_one(activation, arrays, settings):
+    """What `fit` returns."""
+    problems, seeds = arrays["keys"].shape
+    shape = (problems, seeds, len(settings["rates"]))
+    found = {name: np.empty((*shape, arrays[f"{name}_x"].shape[1]), np.float32) for name in ("train", "valid", "ood")}
+    for p, s, r in np.ndindex(shape):
+        columns = arrays["train_x"].shape[2]
+        network = Network(activation, settings["gain"], columns, settings["width"], settings["depth"])
+        begin(network, arrays["keys"][p, s], arrays["inputs"][p])
+        train(network, torch.from_numpy(arrays["train_x"][p]), torch.from_numpy(arrays["train_y"][p]), settings, r)
+        with torch.no_grad():
+            for name, predicted in found.items():
+                predicted[p, s, r] = network(torch.from_numpy(arrays[f"{name}_x"][p])).numpy()
+    return found
+
+
+def train(network, x_ND, y_N, settings, r):
+    steps, warmup = settings["steps"], settings["warmup"]
+    adam = torch.optim.Adam(network.parameters(), lr=settings["rates"][r])
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        adam, lambda step: min((step + 1) / warmup, 1.0) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
+    )
+    for _ in range(steps):
+        adam.zero_grad()
+        nn.functional.mse_loss(network(x_ND), y_N).backward()
+        nn.utils.clip_grad_norm_(network.parameters(), settings["clip"])
+        adam.step()
+        schedule.step()

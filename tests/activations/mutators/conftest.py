@@ -1,0 +1,98 @@
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arrange.activations.mutators.endpoint import Llm
+from arrange.activations.search.database import opened
+from arrange.activations.search.ledger import Calls
+from arrange.activations.search.settings import Search
+
+
+@dataclass
+class Chat:
+    """A server that speaks the protocol: what it was asked, and what it says next."""
+
+    url: str = ""
+    requests: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)  # path, headers, JSON
+    replies: list[Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def prompt(self) -> str:
+        """What was asked last."""
+        return self.requests[-1][2]["messages"][0]["content"]
+
+    def settings(self, **changes: Any) -> Llm:
+        return replace(Llm(self.url, "small", money=100.0, seconds=20.0, retries=0), **changes)
+
+    def raw(self, body: bytes, status: int = 200, **headers: str) -> None:
+        """Say exactly this next."""
+
+        def reply(handler: BaseHTTPRequestHandler) -> None:
+            handler.send_response(status)
+            for name, value in ({"Content_Length": str(len(body)), **headers}).items():
+                handler.send_header(name.replace("_", "-"), value)
+            handler.end_headers()
+            handler.wfile.write(body)
+
+        self.replies.append(reply)
+
+    def say(self, text: str | None, tokens_in: int = 1000, tokens_out: int = 500) -> None:
+        """Answer with this text next."""
+        usage = {"prompt_tokens": tokens_in, "completion_tokens": tokens_out, "total_tokens": tokens_in + tokens_out}
+        message = {"role": "assistant", "content": text}
+        self.raw(json.dumps({"object": "chat.completion", "choices": [{"message": message}], "usage": usage}).encode())
+
+
+@pytest.fixture
+def chat() -> Iterator[Chat]:
+    chat = Chat()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            chat.requests.append((self.path, dict(self.headers), json.loads(body)))
+            try:
+                chat.replies.pop(0)(self)
+            except OSError:  # the client had heard enough
+                self.close_connection = True
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    chat.url = f"http://127.0.0.1:{server.server_port}/v1"
+    yield chat
+    chat.closing.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@dataclass
+class Book:
+    """The ledger of a search's database, and what another process sees of it."""
+
+    ledger: Calls
+    path: Path
+
+    def lines(self) -> list[tuple[str, int, int, float, str]]:
+        """Answer, tokens in and out, money and error of every call."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            return connection.execute("SELECT answer, tokens_in, tokens_out, money, error FROM calls").fetchall()
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    with opened(tmp_path / "search.db", Search(seed=0, budget=1, candidates=1)) as database:
+        yield Book(database.ledger, tmp_path / "search.db")

@@ -1,0 +1,175 @@
+import json
+import logging
+import re
+from string import Template
+
+import numpy as np
+import pytest
+
+from arrange.activations.mutators.endpoint import Llm
+from arrange.activations.mutators.expression import expression
+from arrange.activations.mutators.llm import PARENTS, llm, prompt
+from arrange.activations.programs.check import check
+from arrange.activations.programs.grammar import FUNCTIONS
+from arrange.activations.search.bandit import chances
+from arrange.activations.search.proposals import Proposal, Shown, Slot, Unusable
+from arrange.errors import UserError
+
+KEY = "sk-very-secret-0123456789"
+FIRST = Shown(7, "def activation(x):\n    y = torch.tanh(x)\n    return y * x\n", 0.25)
+SECOND = Shown(9, "def activation(x):\n    return F.gelu(x)\n", -0.5)
+SINE = "def activation(x):\n    return torch.sin(x)\n"
+SLOT = Slot(3, 1, 0)
+RNG = np.random.default_rng(0)
+FENCED = f"```python\n{SINE}```"
+
+
+def test_a_change_is_applied_to_the_first_parent(chat, book):
+    chat.say("<<<<<<< SEARCH\n    return y * x\n=======\n    return y + x\n>>>>>>> REPLACE")
+    proposal = llm(chat.settings(), book.ledger)["llm_diff"]([FIRST, SECOND], RNG, SLOT)
+    assert proposal == Proposal(FIRST.source.replace("*", "+"), "llm_diff", (7, 9))
+
+
+@pytest.mark.parametrize("name", ["llm_full", "llm_crossover"])
+def test_a_rewrite_is_the_answers_program_and_its_parents_are_those_shown(chat, book, name):
+    chat.say(FENCED)
+    assert llm(chat.settings(), book.ledger)[name]([FIRST, SECOND], RNG, SLOT) == Proposal(SINE, name, (7, 9))
+    assert "Fitness +0.250:\n```python\n" + FIRST.source + "```" in chat.prompt()
+    assert "Fitness -0.500:\n```python\n" + SECOND.source + "```" in chat.prompt()
+    assert chat.prompt().index(FIRST.source) < chat.prompt().index(SECOND.source)
+
+
+def test_a_sample_sees_no_parents(chat, book):
+    for parents in ([], [FIRST, SECOND]):
+        chat.say(FENCED)
+        slot = Slot(0, len(parents), 0)
+        assert llm(chat.settings(), book.ledger)["llm_sample"](parents, RNG, slot) == Proposal(SINE, "llm_sample")
+    assert chat.requests[0][2] == chat.requests[1][2]
+    assert "Fitness" not in chat.prompt()
+
+
+@pytest.mark.parametrize(("name", "parents"), [("llm_diff", []), ("llm_full", []), ("llm_crossover", [FIRST])])
+def test_with_too_few_parents_a_program_is_made_from_nothing(chat, book, name, parents):
+    chat.say(FENCED)
+    assert llm(chat.settings(), book.ledger)[name](parents, RNG, SLOT) == Proposal(SINE, name)
+    assert chat.prompt() == prompt("sample", [])
+
+
+@pytest.mark.parametrize("kind", PARENTS)
+def test_prompts_have_no_empty_places_and_name_the_whole_grammar(kind):
+    text = prompt(kind, [FIRST, SECOND])
+    assert not re.search(Template.pattern, text)
+    assert all(re.search(rf"{re.escape(name)}[,.]", text) for name in FUNCTIONS)
+
+
+def test_every_answer_is_in_the_ledger_with_its_tokens_and_its_price(chat, book):
+    chat.say(FENCED, 1000, 500)
+    mutators = llm(chat.settings(price_in=2.0, price_out=8.0), book.ledger)
+    mutators["llm_full"]([FIRST], RNG, SLOT)
+    chat.say("no idea", 10, 1)
+    with pytest.raises(Unusable, match=r"^no code$"):
+        mutators["llm_sample"]([], RNG, SLOT)
+    assert book.lines() == [(FENCED, 1000, 500, 0.006, ""), ("no idea", 10, 1, 2.8e-5, "")]
+
+
+def test_an_answer_that_is_remembered_is_not_asked_for_again(chat, book):
+    chat.say(FENCED)
+    mutators = llm(chat.settings(calls=1), book.ledger)
+    first = mutators["llm_full"]([FIRST], RNG, SLOT)
+    assert mutators["llm_full"]([FIRST], RNG, SLOT) == first  # the budget is spent, too
+    assert len(chat.requests) == 1
+    with pytest.raises(Unusable, match=r"^budget$"):
+        mutators["llm_full"]([FIRST], RNG, Slot(3, 1, 1))
+
+
+def test_a_failed_call_is_a_line_in_the_ledger_and_is_made_again_while_there_is_budget(chat, book):
+    sample = llm(chat.settings(calls=2), book.ledger)["llm_sample"]
+    for _ in range(2):
+        chat.raw(b"", 500)
+        with pytest.raises(Unusable, match=r"^no answer: status 500$"):
+            sample([], RNG, SLOT)
+    with pytest.raises(Unusable, match=r"^budget$"):
+        sample([], RNG, SLOT)
+    assert book.lines() == [("", 0, 0, 0.0, "status 500")] * 2
+
+
+def test_the_budget_in_calls_is_used_to_the_last_one(chat, book):
+    sample = llm(chat.settings(calls=3), book.ledger)["llm_sample"]
+    for place in range(3):
+        chat.say(FENCED)
+        sample([], RNG, Slot(0, place, 0))
+    with pytest.raises(Unusable, match=r"^budget$"):
+        sample([], RNG, Slot(0, 3, 0))
+    assert len(chat.requests) == 3
+
+
+@pytest.mark.parametrize(("room", "asked"), [(0, 1), (-1e-9, 0)])
+def test_a_call_that_could_pass_the_budget_in_money_is_not_made(chat, book, room, asked):
+    most = (len(prompt("sample", []).encode()) * 2.0 + 100 * 8.0) / 1e6
+    chat.raw(b"garbage")  # so the most is charged
+    settings = chat.settings(max_tokens=100, price_in=2.0, price_out=8.0, money=most + room)
+    for place in range(2):
+        with pytest.raises(Unusable):
+            llm(settings, book.ledger)["llm_sample"]([], RNG, Slot(0, place, 0))
+    assert len(chat.requests) == asked
+    assert book.ledger.spent() == (asked, asked * most)
+
+
+UNUSABLE = {
+    "<html>Bad gateway</html>": "no code",
+    "   \n": "no answer",
+    "<<<<<<< SEARCH\nw = 1\n=======\nw = 2\n>>>>>>> REPLACE": "no such lines",
+    "x" * 60_000: "too long",
+    "def activation(x):\n    import os\n    return x\n": "forbidden: .*",
+    "def activation(x):\n    return torch.load(x)\n": "forbidden: .*",
+    "def activation(x):\n    return x +\n": "syntax: .*",
+    "def activation(x):\n    return x\x00\n": "syntax: .*",
+    "def activation(x):\n    return " + "(" * 1500 + "x" + ")" * 1500: "(size|syntax): .*",
+    "def activation(x):\n    return x" + " + x" * 1500: "size: .*",
+}
+
+
+@pytest.mark.parametrize(("answer", "reason"), UNUSABLE.items(), ids=UNUSABLE.values())
+def test_an_answer_that_is_no_program_is_unusable_and_paid_for(chat, book, answer, reason):
+    chat.say(answer, 10, 20)
+    with pytest.raises(Unusable) as error:
+        llm(chat.settings(price_out=1.0), book.ledger)["llm_diff"]([FIRST], RNG, SLOT)
+    assert re.fullmatch(reason, str(error.value))
+    assert [line[1:] for line in book.lines()] == [(10, 20, 20 / 1e6, "")]
+
+
+def test_the_key_is_in_no_error_no_log_and_no_ledger(chat, book, monkeypatch, caplog):
+    monkeypatch.setenv("SOME_KEY", KEY)
+    caplog.set_level(logging.DEBUG)
+    settings = chat.settings(key_variable="SOME_KEY", max_tokens=100)
+    chat.say(f"# {KEY}\n{SINE}")
+    chat.say(f"def activation(x):\n    return '{KEY}'\n")
+    chat.raw(json.dumps({"error": KEY}).encode(), 401)
+    chat.raw(KEY.encode())
+    chat.raw(KEY.encode(), Content_Length="1000")
+    seen = [repr(settings), repr(llm(settings, book.ledger))]
+    for place in range(5):
+        try:
+            seen.append(repr(llm(settings, book.ledger)["llm_sample"]([], RNG, Slot(0, place, 0))))
+        except Unusable as error:
+            seen += [repr(error), repr(error.__cause__), repr(error.__context__)]
+    assert [headers["Authorization"] for _, headers, _ in chat.requests] == [f"Bearer {KEY}"] * 5
+    assert "***" in repr(book.lines())
+    assert KEY not in repr((seen, book.lines(), caplog.text))
+
+
+def test_without_its_key_no_mutator_is_made(book):
+    with pytest.raises(UserError, match="NO_SUCH_KEY holds no key"):
+        llm(Llm("http://localhost/v1", "small", key_variable="NO_SUCH_KEY"), book.ledger)
+
+
+def test_an_ensemble_is_the_union_of_the_mutators(chat, book):
+    chat.say(FENCED)
+    both = expression() | llm(chat.settings(), book.ledger)
+    assert len(both) == len(expression()) + 4
+    assert np.allclose(chances(list(both), [], dict.fromkeys(both, 0)), 1 / len(both))
+    made = {name: mutator([FIRST, SECOND], RNG, SLOT) for name, mutator in expression().items()}
+    made["llm_full"] = both["llm_full"]([FIRST, SECOND], RNG, SLOT)
+    for name, proposal in made.items():
+        assert proposal.mutator == name
+        check(proposal.source)

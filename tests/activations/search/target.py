@@ -1,0 +1,88 @@
+"""A cheap real objective for searches: the curve of Mish, to be found from points of it. And children that die."""
+
+import os
+import pickle
+import signal
+from functools import cache
+
+import numpy as np
+import torch
+
+from arrange.activations.evaluation import GRID, Admitted, Evaluation, Measurement
+from arrange.activations.programs.check import Rejected, compile_program
+from arrange.activations.search.database import opened
+from arrange.activations.search.evolve import evolve
+from arrange.activations.search.seeds import SEEDS
+from arrange.activations.search.settings import Search
+
+POINTS = {
+    "search": np.random.default_rng(1).uniform(-4, 4, 5),  # few: a good score may be a fluke
+    "confirm": np.random.default_rng(2).uniform(-4, 4, 50),
+}
+STEPS = {"admit": 0, "search": 10, "confirm": 30}
+
+
+def curve(source, points):
+    return compile_program(source)(torch.from_numpy(points)).numpy()
+
+
+def distance(values, points):
+    mish = torch.nn.functional.mish(torch.from_numpy(points)).numpy()
+    return float(np.sqrt(np.mean((values - mish) ** 2)))
+
+
+@cache
+def judged(source, name):
+    """Above 0 where nearer to Mish than GELU is."""
+    try:
+        on_grid = curve(source, GRID)
+    except Rejected as error:
+        return Evaluation(None, error.reason, error.detail, 0)
+    if not np.isfinite(on_grid).all():
+        return Evaluation(None, "not_finite", "", 0)
+    admitted = Admitted(float(len(source) % 40), True, 1.0, tuple(on_grid.tolist()))
+    if name == "admit":
+        return Evaluation(None, "", "", 0, admitted)
+    points = POINTS[name]
+    far = distance(curve(source, points), points)
+    gelu = distance(curve("def activation(x): return F.gelu(x)", points), points)
+    measured = Measurement(name, "mish", "curves", 0, 0.1, far, far, far)
+    return Evaluation(float(np.log((gelu + 0.01) / (far + 0.01))), "", "", STEPS[name], admitted, (measured,))
+
+
+def objective(sources, name):
+    return [judged(source, name) for source in sources]
+
+
+def settings(**changes):
+    return Search(**{"seed": 3, "budget": 10**9, "candidates": 60, "generation_size": 8, "elites": 6, **changes})
+
+
+NAMES = ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "softsign", "tanh", "sigmoid", "sin", "snake")
+KNOWN = tuple(SEEDS[name] for name in NAMES)  # without mish
+
+
+def run(path, search, mutators, evaluate=objective, seeds=KNOWN, **more):
+    """Search to the end; `mutators` may be a function of the ledger."""
+    with opened(path, search) as database:
+        evolve(database, search, evaluate, mutators(database.ledger) if callable(mutators) else mutators, seeds, **more)
+
+
+def in_child(work):
+    """Run `work()` in a child process: what it returned, what it raised in words, or the signal that it died of."""
+    readable, writable = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(readable)
+        try:
+            result = work()
+        except Exception as error:
+            result = f"{type(error).__name__}: {error}"
+        with os.fdopen(writable, "wb") as pipe:
+            pickle.dump(result, pipe)
+        os._exit(0)
+    os.close(writable)
+    with os.fdopen(readable, "rb") as pipe:
+        told = pipe.read()
+    status = os.waitpid(child, 0)[1]
+    return signal.Signals(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else pickle.loads(told)

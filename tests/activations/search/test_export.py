@@ -1,0 +1,77 @@
+"""The tables of a search, its finalists and family trees."""
+
+import polars as pl
+import pytest
+from activations.search.target import KNOWN, judged, run, settings
+
+from arrange.activations.evaluation import Measurement
+from arrange.activations.mutators.expression import expression
+from arrange.activations.search.export import family, finalists, tables
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    path = tmp_path_factory.mktemp("search") / "one.db"
+    run(path, settings(candidates=60), expression())
+    return tables(path)
+
+
+def test_every_candidate_is_there_with_what_it_was_told(found):
+    candidates = found["candidates"]
+    assert candidates["id"].to_list() == list(range(1, 61))
+    assert candidates["source"].to_list()[:11] == list(KNOWN)
+    for row in candidates.iter_rows(named=True):
+        searched = judged(row["source"], "search")
+        assert (row["fitness"], row["reason"], row["detail"]) == (searched.fitness, searched.reason, searched.detail)
+        assert (row["curve"] and tuple(row["curve"])) == (searched.admitted and searched.admitted.curve)
+        assert (row["flops"], row["pointwise"]) == (
+            (searched.admitted.flops, True) if searched.admitted else (None, None)
+        )
+        if row["confirmed"] is not None:
+            assert row["confirmed"] == judged(row["source"], "confirm").fitness
+    assert candidates["confirmed"].is_not_null().sum() > 6
+
+
+def test_every_single_measurement_is_there(found):
+    expected = []
+    for id, source, confirmed in found["candidates"].select("id", "source", "confirmed").iter_rows():
+        for name in ("search", "confirm") if confirmed is not None else ("search",):
+            expected += [(id, name, measurement) for measurement in judged(source, name).measurements]
+    rows = found["measurements"].iter_rows()
+    assert [(id, name, Measurement(*rest)) for id, name, *rest in rows] == expected
+
+
+def test_generations_say_how_the_search_stood(found):
+    last = found["generations"].row(-1, named=True)
+    candidates = found["candidates"]
+    assert found["generations"]["generation"].to_list() == list(range(8))
+    assert last["candidates"] == 60
+    assert last["member_steps"] == candidates["member_steps"].sum()
+    assert last["confirmed"] == candidates["confirmed"].max()
+    assert candidates.filter(id=last["best"])["confirmed"].item() == last["confirmed"]
+    assert last["median"] == candidates.filter(generation=7)["fitness"].median()
+
+
+def rows(*told):
+    schema = ["id", "mutator", "canonical", "confirmed", "parents"]
+    return pl.DataFrame(told, schema, orient="row")
+
+
+def test_finalists_are_the_best_confirmed_that_the_search_found_itself():
+    table = rows(
+        (1, "seed", "a", 9.0, []),
+        (2, "subtree", "b", 0.5, []),
+        (3, "subtree", "c", None, []),
+        (4, "llm_full", "d", 0.5, []),
+        (5, "subtree", "b", 0.7, []),
+        (6, "subtree", "e", 0.1, []),
+        (7, "simplify", "a", 9.0, []),  # a seed's program
+    )
+    assert finalists(table, 3)["id"].to_list() == [5, 4, 6]
+    assert finalists(table, 1)["id"].to_list() == [5]
+
+
+def test_a_family_is_all_ancestors_and_nobody_else():
+    table = rows(*((id, "", "", 0.0, parents) for id, parents in [(1, []), (2, []), (3, [1]), (4, [2]), (5, [3, 1])]))
+    assert family(table, 5)["id"].to_list() == [1, 3, 5]
+    assert family(table, 2)["id"].to_list() == [2]

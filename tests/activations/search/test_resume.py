@@ -1,0 +1,100 @@
+"""Killed at any moment and started again, a search ends with the same bytes as an unbroken one."""
+
+import os
+import signal
+import sqlite3
+
+import numpy as np
+import pytest
+from activations.search.target import in_child, objective, settings
+
+from arrange.activations.mutators.expression import expression
+from arrange.activations.search.database import opened
+from arrange.activations.search.evolve import evolve
+from arrange.activations.search.export import tables
+from arrange.activations.search.proposals import Proposal
+
+PARTS = {"archive": True, "novelty": True, "bandit": True, "islands": 2, "migration_every": 2, "parents": "weighted"}
+CONNECT = sqlite3.connect
+SEARCH = settings(candidates=36, **PARTS)
+
+
+def paying(receipts):
+    """A mutator that pays for its answers (a line in `receipts`), unless the ledger has them; and the offline ones."""
+
+    def mutators(ledger):
+        def paid(parents, rng, slot):
+            prompt = f"improve on {[parent.source for parent in parents]}"
+            answer = ledger.recall(slot, prompt)
+            if answer is None:
+                with receipts.open("a") as file:
+                    file.write(f"{slot}\n")
+                answer = f"def activation(x): return {rng.normal():.3f} * torch.sin(x)"
+                ledger.record(slot, prompt, answer, len(prompt), 10, 0.01, "")
+            return Proposal(answer, "paid", tuple(parent.id for parent in parents[:1]))
+
+        return {**expression(), "paid": paid}
+
+    return mutators
+
+
+def search(path, receipts, last=None):
+    """Search to the end, or die of kill -9 as the `last`th statement of SQL begins. Returns how many there were."""
+    count = 0
+
+    def seen(statement):
+        nonlocal count
+        count += 1
+        if count == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def connect(*arguments, **named):
+        connection = CONNECT(*arguments, **named)
+        connection.set_trace_callback(seen)
+        return connection
+
+    sqlite3.connect = connect  # in a child process, which ends with this
+    with opened(path, SEARCH) as database:
+        evolve(database, SEARCH, objective, paying(receipts)(database.ledger))
+    return count
+
+
+def exported(path, folder):
+    """The bytes of all tables."""
+    folder.mkdir()
+    for name, table in tables(path).items():
+        table.write_parquet(folder / name)
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """An unbroken search: its tables' bytes, the answers it paid for, and how many statements it took."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    count = in_child(lambda: search(folder / "one.db", folder / "receipts"))
+    return exported(folder / "one.db", folder / "tables"), (folder / "receipts").read_text(), count
+
+
+@pytest.mark.parametrize("lives", [[n] for n in (1, 4, 12, 20)] + [None] * 8, ids=str)
+def test_killed_at_any_statement_it_ends_with_the_same_bytes(lives, unbroken, tmp_path, request):
+    expected, paid, count = unbroken
+    rng = np.random.default_rng(request.node.callspec.indices["lives"])
+    path, receipts = tmp_path / "one.db", tmp_path / "receipts"
+    ends = [
+        in_child(lambda last=last: search(path, receipts, last))
+        for last in lives or rng.integers(1, count, size=2).tolist()
+    ]
+    assert ends[0] == signal.SIGKILL
+    in_child(lambda: search(path, receipts))
+    assert exported(path, tmp_path / "tables") == expected
+    lost = len(receipts.read_text().splitlines()) - len(paid.splitlines())
+    assert 0 <= lost <= ends.count(signal.SIGKILL)  # at most the answer that was being written down
+
+
+def test_a_finished_search_is_left_as_it_is(unbroken, tmp_path):
+    path, receipts = tmp_path / "one.db", tmp_path / "receipts"
+    in_child(lambda: search(path, receipts))
+    before = exported(path, tmp_path / "before"), receipts.read_text()
+    in_child(lambda: search(path, receipts))
+    assert (exported(path, tmp_path / "after"), receipts.read_text()) == before
+    assert before == unbroken[:2]
