@@ -7,6 +7,7 @@ DATA ?=
 NAMES ?=
 GO ?=
 PORT ?= 5000
+HOST ?= 127.0.0.1
 
 PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
@@ -15,8 +16,9 @@ IN_VENV := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK := true# neither Prefect nor MLflow calls home
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
+export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR := false
 
-.PHONY: help run sweep test test-all repro reproduce ui bench lint lock prune clean clean-records clean-all
+.PHONY: help run activations sweep test test-all repro reproduce up ui bench lint lock prune clean clean-records clean-all
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -24,6 +26,9 @@ help: ## this list
 
 run: .venv/ready ## the whole pipeline; PRESET=tiny, SET="rank.beams=50", DATA=folder for another one
 	@$(IN_VENV) -m flows.pipeline $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
+
+activations: .venv/ready ## search for activation functions, and the whole transfer table; PRESET=quick
+	@$(IN_VENV) -m flows.activations --preset $(or $(PRESET),quick) $(if $(SET),--set $(SET))
 
 sweep: .venv/ready ## losses over a grid of their parameters (section sweep), measured on validation queries
 	@$(IN_VENV) -m flows.sweep $(if $(PRESET),--preset $(PRESET)) $(if $(SET),--set $(SET))
@@ -36,6 +41,9 @@ test-all: .venv/ready ## all tests, real DVC, Prefect and MLflow included
 
 repro: .venv/ready ## the pipeline by DVC alone
 	@$(IN_VENV) -m dvc repro track
+
+up: .venv/ready ## Prefect, MLflow and a worker together, until Ctrl-C; HOST=0.0.0.0 lets other machines in
+	@$(IN_VENV) -m flows.up --host $(HOST)
 
 ui: .venv/ready ## browse the recorded runs; PORT=5000
 	@case "$$MLFLOW_TRACKING_URI" in \
@@ -64,7 +72,7 @@ prune: .venv/ready ## what workspaces, DVC's cache and old MLflow runs hold for 
 	@$(IN_VENV) -m flows.prune $(if $(GO),--go)
 
 clean: ## remove what runs have made here; DVC's cache, mlflow.db and .venv stay
-	@rm -rf data docids models runs results reports state logs .workspaces
+	@rm -rf data docids models runs results reports activations exports state logs .workspaces
 	@git worktree prune
 
 clean-records: clean ## and DVC's cache, MLflow's and Prefect's records

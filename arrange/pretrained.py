@@ -1,5 +1,6 @@
 """Models and tokenizers by name: from a local folder, or from the hub by way of its local cache."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,14 +10,18 @@ from transformers.utils.logging import disable_progress_bar
 from arrange.errors import UserError
 
 Loaded = TypeVar("Loaded")
+PICKLES = "ARRANGE_PICKLES"  # the environment variable that, set to "yes", allows weights in pickles
 
 
 def load(kind: str, name: str, loader: Callable[..., Loaded], **options: Any) -> Loaded:
     """`loader(name, **options)`, a `from_pretrained` of transformers.
 
+    A model's weights must be safetensors: a pickle may run code when it is loaded, so it has to be asked for.
     Raises UserError, saying which `kind` of thing was looked for and where, when it can't be had.
     """
     disable_progress_bar()
+    if kind == "model" and os.environ.get(PICKLES) != "yes":
+        options["use_safetensors"] = True
     try:
         return loader(name, **options)
     except Exception as error:  # whatever the hub's client, json, safetensors or tokenizers raise
@@ -25,4 +30,6 @@ def load(kind: str, name: str, loader: Callable[..., Loaded], **options: Any) ->
             where, remedy = "in that folder", "give its right folder, or make it again"
         else:
             where, remedy = "as a folder, in the local cache and on the hub", "give a folder, or download it first"
+        if "named model.safetensors" in reason:
+            remedy = f"save it as safetensors; if you trust where its pickle comes from, {PICKLES}=yes loads that"
         raise UserError(f"no {kind} {name!r}, looked for {where}: {reason}", remedy) from None

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ import numpy as np
 import psutil
 import torch
 import torch.nn.functional as F  # noqa: N812
+from _one_by_one import fit_one_by_one
 from rich.console import Console
 from rich.table import Table
 
-from arrange.activations.evaluation import Arrays, Job
-from arrange.activations.fitness.training import fit, initial, scheduled, views
+from arrange.activations.evaluation import Job
+from arrange.activations.fitness.training import fit
 from arrange.activations.fitness.trial import trial
 from arrange.activations.laboratory import laboratory, protocol
 from arrange.activations.mutators.expression import expression
@@ -75,57 +77,13 @@ def training(fitness: Mapping[str, Any], repeats: int) -> tuple[list[float], lis
         return [fit(F.gelu, part.arrays, settings)["ood"] for part in drawn.parts]
 
     def one_by_one() -> list[np.ndarray]:
-        return [fit_one_by_one(part.arrays, settings) for part in drawn.parts]
+        return [fit_one_by_one(F.gelu, part.arrays, settings)["ood"] for part in drawn.parts]
 
     pairs = zip(together(), one_by_one(), strict=True)
     difference = max(float(np.abs(ours - theirs).max()) for ours, theirs in pairs)
     assert difference < 0.05, f"the two ways of training differ by {difference}"
     networks = drawn.rung.problems * drawn.rung.seeds * len(drawn.rung.rates)
     return timed(together, repeats), timed(one_by_one, max(1, repeats // 3)), networks, difference
-
-
-def fit_one_by_one(arrays: Arrays, settings: Mapping[str, Any]) -> np.ndarray:
-    """What a loop over problems, seeds and rates does: each network an nn.Sequential with torch's own Adam."""
-    shape_PSR = (*arrays["keys"].shape, len(settings["rates"]))
-    found = np.empty((*shape_PSR, arrays["ood_x"].shape[1]), dtype=np.float32)
-    for p, s, r in np.ndindex(shape_PSR):
-        x_ND, y_N, ood_ND = (torch.from_numpy(arrays[name][p]) for name in ("train_x", "train_y", "ood_x"))
-        network = sequential(arrays["keys"][p, s], arrays["inputs"][p], x_ND.shape[1], settings)
-        adam = torch.optim.Adam(network.parameters(), lr=1.0)
-        for step in range(settings["steps"]):
-            adam.param_groups[0]["lr"] = settings["rates"][r] * scheduled(step, settings["steps"], settings["warmup"])
-            adam.zero_grad()
-            (network(x_ND).squeeze(1) - y_N).square().mean().backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), settings["clip"])
-            adam.step()
-        with torch.inference_mode():
-            found[p, s, r] = network(ood_ND).squeeze(1).numpy()
-    return found
-
-
-def sequential(key: int, inputs: int, columns: int, settings: Mapping[str, Any]) -> torch.nn.Sequential:
-    """The same network with the same first weights, in torch's own modules."""
-    sizes = [columns, *[settings["width"]] * settings["depth"], 1]
-    layers = views(initial(torch.tensor([[key]]), torch.tensor([inputs]), sizes), sizes)
-    modules: list[torch.nn.Module] = []
-    for number, (weight, bias) in enumerate(layers):
-        linear = torch.nn.Linear(weight.shape[1], weight.shape[2])
-        with torch.no_grad():
-            linear.weight.copy_(weight[0].T)
-            linear.bias.copy_(bias[0, 0])
-        modules += [*([Scaled(settings["gain"])] if number else []), linear]
-    return torch.nn.Sequential(*modules)
-
-
-class Scaled(torch.nn.Module):
-    """GELU times a gain."""
-
-    def __init__(self, gain: float) -> None:
-        super().__init__()
-        self.gain = gain
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.gain * F.gelu(x)
 
 
 def searching(settings: Any, candidates: int) -> tuple[int, float]:
@@ -147,8 +105,8 @@ def admission(flops: float, repeats: int) -> tuple[list[float], list[float]]:
     jobs = [Job(source) for source in SEEDS.values()]
     with Pool("", workers=1, limits=Limits(), budget=flops) as pool:
         pool(jobs)
-        inside = [time_of(lambda job=job: pool([job])) for _ in range(repeats) for job in jobs]
-    outside = [time_of(lambda job=job: carry_out(job, None, flops)) for _ in range(repeats) for job in jobs]
+        inside = [time_of(partial(pool, [job])) for _ in range(repeats) for job in jobs]
+    outside = [time_of(partial(carry_out, job, None, flops)) for _ in range(repeats) for job in jobs]
     return inside, outside
 
 

@@ -1,4 +1,4 @@
-"""The README's results table, made from the newest committed metrics: python -m docs.tables
+"""The README's results table, made from the newest committed metrics, RESULTS.md's conditions: python -m docs.tables
 
 `docs/results/<date>-<what>.json` is the metrics.json of a run, with the machine and the command that gave it.
 `python -m docs.tables --commit-results "8-core ..."` adds one from results/ in this checkout.
@@ -10,15 +10,19 @@ import subprocess
 import time
 from pathlib import Path
 
+import yaml
+
 from arrange.ranking.report import Metrics, markdown_table
 from tasks import params
 from tasks.report import describe
 
 README = Path("README.md")
+DATED = Path("RESULTS.md")
+CONDITIONS = Path("reproduce.yaml")
 RESULTS = Path("docs/results")
 MEASURES = ("nDCG@10", "overlap@1", "overlap@3", "R@10", "tau_b", "prior")
 TIERS = ("nDCG@10", "judged@10", "R@10", "AP", "pairs", "prior")
-BEGIN, END = "<!-- results: made by docs/tables.py -->", "<!-- end of results -->"
+BEGIN, END = "<!-- results: made by docs/tables.py -->", "<!-- end of results -->"  # in both files
 
 
 def main() -> None:
@@ -27,7 +31,8 @@ def main() -> None:
     hardware = parser.parse_args().commit_results
     if hardware:
         add_results(hardware)
-    README.write_text(with_table(README.read_text()))
+    README.write_text(with_table(README.read_text(), table()))
+    DATED.write_text(with_table(DATED.read_text(), conditions()))
 
 
 def add_results(hardware: str) -> None:
@@ -45,11 +50,26 @@ def add_results(hardware: str) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def with_table(readme: str) -> str:
-    """The README with its results section made anew."""
-    before, _, rest = readme.partition(BEGIN)
+def with_table(text: str, table: str) -> str:
+    """A page with its results section made anew."""
+    before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+
+
+def conditions() -> str:
+    """What `make reproduce` checks, as Markdown."""
+    lines = ["| condition | command | expected | tolerance | on | seconds | date |", "|---" * 7 + "|"]
+    for name, each in yaml.safe_load(CONDITIONS.read_text()).items():
+        facts = (
+            f"{each['expected']:g}",
+            f"{each['tolerance']:g}",
+            each["hardware"],
+            f"{each['seconds']:g}",
+            each["date"],
+        )
+        lines.append(f"| {name} | `{each['command']}` | {' | '.join(map(str, facts))} |")
+    return "\n".join(lines)
 
 
 def table() -> str:

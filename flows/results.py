@@ -1,11 +1,11 @@
 """How a flow run ends: a table on the terminal, a table and the report in Prefect, and where to look next."""
 
 import json
-import shlex
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+import yaml
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
@@ -13,20 +13,40 @@ from rich.table import Table
 
 from flows.show import console
 from flows.workspace import Workspace
+from tasks import store
 
 SHOWN = ("nDCG@10", "overlap@1", "overlap@3", "R@10", "tau_b")
 
 
-def conclude(workspace: Workspace, outcomes: Mapping[str, str]) -> State:
+def conclude(workspace: Workspace, states: Mapping[str, State], again: str) -> State:
     """Show the results of a finished run; its final state says what was run, restored and reused."""
-    rows = [row for path in sorted(workspace.root.glob("results/*/metrics.json")) for row in table_rows(path)]
-    show_table(rows)
-    report = workspace.root / "reports" / "report.md"
-    create_table_artifact(rows, key="results", description="means over the test queries")
-    create_markdown_artifact(f"{report.read_text()}\n\n{outcome_table(outcomes)}", key="report")
-    counts = Counter(outcomes.values())
+    if any(stage.startswith("evaluate@") for stage in states):
+        rows = [row for path in sorted(workspace.root.glob("results/*/metrics.json")) for row in table_rows(path)]
+        show_table(rows)
+        create_table_artifact(rows, key="results", description="means over the test queries")
+    links = mlflow_links(workspace)
+    outcomes = outcome_table(states, links)
+    report = workspace.root / "reports" / "report.md" if "report" in states else None
+    create_markdown_artifact(f"{report.read_text()}\n\n{outcomes}" if report else outcomes, key="report")
+    counts = Counter(str(state.name) for state in states.values())
     message = ", ".join(f"{counts[name]} {name.lower()}" for name in ("Ran", "Restored", "Reused") if counts[name])
-    return Completed(message=f"Stages: {message}.\n{next_steps(workspace, report)}")
+    return Completed(message=f"Stages: {message}.\n{next_steps(workspace, report, again)}")
+
+
+def mlflow_links(workspace: Workspace) -> dict[str, str]:
+    """Where an MLflow server shows each stage's run; nothing where a file has the records."""
+    uri = store.tracking_uri().rstrip("/")
+    if not uri.startswith("http"):
+        return {}
+    from mlflow import MlflowClient  # takes seconds, and only a server has pages
+
+    from tasks import track
+
+    client = MlflowClient(tracking_uri=uri)
+    experiment = track.experiment_id(client)
+    lock = yaml.safe_load((workspace.root / "dvc.lock").read_text())["stages"]
+    runs = {stage: track.find_logged(client, experiment, track.stage_hash(entry)) for stage, entry in lock.items()}
+    return {stage: f"{uri}/#/experiments/{experiment}/runs/{run}" for stage, run in runs.items() if run}
 
 
 def table_rows(metrics: Path) -> list[dict[str, str | float | None]]:
@@ -48,21 +68,23 @@ def show_table(rows: list[dict[str, str | float | None]]) -> None:
     console.print(table)
 
 
-def outcome_table(outcomes: Mapping[str, str]) -> str:
-    """What became of each stage, in Markdown."""
-    return "\n".join(["| stage | |", "|---|---|", *(f"| {stage} | {name} |" for stage, name in outcomes.items())])
+def outcome_table(states: Mapping[str, State], links: Mapping[str, str]) -> str:
+    """What became of each stage, in Markdown, with a link to its run in MLflow."""
+    lines = [
+        f"| {stage} | {state.name} | {state.message} | {f'[MLflow]({links[stage]})' if stage in links else ''} |"
+        for stage, state in states.items()
+    ]
+    return "\n".join(["| stage | | | |", "|---|---|---|---|", *lines])
 
 
-def next_steps(workspace: Workspace, report: Path) -> str:
+def next_steps(workspace: Workspace, report: Path | None, again: str) -> str:
     """Where the report is, and the commands that come next."""
-    words = [f"PRESET={workspace.preset}"] if workspace.preset else []
-    words += [f"SET={shlex.quote(' '.join(workspace.overrides))}"] if workspace.overrides else []
     return "\n".join(
         [
-            f"Report: {report.relative_to(workspace.home)}",
+            *([f"Report: {report.relative_to(workspace.home)}"] if report else []),
             "Next:   make ui                                    browse the runs",
             '        make run SET="losses.item.alpha=2"         change a parameter (params.yaml has them all)',
             "        make run PRESET=standard                   the whole noun hierarchy, a night",
-            f"        {' '.join(['make run', *words]):42} this run again",
+            f"Again:  {again}",
         ]
     )

@@ -1,14 +1,17 @@
 """A flow as a plain script: its command line, its terminal, its exit code."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from prefect import Flow
 from prefect.client.schemas.objects import State
+from prefect.exceptions import TerminationSignal
 
 from arrange.errors import UserError
-from flows import show
+from flows import presence, show
 from flows.workspace import check_checkout
 from tasks import params, store
 
@@ -27,6 +30,8 @@ def run(flow: Flow[..., State]) -> None:
     )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="rank data of your own (queries, documents, qrels)")
     parser.add_argument("--parallel", type=int, default=2, help="stages at once (default: 2)")
+    parser.add_argument("--hours", type=float, help="stop after so many hours; the next run goes on from there")
+    parser.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler whose workers run the stages")
     words = parser.parse_args()
     try:
         overrides = params.parse_overrides(words.set)
@@ -40,8 +45,30 @@ def run(flow: Flow[..., State]) -> None:
     except UserError as error:
         sys.exit(str(error))
     show.as_script()
+    presence.end_leftover_servers(Path.cwd())
     show.console.print("Prefect starts (10 to 20 s) ...")
-    state: State = flow(preset=words.preset or None, overrides=overrides, parallel=words.parallel, return_state=True)
+    chosen_words = {name: getattr(words, name) for name in ("preset", "parallel", "hours", "cluster")}
+    finish(until_told_to_stop(flow, overrides=overrides, **chosen_words))
+
+
+def until_told_to_stop(flow: Flow[..., State], **parameters: Any) -> State:
+    """The flow's final state. Ctrl-C or TERM ends its stages within seconds, and what is done stays done."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background of a shell ignore it
+    signal.signal(signal.SIGTERM, stop)  # Prefect marks the run, then passes the signal on
+    try:
+        return flow(**parameters, return_state=True)
+    except (KeyboardInterrupt, TerminationSignal) as told:
+        number = told.signal if isinstance(told, TerminationSignal) else signal.SIGINT
+        sys.stderr.write("\nstopped\nthe same command goes on from here\n")
+        sys.exit(128 + number)
+
+
+def stop(number: int, _: object) -> None:
+    raise TerminationSignal(number)
+
+
+def finish(state: State) -> None:
+    """The last words on the terminal, and the exit code."""
     show.console.print()
     if state.is_failed() or state.is_crashed():
         sys.exit(state.message)

@@ -2,15 +2,15 @@
 
 import json
 import os
-import signal
-import sys
+import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
+from uuid import UUID
 
-import psutil
+from httpx import HTTPError
 from prefect import get_run_logger
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging.configuration import setup_logging
 from rich.console import Console
 from rich.progress import (
@@ -22,6 +22,9 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from flows.stages import progress_of
+from tasks.store import redacted
 
 console = Console(highlight=False)
 _as_script = False
@@ -35,48 +38,33 @@ def as_script() -> None:
     setup_logging(incremental=False)  # it was set up when prefect was imported
 
 
-def stop_when_told() -> None:
-    """In a script, end at once on Ctrl-C or TERM, stages and Prefect's own server too.
-
-    Prefect would wait for the stages, a server short. Called within the flow, since Prefect sets handlers when
-    one starts. Nothing is lost: outputs appear whole or not at all, and locks end with their process.
-    """
-    if _as_script:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _stop)
-
-
-def _stop(number: int, _: object) -> None:
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            process.terminate()
-    sys.stderr.write("\nstopped\nthe same command goes on from here\n")
-    sys.stderr.flush()
-    os._exit(128 + number)
-
-
 def say(line: str) -> None:
-    """One line, to Prefect's log of the run and, in a script, to the terminal."""
+    """One line, to Prefect's log of the run and, in a script, to the terminal; no password of an address in it."""
+    line = redacted(line)
     get_run_logger().info(line)
     if _as_script:
         console.print(f"{time.strftime('%H:%M:%S')}  {line}", markup=False, soft_wrap=True)
 
 
 class Rows:
-    """The moving rows on a terminal; elsewhere, a plain line now and then."""
+    """How far the working stages are: moving rows on a terminal, lines elsewhere, artifacts on Prefect's page."""
 
     SECONDS_BETWEEN_LINES = 20
+    SECONDS_BETWEEN_ARTIFACTS = 5
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path) -> None:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[unit]}"),
         )
+        self.root = root
         self.bars = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True)
         self.ids: dict[str, TaskID] = {}
         self.said: dict[str, float] = {}
+        self.drawn: dict[str, float] = {}
+        self.artifacts: dict[str, UUID] = {}
 
     def __enter__(self) -> "Rows":
         if console.is_terminal and _as_script:
@@ -86,25 +74,44 @@ class Rows:
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
 
-    @contextmanager
-    def row(self, stage: str) -> Iterator[None]:
-        """A row for `stage` while the block runs."""
-        self.ids[stage] = self.bars.add_task(stage, total=None, unit="")
-        self.said[stage] = time.monotonic()
-        try:
-            yield
-        finally:
-            self.bars.remove_task(self.ids.pop(stage))
+    def expect(self, stage: str) -> None:
+        """A stage is about to start: its progress is none of an earlier run's."""
+        progress_of(self.root, stage).unlink(missing_ok=True)
 
-    def show(self, stage: str, progress: Path) -> None:
-        """Bring the row to the newest line of the stage's progress file."""
-        at = latest(progress)
-        if at is None:
-            return
-        self.bars.update(self.ids[stage], completed=at["done"], total=at["total"], unit=at["unit"])
-        if not self.bars.live.is_started and time.monotonic() - self.said[stage] > self.SECONDS_BETWEEN_LINES:
-            self.said[stage] = time.monotonic()
-            say(f"{stage}: {at['done']} of {at['total']} {at['unit']}")
+    def show(self, stage: str) -> None:
+        """Bring a stage's row to the newest line of its progress file."""
+        progress = progress_of(self.root, stage)
+        if stage not in self.ids:
+            if not progress.exists():
+                return
+            say(f"{stage}: starts")
+            self.ids[stage] = self.bars.add_task(stage, total=None, unit="")
+            self.said[stage] = self.drawn[stage] = time.monotonic()
+        if at := latest(progress):
+            self.bars.update(self.ids[stage], completed=at["done"], total=at["total"], unit=at["unit"])
+            if not self.bars.live.is_started and time.monotonic() - self.said[stage] > self.SECONDS_BETWEEN_LINES:
+                self.said[stage] = time.monotonic()
+                say(f"{stage}: {at['done']} of {at['total']} {at['unit']}{', ' * ('note' in at)}{at.get('note', '')}")
+            if time.monotonic() - self.drawn[stage] > self.SECONDS_BETWEEN_ARTIFACTS:
+                self.drawn[stage] = time.monotonic()
+                self.draw(stage, at["done"], at["total"], at["unit"])
+
+    def draw(self, stage: str, done: int, total: int, unit: str) -> None:
+        """The row as an artifact; a server that doesn't answer now may do so the next time."""
+        share, text = 100 * done / max(total, 1), f"{stage}: {done} of {total} {unit}"
+        with suppress(HTTPError):
+            if stage in self.artifacts:
+                update_progress_artifact(self.artifacts[stage], share, description=text)
+            else:
+                key = re.sub("[^a-z0-9]+", "-", f"progress-{stage}".lower())
+                self.artifacts[stage] = create_progress_artifact(share, key, text)  # type: ignore[assignment]
+
+    def remove(self, stage: str) -> None:
+        """A stage has ended: its artifact keeps the last line of its progress, its row goes."""
+        if stage in self.artifacts and (at := latest(progress_of(self.root, stage))):
+            self.draw(stage, at["done"], at["total"], at["unit"])
+        if stage in self.ids:
+            self.bars.remove_task(self.ids.pop(stage))
 
 
 def latest(progress: Path) -> dict | None:

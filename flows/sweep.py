@@ -1,32 +1,16 @@
 """A sweep over loss parameters: one ranker per cell, measured on the validation queries, drawn as maps in the report.
 
 As a script: python -m flows.sweep [--preset tiny] [--set sweep.seeds=[1,2,3] ...] [--parallel 2]
+As a deployment: see prefect.yaml.
 """
 
 from itertools import product
 from typing import Any
 
-from prefect import flow
-from prefect.client.schemas.objects import State
-from prefect.task_runners import ThreadPoolTaskRunner
-
-from flows import script, stages
+from flows import script
 from flows.pipeline import STAGES
-from tasks import params
+from flows.recipe import recipe
 from tasks.settings import Settings
-
-
-@flow(name="sweep", task_runner=ThreadPoolTaskRunner(max_workers=32))  # type: ignore[arg-type]
-def sweep(preset: str | None = None, overrides: dict | None = None, parallel: int = 2) -> State:
-    """Compare losses over a grid of their parameters.
-
-    Args:
-        preset: a name under `presets` in params.yaml; none takes the sections as they stand.
-        overrides: values over params.yaml and preset, e.g. {"sweep": {"seeds": [1, 2, 3]}}.
-        parallel: how many stages may work at once.
-    """
-    chosen = params.validate(params.effective(params.load(), preset, overrides or {}), "the sweep")
-    return stages.run_flow(STAGES, preset, params.merge(overrides or {}, cells(chosen)), parallel)
 
 
 def cells(settings: Settings) -> dict[str, Any]:
@@ -68,6 +52,8 @@ def word(value: float) -> str:
     """
     return f"{value:g}".replace(".", "_")
 
+
+sweep = recipe("sweep", STAGES, "Compare losses over a grid of their parameters (section `sweep`).", derive=cells)
 
 if __name__ == "__main__":
     script.run(sweep)

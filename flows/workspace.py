@@ -35,6 +35,11 @@ class Workspace:
     preset: str | None = None
     overrides: tuple[str, ...] = ()
 
+    @property
+    def mark(self) -> Path:
+        """The file that names the flow run at work here (flows/presence.py)."""
+        return lock_of(self.home, self.root).with_suffix(".flow_run")
+
 
 @contextmanager
 def opened(home: Path, preset: str | None, overrides: Mapping[str, Any]) -> Iterator[Workspace]:
@@ -45,10 +50,15 @@ def opened(home: Path, preset: str | None, overrides: Mapping[str, Any]) -> Iter
     if preset or overrides:
         name = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:12]
         root = home / ".workspaces" / name
-    with locked(home / "state" / f"{root.name if root != home else 'checkout'}.lock"):
+    with locked(lock_of(home, root)):
         if root != home:
             lay_out(home, root, params)
         yield Workspace(root, home, preset, tuple(assignments(overrides)))
+
+
+def lock_of(home: Path, root: Path) -> Path:
+    """The lock of a workspace."""
+    return home / "state" / f"{root.name if root != home else 'checkout'}.lock"
 
 
 def check_checkout(home: Path) -> None:

@@ -7,9 +7,11 @@ import polars as pl
 
 from arrange.data import tables
 from arrange.files import replacing
-from arrange.ranking import controls, measures, runs, statistics
+from arrange.ranking import controls, excerpts, measures, runs, statistics
 from tasks import params, stage
 from tasks.settings import CONTROLS, systems
+
+LOOKED_AT, DEPTH = 20, 10  # queries in the excerpts, and documents of each list
 
 GROUPED = pl.Schema(
     dict.fromkeys(("system", "grouping", "group"), pl.String())
@@ -19,10 +21,11 @@ GROUPED = pl.Schema(
 
 
 def evaluate(data: str) -> None:
-    """runs/<data>, the qrels -> results/<data>/{per_query,differences,groups}.parquet, {metrics,judged}.json."""
+    """runs/<data>, data/<data> -> results/<data>: metrics.json, judged.json, and tables as parquet."""
     settings = params.read()
     how = {"draws": settings.evaluate.resamples, "seed": settings.evaluate.seed}
-    qrels = tables.read(Path("data", data), splits=[settings.rank.split]).qrels
+    dataset = tables.read(Path("data", data), splits=[settings.rank.split])
+    qrels = dataset.qrels
     train_qrels = tables.read(Path("data", data), splits=["train"]).qrels
     clusters = measures.nearest_documents(qrels)
     others = [name for name, baseline in settings.baselines.items() if baseline.data == data]
@@ -33,12 +36,14 @@ def evaluate(data: str) -> None:
     judged = pl.concat(measured(data, system, runs_of, qrels, "judged") for system, runs_of in seeds.items())
     metrics, given = summaries(per_query, clusters, how), summaries(judged, clusters, how)
     for system, runs_of in seeds.items():
-        metrics[system]["prior"] = with_prior(data, runs_of, qrels, train_qrels, clusters, how)
+        metrics[system] |= with_prior(data, runs_of, qrels, train_qrels, clusters, how)
 
     groupings = tables.read_groups(Path("data", data)).join(clusters, on="query_id", how="semi")
     grouped = [
         by_group(part, groupings, clusters, how) for part in per_query.partition_by("system", maintain_order=True)
     ]
+    reference = settings.evaluate.reference if settings.evaluate.reference in seeds else next(iter(seeds))
+    looked_at = excerpts.choose(quality(per_query, reference), groupings, LOOKED_AT)
 
     out = Path("results", data)
     with replacing(out / "per_query.parquet") as part:
@@ -47,6 +52,8 @@ def evaluate(data: str) -> None:
         differences(per_query, settings.evaluate.reference, clusters, how).write_parquet(part)
     with replacing(out / "groups.parquet") as part:
         pl.concat(grouped).write_parquet(part)
+    with replacing(out / "excerpts.parquet") as part:
+        shown(data, seeds, dataset, looked_at).write_parquet(part)
     with replacing(out / "judged.json") as part:
         part.write_text(json.dumps(given, indent=1))
     prepared = Path("data", data, "preparation.json")
@@ -87,14 +94,17 @@ def with_prior(
     train_qrels: pl.DataFrame,
     clusters: pl.DataFrame,
     how: dict[str, int],
-) -> dict[str, float]:
-    """nDCG@10 of a system whose first ten documents are put in an order that no query has a say in."""
-    ordered = {name: controls.static_prior(read(data, name), train_qrels) for name in runs_of}
-    found = [
-        measures.evaluate(run, qrels).select(pl.lit(name).alias("seed"), "query_id", "nDCG@10")
-        for name, run in ordered.items()
-    ]
-    return statistics.summary(pl.concat(found), clusters, **how).row(0, named=True)
+) -> dict[str, dict]:
+    """A system in an order that no query has a say in: nDCG@10 of its first ten so ordered, tau_b of all of them."""
+    tables = []
+    for name in runs_of:
+        run = read(data, name)
+        first = measures.evaluate(controls.static_prior(run, train_qrels), qrels)
+        taus = measures.kendall(controls.static_prior(run, train_qrels, depth=len(run)), qrels)
+        table = first.select(pl.lit(name).alias("seed"), "query_id", prior="nDCG@10")
+        tables.append(table.join(taus.rename({"tau_b": "prior_tau_b"}), on="query_id", how="left"))
+    found = statistics.summary(pl.concat(tables), clusters, **how)
+    return {row["measure"]: row for row in found.rows(named=True)}
 
 
 def by_group(
@@ -111,6 +121,20 @@ def by_group(
         )
         found.append(named.select(list(GROUPED)).cast(GROUPED))
     return pl.concat(found)
+
+
+def quality(per_query: pl.DataFrame, system: str) -> pl.DataFrame:
+    """nDCG@10 of one system's first run, by which queries are chosen to be looked at: query_id, quality."""
+    mine = per_query.filter(pl.col("system") == system)
+    return mine.filter(pl.col("seed") == pl.col("seed").min()).select("query_id", quality="nDCG@10")
+
+
+def shown(data: str, seeds: dict[str, dict[str, int]], dataset: tables.Dataset, query_ids: list[str]) -> pl.DataFrame:
+    """The true lists of these queries, and the first documents that each system's first run has for them."""
+    firsts = {system: min(runs_of, key=runs_of.__getitem__) for system, runs_of in seeds.items()}
+    lists = {system: read(data, name).filter(pl.col("rank") <= DEPTH) for system, name in firsts.items()}
+    found = [excerpts.excerpt(system, run, dataset, query_ids) for system, run in lists.items()]
+    return pl.concat([excerpts.excerpt(None, excerpts.truth(dataset.qrels), dataset, query_ids), *found])
 
 
 def differences(per_query: pl.DataFrame, reference: str, clusters: pl.DataFrame, how: dict[str, int]) -> pl.DataFrame:

@@ -124,8 +124,9 @@ def with_own_data(settings: Settings, folder: Path) -> dict[str, Any]:
     if name in MADE_HERE:
         raise UserError(f"{folder} has the name of a data set that is made here", "rename it")
     overrides: dict[str, Any] = {"own": {name: {"folder": str(folder.resolve())}}, "datasets": [name]}
-    if settings.sweep.data == first:
-        overrides["sweep"] = {"data": name}
+    for section in ("sweep", "swap"):
+        if getattr(settings, section).data == first:
+            overrides[section] = {"data": name}
     for section in ("catalogues", "rankers", "baselines"):
         entries = getattr(settings, section)
         mine = {key: entry for key, entry in entries.items() if entry.data == first}

@@ -1,28 +1,67 @@
-"""Stage `report`: what came out, as one Markdown page with pictures."""
+"""Stage `report`: what came out, as Markdown with pictures and as one HTML page, with rankings to look at."""
 
 import json
+import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import polars as pl
+from markupsafe import Markup
 
 from arrange.files import replacing
 from arrange.ranking import report as library
 from arrange.ranking import statistics
+from arrange.report import page, rankings
 from tasks import params, stage
 from tasks.settings import Settings, systems
 
+TITLE = "# Autoregressive ranking"
 TABLE = ("nDCG@10", "overlap@1", "overlap@3", "overlap@5", "R@10", "tau_b")
 IN_CONTEXT = (*TABLE, "CVR")
 TIERS = ("nDCG@10", "judged@10", "R@10", "RR", "AP", "pairs")
 
 
 def report() -> None:
-    """results/, docids/ -> reports/report.md and its pictures."""
+    """results/, docids/ -> reports/: report.md and its pictures, and report.html, which has all in one."""
     settings = params.read()
-    with replacing(Path("reports")) as part:
-        part.mkdir()
-        sections = [section(data, settings, part) for data in settings.datasets]
-        (part / "report.md").write_text("# Autoregressive ranking\n\n" + "\n\n".join(sections) + "\n")
+    with replacing(Path("reports")) as folder:
+        folder.mkdir()
+        parts = [this_run(settings)]
+        for data in settings.datasets:
+            parts += [section(data, settings, folder), *looked_at(data, settings)]
+        parts += mined(folder)
+        in_markdown = [part for part in parts if not isinstance(part, Markup)]
+        (folder / "report.md").write_text("\n\n".join([TITLE, *in_markdown]) + "\n")
+        (folder / "report.html").write_text(page.render(TITLE.removeprefix("# "), parts, folder))
+
+
+def this_run(settings: Settings) -> str:
+    """What was run: the rankers, and how to have them again."""
+    lines = ["| | data | docIDs | loss | seeds |", "|---" + "|:---" * 4 + "|"]
+    for data in settings.datasets:
+        for system, seeds in systems(settings.rankers, data).items():
+            ranker = settings.rankers[next(iter(seeds))]
+            loss = settings.losses[ranker.loss].model_dump(exclude_defaults=True)
+            words = [loss.pop("rule"), *(f"{name} {value:g}" for name, value in loss.items())]
+            found = ", ".join(str(seed) for seed in sorted(seeds.values()))
+            lines.append(f"| {system} | {data} | {ranker.docids} | {', '.join(words)} | {found} |")
+    return THIS_RUN.format(regime=settings.prompt.regime, split=settings.rank.split, table="\n".join(lines))
+
+
+def mined(folder: Path) -> list[str]:
+    """The part on activation functions, as the stage `present` wrote it; its pictures go to `folder`."""
+    made = Path("activations", "report")
+    for picture in sorted(made.glob("*.png")):
+        shutil.copyfile(picture, folder / picture.name)
+    return [(made / "report.md").read_text()]
+
+
+THIS_RUN = """## This run
+
+Rankers of the regime `{regime}`, measured on the {split} queries. `dvc repro` beside this run's `params.yaml` and
+`dvc.lock` gives it again.
+
+{table}"""
 
 
 def section(data: str, settings: Settings, folder: Path) -> str:
@@ -64,7 +103,8 @@ EXPLANATION = """`random` is a random order of the true documents, `root_first` 
 list of the nearest training query, `neighbours` a vote of the {k} nearest, `popularity` the most frequent documents:
 controls. A ranker that doesn't beat them has not yet shown that it ranks. `prior` is the nDCG@10 of a system whose
 first ten documents are put in one order for all queries, rarer in training first: where it is higher, the system
-knows the set better than the order."""
+knows the set better than the order. `prior_tau_b` is the tau_b of that order, of all its documents: beside `random`,
+which has the true set, it says how much of the true order needs no query."""
 
 
 JUDGED = """### Ranking of the judged list
@@ -82,9 +122,9 @@ def judged_measures(shown: tuple[str, ...]) -> tuple[str, ...]:
 def measures_of(metrics: library.Metrics, settings: Settings) -> tuple[str, ...]:
     """The columns of the table: those that mean something for this data set and regime."""
     if settings.prompt.regime == "in_context":
-        return (*IN_CONTEXT, "prior")
+        return (*IN_CONTEXT, "prior", "prior_tau_b")
     tiers = next(iter(metrics.values()))["nDCG(dcg='exp-log2')@10"]["mean"] is not None
-    return (*(TIERS if tiers else TABLE), "prior")
+    return (*TIERS, "prior") if tiers else (*TABLE, "prior", "prior_tau_b")
 
 
 def about(data: str, settings: Settings, metrics: library.Metrics) -> str:
@@ -111,7 +151,7 @@ def compared(differences: pl.DataFrame, shown: tuple[str, ...], settings: Settin
     """The differences to the reference, or nothing where the data set has no such ranker."""
     if differences.is_empty():
         return ""
-    names = [name for name in shown if name != "prior"][:3]
+    names = shown[:3]
     return (
         f"### Against `{settings.evaluate.reference}`\n\nDifference, 95% interval, and p of a permutation test over "
         f"clusters of queries, after Holm over the systems.\n\n{library.differences_table(differences, names)}"
@@ -182,6 +222,53 @@ def catalogue(name: str, folder: Path) -> str:
         f"### DocIDs `{name}`\n\n{shape['documents']} docIDs, {shape['mean_depth']:.2f} tokens each (at most "
         f"{shape['max_depth']}), {shape['nodes']} nodes of the trie.\n\n![branching by depth]({name}-trie.png)"
     )
+
+
+def looked_at(data: str, settings: Settings) -> list[str]:
+    """Rankings of a few queries: a Markdown paragraph that says which, and the HTML."""
+    results = Path("results", data)
+    excerpts = pl.read_parquet(results / "excerpts.parquet")
+    metrics = json.loads((results / "metrics.json").read_text())
+    rankers = systems(settings.rankers, data)
+    shown = chosen(metrics, list(rankers), settings.evaluate.reference)
+    scores = {system: "log p" if system in rankers else "score" for system in shown}
+    words = RANKINGS.format(
+        data=data,
+        queries=excerpts["query_id"].n_unique(),
+        systems=", ".join(f"`{system}`" for system in shown),
+        ranked_by=settings.evaluate.reference if settings.evaluate.reference in metrics else next(iter(metrics)),
+    )
+    return [words, rankings.render(excerpts, scores, tiers(data, settings))]
+
+
+RANKINGS = """### Rankings to look at
+
+What {systems} put first for {queries} queries: in colour in report.html, and of all systems in
+`results/{data}/excerpts.parquet`. The queries are a systematic sample, every n-th of a list in the order of their kind
+and, within a kind, of the nDCG@10 of `{ranked_by}`. A ranker's log p is the log-probability of the docID, in nats."""
+GIVEN_THE_SET = {"random", "root_first"}
+
+
+def chosen(metrics: library.Metrics, rankers: Collection[str], reference: str) -> list[str]:
+    """The reference, the best other ranker, and the best of the rest that isn't given the true set; by nDCG@10."""
+    best = sorted(metrics.keys() - GIVEN_THE_SET, key=lambda system: (-metrics[system]["nDCG@10"]["mean"], system))
+    others = [system for system in best if system in rankers and system != reference]
+    rest = [system for system in best if system not in rankers]
+    return [*([reference] if reference in rankers else []), *others[:1], *rest[:1]]
+
+
+def tiers(data: str, settings: Settings) -> dict[int, str]:
+    """ESCI's labels by their gains; none where documents have ranks."""
+    made = settings.prepare_esci
+    if data != "products" or made.truth != "labels":
+        return {}
+    names: dict[int, list[str]] = {}
+    for letter, gain in made.gains.items():
+        names.setdefault(gain, []).append(LABELS[letter])
+    return {gain: " or ".join(equal) for gain, equal in names.items()}
+
+
+LABELS = {"E": "exact", "S": "substitute", "C": "complement", "I": "irrelevant"}
 
 
 if __name__ == "__main__":

@@ -5,30 +5,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Whole = Annotated[int, Field(strict=True)]  # neither "400" nor true
+from tasks.mining import Fitness, Llm, Sandbox, Search, Searching, Select, Swap, Transfer
+from tasks.section import AtLeast0, Count, Name, Positive, Scheme, Section, Share, Whole
+
 CONTROLS = ("random", "root_first", "copy", "neighbours", "popularity")  # the systems beside those that `losses` names
-
-Count = Annotated[int, Field(gt=0, strict=True)]
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants")
-
-
-# a part of stages' names, of paths and of parameter names such as losses.<loss>, which a dot would split
-Name = Annotated[str, Field(pattern=r"^[\w-]+$")]
-Scheme = Literal["text", "atomic", "numeric", "semantic", "rq", "sparse", "shuffled"]
-AtLeast0 = Annotated[float, Field(ge=0)]
 
 
 class Catalogue(Section):
     data: Name
     docids: Scheme
-    options: dict[str, Whole] = {}  # over those of the scheme in `docids`
+    options: dict[str, Whole] = Field({})  # over those of the scheme in `docids`
 
 
 class Ranker(Section):
@@ -36,7 +24,7 @@ class Ranker(Section):
     docids: Scheme
     loss: Name
     seed: Whole
-    arguments: dict[str, Any] = {}  # over those of `finetune`
+    arguments: dict[str, Any] = Field({})  # over those of `finetune`
 
 
 class DownloadWordnet(Section):
@@ -307,6 +295,14 @@ class Settings(Section):
     controls: Controls
     evaluate: Evaluate
     sweep: Sweep
+    searches: dict[Name, Searching]
+    fitness: Fitness
+    sandbox: Sandbox
+    search: Search
+    llm: Llm
+    select: Select
+    transfer: Transfer
+    swap: Swap
 
     @model_validator(mode="after")
     def rankers_are_defined(self) -> "Settings":
@@ -322,6 +318,8 @@ class Settings(Section):
             if ranker.loss not in self.losses:
                 known = ", ".join(self.losses)
                 raise ValueError(f"rankers.{name} names the loss {ranker.loss!r}, which losses lacks (it has {known})")
+        if self.swap.of and self.swap.loss not in self.losses:
+            raise ValueError(f"swap.loss is {self.swap.loss!r}, which losses lacks (it has {', '.join(self.losses)})")
         return self
 
     @model_validator(mode="after")

@@ -92,18 +92,20 @@ def note(key: str, value: Any) -> None:
 
 
 @contextmanager
-def progress(total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """Yield `reached(n)`: a bar on a terminal, and lines in progress.jsonl for whoever watches the stage."""
+def progress(total: int, unit: str) -> Iterator[Callable[..., None]]:
+    """Yield `reached(n, note="")`: a bar on a terminal, and lines in progress.jsonl for whoever watches the stage."""
     written = 0.0
     place = folder() / "progress.jsonl" if is_main() else Path(os.devnull)
     with place.open("w") as file, tqdm(total=total, unit=unit, disable=None if is_main() else True) as bar:
 
-        def reached(done: int) -> None:
+        def reached(done: int, note: str = "") -> None:
             nonlocal written
+            bar.set_postfix_str(note, refresh=False)
             bar.update(done - bar.n)
             if time.monotonic() - written > 0.5 or done == total:
                 written = time.monotonic()
-                print(json.dumps({"done": done, "total": total, "unit": unit}), file=file, flush=True)
+                line = {"done": done, "total": total, "unit": unit, **({"note": note} if note else {})}
+                print(json.dumps(line), file=file, flush=True)
 
         yield reached
 

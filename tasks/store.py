@@ -1,6 +1,7 @@
 """Where MLflow's records are: $MLFLOW_TRACKING_URI, or a sqlite file at the top of the checkout."""
 
 import os
+import re
 from pathlib import Path
 
 import requests
@@ -31,6 +32,15 @@ def check_server() -> None:
         requests.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
     except requests.RequestException:
         raise UserError(
-            f"MLFLOW_TRACKING_URI is {uri}, and no MLflow server answers there",
+            f"MLFLOW_TRACKING_URI is {redacted(uri)}, and no MLflow server answers there",
             "start it, or unset MLFLOW_TRACKING_URI to log to mlflow.db in this checkout",
         ) from None
+
+
+def redacted(text: str) -> str:
+    """A text that is shown or recorded, without the passwords of the addresses in it.
+
+    >>> redacted("postgresql://me:secret@db/mlflow")
+    'postgresql://me:***@db/mlflow'
+    """
+    return re.sub(r"(://[^:/@\s]*:)[^@/\s]+@", r"\1***@", text)

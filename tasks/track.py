@@ -21,7 +21,8 @@ from dvc.stage import PipelineStage
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
-from tasks import params, stage, store
+from arrange.report.cost import with_cost
+from tasks import params, register, stage, store
 
 EXPERIMENT = "arrange"
 LARGEST_ARTIFACT = 5_000_000  # bytes; models stay in DVC's cache
@@ -39,15 +40,17 @@ def track(status: str = "FINISHED") -> None:
         stages = {s.name: s for s in repo.index.stages if isinstance(s, PipelineStage) and is_done(s, lock)}
         hashes = {name: stage_hash(lock[name]) for name in stages}
         logged = {name: find_logged(client, experiment, key) for name, key in hashes.items()}
-        if all(logged.values()):
-            return
-        new = [name for name, run in logged.items() if run is None]
-        reused = {name: run for name, run in logged.items() if run}
-        parent = start_parent(client, experiment, logged, reused, begin(new))
-        for name in new:
-            log_child(client, experiment, parent, stages[name], lock[name], hashes[name])
-    log_files(client, parent, Path("reports"))
-    client.set_terminated(parent, status)
+        if new := [name for name, run in logged.items() if run is None]:
+            reused = {name: run for name, run in logged.items() if run}
+            parent = start_parent(client, experiment, logged, reused, begin(new))
+            for name in new:
+                logged[name] = log_child(client, experiment, parent, stages[name], lock[name], hashes[name])
+            log_files(client, parent, Path("reports"))
+            log_page(client, parent, new)
+            client.set_terminated(parent, status)
+        for name, run in logged.items():
+            if name.startswith("export@") and run:  # also those that an interrupted recording left out
+                register.register(client, run, Path(stages[name].outs[0].fspath))
 
 
 def is_done(candidate: PipelineStage, lock: Mapping[str, Any]) -> bool:
@@ -95,8 +98,10 @@ def start_parent(
         # parameters and dvc.lock are recorded on their own, and a run may well change them
         "git_dirty": str(bool(git("status", "--porcelain", ".", ":!params.yaml", ":!dvc.lock"))).lower(),
         "preset": os.environ.get("ARRANGE_PRESET", ""),
-        "overrides": os.environ.get("ARRANGE_OVERRIDES", ""),
+        "overrides": store.redacted(os.environ.get("ARRANGE_OVERRIDES", "")),
         "started_by": os.environ.get("ARRANGE_STARTED_BY", "dvc repro"),
+        "flow_run_url": os.environ.get("ARRANGE_FLOW_RUN_URL", ""),
+        "command": store.redacted(os.environ.get("ARRANGE_COMMAND", "dvc repro")),
         "data_source": data_sources(client, reused, names),
         **{f"reused.{name}": run for name, run in reused.items()},
     }
@@ -135,7 +140,7 @@ def log_child(
     done: PipelineStage,
     entry: Mapping[str, Any],
     key: str,
-) -> None:
+) -> str:
     """One run for one stage's state; its hash is set last, so that a half-written run is never linked."""
     record = stage.read_record(done.name)
     started = int(record.get("started", time.time()) * 1000)
@@ -152,13 +157,38 @@ def log_child(
         if out.plot and path.suffix == ".csv":
             log_history(client, run, path)
         log_files(client, run, path)
+    if done.name.startswith("search@"):
+        log_generations(client, experiment, run, Path(done.outs[0].fspath))
     client.set_tag(run, "stage_hash", key)
     client.set_terminated(run, end_time=started + int(record.get("seconds", 0) * 1000) if record else None)
+    return run
+
+
+def log_generations(client: MlflowClient, experiment: str, search: str, folder: Path) -> None:
+    """Of a search's run, a run for each of its generations and the curves over them."""
+    table = folder / "generations.csv"
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        tags = {"mlflow.parentRunId": search, "workspace": workspace()}
+        run = client.create_run(experiment, tags=tags, run_name=f"generation {row['generation']}").info.run_id
+        log_metrics(client, run, {name: float(value) for name, value in row.items() if value})
+        client.set_terminated(run)
+    log_history(client, search, table, step="generation")
+
+
+def log_page(client: MlflowClient, parent: str, new: Iterable[str]) -> None:
+    """The report's page with what each stage that ran has cost: outputs can't hold it, it differs from run to run."""
+    page = Path("reports", "report.html")
+    seconds = {name: stage.read_record(name).get("seconds") for name in new}
+    if page.exists():
+        ran = {name: value for name, value in seconds.items() if value is not None}
+        client.log_text(parent, with_cost(page.read_text(), ran), "reports/report.html")
 
 
 def log_params(client: MlflowClient, run: str, nested: Mapping[str, Any]) -> None:
     """Nested parameters as dotted names, in batches of MLflow's limit."""
-    flat = [Param(clean(name), str(value)[:6000]) for name, value in flatten(nested)]
+    flat = [Param(clean(name), store.redacted(str(value))[:6000]) for name, value in flatten(nested)]
     for start in range(0, len(flat), 100):
         client.log_batch(run, params=flat[start : start + 100])
 
@@ -170,15 +200,15 @@ def log_metrics(client: MlflowClient, run: str, nested: Mapping[str, Any]) -> No
     log_points(client, run, [Metric(clean(name), float(value), now, 0) for name, value in numbers])
 
 
-def log_history(client: MlflowClient, run: str, path: Path) -> None:
-    """A table with a column `step`: every other column is a metric by step; empty cells are left out."""
+def log_history(client: MlflowClient, run: str, path: Path, step: str = "step") -> None:
+    """A table with a column of steps: every other column is a metric by step; empty cells are left out."""
     now = int(time.time() * 1000)
     with path.open() as file:
         points = [
-            Metric(clean(name), float(value), now, int(row["step"]))
+            Metric(clean(name), float(value), now, int(row[step]))
             for row in csv.DictReader(file)
             for name, value in row.items()
-            if name != "step" and value
+            if name != step and value
         ]
     log_points(client, run, points)
 

@@ -20,7 +20,9 @@ SMALL = {
         f"wordnet-{loss}": {"data": "wordnet", "docids": "text", "loss": loss, "seed": 1} for loss in ("ntp", "item")
     },
     "baselines": {"wordnet-bm25": {"kind": "bm25", "data": "wordnet", "docids": "text"}},
+    "searches": {"evolution-1": {"arm": "evolution", "seed": 1}},
 }
+RUNG = {"problems": 3, "seeds": 1, "steps": 5}
 CHANGED = {
     "docids": {"vocabulary_size": 300},
     "finetune": {
@@ -46,6 +48,15 @@ CHANGED = {
     },
     "rank": {"beams": 5},
     "evaluate": {"resamples": 20},
+    "fitness": {
+        "ranges": {"train": 16, "valid": 16, "ood": 16},
+        "training": {"width": 4},
+        "screen": -9.0,
+        "rungs": dict.fromkeys(("first", "search", "confirm", "validate", "test"), RUNG),
+    },
+    "search": {"candidates": 15, "generation_size": 2},
+    "select": {"finalists": 1},
+    "transfer": {"found": 1, "networks": {"hidden": [4], "steps": 2, "rates": [1.0e-3], "seeds": [1]}, "resamples": 20},
 }
 STAGES = [
     "download_wordnet",
@@ -58,6 +69,12 @@ STAGES = [
     "controls@wordnet",
     "baselines@wordnet-bm25",
     "evaluate@wordnet",
+    "export@wordnet",
+    "search@evolution-1",
+    "select",
+    "transfer",
+    "swap",
+    "present",
     "report",
     "track",
 ]

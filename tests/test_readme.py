@@ -6,14 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from arrange.activations import found
+from arrange.activations.mined import gelusine
 from docs import tables
 
 README = Path("README.md").read_text()
 
 
 def test_the_results_table_is_made_from_the_committed_metrics():
-    assert tables.with_table(README) == README
+    assert tables.with_table(README, tables.table()) == README
+
+
+def test_the_dated_results_begin_with_what_make_reproduce_checks():
+    dated = Path("RESULTS.md").read_text()
+    assert tables.with_table(dated, tables.conditions()) == dated
 
 
 def test_every_make_target_that_is_named_exists():
@@ -30,10 +38,13 @@ def test_the_tree_names_every_folder():
     assert folders <= set(re.findall(r"^    (\S+/) +\w", README, re.MULTILINE))
 
 
-def test_the_example_of_the_library_runs():
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def test_the_examples_of_the_library_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found.save(tmp_path / "activations" / "found" / "best.py", found.text(gelusine), {"fitness": 0.1})
     names: dict = {}
-    exec(example, names)
+    for example in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        exec(example, names)
     assert names["catalogue"].walk([5, 8, 2]) > 0
     weights = names["losses"].weights("item", {"alpha": 1.0}, [1, 2, 2, 4])
     assert np.exp(weights.node_D) == pytest.approx([1, 1 / 2, 1 / 2, 1 / 4])
+    assert names["best"](torch.ones(1)).item() == pytest.approx(0.92549, abs=1e-5)

@@ -114,3 +114,17 @@ def test_no_address(monkeypatch):
 def test_a_store_that_is_no_http_server_is_not_asked(monkeypatch, uri):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     store.check_server()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://me:secret@db/mlflow", "postgresql://me:***@db/mlflow"),
+        ("records in https://u:p%40ss@host:5000/x, then", "records in https://u:***@host:5000/x, then"),
+        ("http://:secret@host", "http://:***@host"),
+        ("http://host:5000/a@b and me:you@there", "http://host:5000/a@b and me:you@there"),
+        ("sqlite:////tmp/mlflow.db", "sqlite:////tmp/mlflow.db"),
+    ],
+)
+def test_passwords_of_addresses_are_not_shown(text, shown):
+    assert store.redacted(text) == shown

@@ -30,7 +30,7 @@ class Admitted:
     flops: float  # per element
     pointwise: bool  # independent of batch composition and feature order
     gain: float  # 1 / sqrt E f(z)^2 for z standard normal: what normalises its scale
-    curve: tuple[float, ...]  # f on GRID, one element at a time
+    curve: tuple[float, ...]  # f on GRID; all of GRID as one batch where f is not pointwise
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def plot_family(family: pl.DataFrame, path: Path) -> None:
         for parent in row["parents"]:
             axes.plot([places[parent][0], x], [places[parent][1], y], color="grey", linewidth=0.8, zorder=1)
         words = f"{row['id']}: {row['mutator']}"
-        words += "" if row["fitness"] is None else f"\n{row['fitness']:+.3f}"
+        words += "" if row["confirmed"] is None else f"\n{row['confirmed']:+.3f}"
         box = {"boxstyle": "round", "facecolor": "white", "edgecolor": "C0"}
         axes.text(x, y, words, ha="center", va="center", fontsize=7, bbox=box, zorder=2)
     axes.set(xlim=(-0.6, len(ages) - 0.4), ylim=(-widest / 2, widest / 2), yticks=[], xlabel="generation")

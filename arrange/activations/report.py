@@ -23,7 +23,7 @@ def searches_table(candidates: Mapping[str, pl.DataFrame], generations: Mapping[
                 f"{table['place'].count():,}",
                 f"{table['fitness'].count():,}",
                 reasons(table),
-                f"{table['member_steps'].sum() / 1e6:.2f}",
+                f"{int(table['member_steps'].sum()) / 1e6:.2f}",
                 f"{flukes} of {retested.height}",
                 f"{best[-1]:+.3f}" if len(best) else "-",
             ]

@@ -87,7 +87,7 @@ def save(model: torch.nn.Module, folder: Path) -> None:
 
 
 def load(folder: Path) -> PreTrainedModel:
-    """The model that was saved in a local folder, in evaluation mode; nothing is downloaded.
+    """The model that was saved in a local folder, in evaluation mode; nothing is downloaded, no pickle is opened.
 
     Raises UserError where the folder holds no whole model.
     """
@@ -95,7 +95,7 @@ def load(folder: Path) -> PreTrainedModel:
     try:
         if not folder.is_dir():
             raise FileNotFoundError(f"no folder {folder}")
-        return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True).eval()
+        return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
     except Exception as error:  # whatever json, safetensors or transformers raise on broken files
         reason = str(error).partition("\n")[0]
         raise UserError(

@@ -1,34 +1,133 @@
 """The deployments of prefect.yaml on a process work pool, with a real server and a real worker."""
 
 import json
+import signal
+import subprocess
 import sys
+from collections.abc import Callable
 
+import psutil
 import pytest
 import requests
+from checkout import parents, runs_in
 
 pytestmark = pytest.mark.slow
 
+ENDLESS = 'finetune={"arguments": {"max_steps": 1000000}}'
 
-def test_a_deployment_runs_with_overrides(finished, server):
-    def prefect(*words: str) -> str:
-        return finished.run(sys.executable, "-m", "prefect", "--no-prompt", *words)
 
+@pytest.fixture
+def prefect(finished):
+    """Prefect's command line in a finished checkout, with its deployments."""
+
+    def run(*words: str, code: int = 0) -> str:
+        return finished.run(sys.executable, "-m", "prefect", "--no-prompt", *words, code=code)
+
+    run("work-pool", "create", "local", "--type", "process", "--overwrite")
+    run("deploy", "--all")
+    return run
+
+
+@pytest.fixture
+def worker(finished, prefect):
+    process = finished.start(sys.executable, "-m", "prefect", "worker", "start", "--pool", "local")
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def state_of(server: str, said: str) -> dict:
+    """The state of the flow run whose id `prefect deployment run` printed."""
+    return requests.get(f"{server}/flow_runs/{id_in(said)}").json()["state"]
+
+
+def id_in(said: str) -> str:
+    return said.partition("UUID: ")[2].split()[0]
+
+
+def wait_until(holds: Callable[[], bool], worker: subprocess.Popen) -> None:
+    """Return when `holds()` does; meanwhile the worker works."""
+    while not holds():
+        with pytest.raises(subprocess.TimeoutExpired):
+            worker.wait(timeout=0.2)
+
+
+def trainings(checkout) -> list[psutil.Process]:
+    """The processes that train in this checkout or its workspaces."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        at_home = str(process.info["cwd"]).startswith(str(checkout.path))
+        if at_home and process.info["cmdline"] and process.info["cmdline"][1:3] == ["-m", "tasks.finetune"]:
+            found.append(process)
+    return found
+
+
+def is_training(checkout) -> bool:
+    """Whether a training has taken its first steps."""
+    return any(path.stat().st_size for path in checkout.path.glob(".workspaces/*/state/finetune@*/progress.jsonl"))
+
+
+def test_a_deployment_runs_with_sections_of_its_own(finished, prefect, server):
     before = finished.bytes_of("params.yaml", "dvc.lock")
-    prefect("work-pool", "create", "local", "--type", "process", "--overwrite")
-    prefect("deploy", "--all")
-    overrides = json.dumps({"evaluate": {"resamples": 25}})
-    prefect("deployment", "run", "pipeline/wordnet", "--param", f"overrides={overrides}", "--param", "parallel=1")
+    said = prefect("deployment", "run", "pipeline/quickstart", "-p", 'evaluate={"resamples": 25}', "-p", "parallel=1")
     prefect("worker", "start", "--pool", "local", "--run-once")
-    (run,) = requests.post(
-        f"{server}/flow_runs/filter", json={"flow_runs": {"deployment_id": {"is_null_": False}}}
-    ).json()
-    assert (run["state"]["type"], run["state"]["message"].splitlines()[0]) == (
-        "COMPLETED",
-        "Stages: 3 ran, 9 restored.",
-    )
+    state = state_of(server, said)
+    assert state["type"] == "COMPLETED"
+    lines = state["message"].splitlines()
+    assert lines[0] == "Stages: 3 ran, 9 restored."
+    assert lines[-1] == "Again:  .venv/bin/python -m flows.pipeline --set evaluate.resamples=25"
+    assert finished.bytes_of("params.yaml", "dvc.lock") == before
+
     artifacts = requests.post(f"{server}/artifacts/filter", json={}).json()
-    mine = {artifact["key"]: artifact for artifact in artifacts if artifact["flow_run_id"] == run["id"]}
+    mine = {artifact["key"]: artifact for artifact in artifacts if artifact["flow_run_id"] == id_in(said)}
     assert mine["report"]["data"].startswith("# Autoregressive ranking")
+    assert "| evaluate@wordnet | Ran |" in mine["report"]["data"]
     systems = [row["system"] for row in json.loads(mine["results"]["data"])]
     assert systems == ["ntp", "item", "bm25", "random", "root_first", "copy", "neighbours", "popularity"]
-    assert finished.bytes_of("params.yaml", "dvc.lock") == before
+
+    assert parents(runs_in(finished))[-1].data.tags["overrides"] == "evaluate.resamples=25"
+    (workspace,) = finished.path.glob(".workspaces/*")
+    assert finished.dvc("exp", "list", "--name-only").split() == [f"run-{workspace.name}"]
+
+
+def test_a_part_of_the_pipeline_is_recorded_too(finished, prefect, server):
+    said = prefect("deployment", "run", "data/all", "-p", 'prepare_wordnet={"test": 0.2}')
+    prefect("worker", "start", "--pool", "local", "--run-once")
+    assert state_of(server, said)["message"].splitlines()[0] == "Stages: 1 ran, 1 restored."
+    assert parents(runs_in(finished))[-1].data.params["prepare_wordnet.test"] == "0.2"
+
+
+def test_a_wrong_override_makes_no_run_or_fails_it_in_two_lines(prefect, server):
+    said = prefect("deployment", "run", "ranking/wordnet", "-p", 'finetune={"treads": 3}', code=1)
+    assert "Validation failed for field 'finetune'" in said
+    assert "'treads' was unexpected" in said
+    said = prefect("deployment", "run", "ranking/wordnet", "-p", 'catalogues={"wordnet-text": null}')
+    prefect("worker", "start", "--pool", "local", "--run-once")
+    state = state_of(server, said)
+    what, remedy = state["message"].splitlines()
+    assert (state["type"], what.partition(":")[0]) == ("FAILED", "the overrides")
+    assert remedy
+
+
+def test_a_cancelled_run_ends_its_processes_and_is_taken_up_again(finished, prefect, server, worker):
+    said = prefect("deployment", "run", "ranking/wordnet", "-p", ENDLESS)
+    wait_until(lambda: is_training(finished), worker)
+    working = trainings(finished)
+    assert working
+    prefect("flow-run", "cancel", id_in(said))
+    assert not psutil.wait_procs(working, timeout=60)[1]
+    wait_until(lambda: state_of(server, said)["type"] == "CANCELLED", worker)
+    short = 'finetune={"arguments": {"max_steps": 5}}'
+    assert prefect("deployment", "run", "ranking/wordnet", "-p", short, "--watch")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_worker_takes_its_runs_with_it(finished, prefect, server, worker, number):
+    said = prefect("deployment", "run", "ranking/wordnet", "-p", ENDLESS)
+    wait_until(lambda: is_training(finished), worker)
+    working = [*trainings(finished), *psutil.Process(worker.pid).children(recursive=True)]
+    worker.send_signal(number)
+    assert not psutil.wait_procs(working, timeout=90)[1]
+    finished.flow()
+    assert state_of(server, said)["type"] == "CRASHED"
+    assert not list((finished.path / "state").glob("*.flow_run"))

@@ -1,16 +1,22 @@
 """The parts of the flows that need no server."""
 
 import re
+import subprocess
+import sys
+from math import inf
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from checkout import PROJECT
 
 from arrange.errors import UserError
 from flows import pipeline
+from flows.presence import at_work
+from flows.running import Place, runner_on
 from flows.show import latest
-from flows.stages import problem_in
+from flows.stages import end, needed, problem_in
 from flows.workspace import assignments, locked
 from tasks.params import parse_overrides
 
@@ -56,6 +62,46 @@ def test_a_lock_is_held_once_and_freed_after(tmp_path):
 
 def test_the_flow_names_every_stage_of_the_graph():
     assert list(yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]) == pipeline.STAGES
+
+
+def test_a_stage_works_as_long_as_its_flow_run_and_its_hours_last(tmp_path):
+    mark = tmp_path / "checkout.flow_run"
+
+    def place(ends):
+        return Place(tmp_path, {}, mark, "mine", ends)
+
+    assert place(inf).reason_to_stop().startswith("it was stopped with its flow run\n")
+    with at_work(mark, "mine"):
+        assert place(inf).reason_to_stop() == ""
+        assert place(0).reason_to_stop().startswith("the run's hours are over\n")
+        mark.write_text("another's")
+        assert place(inf).reason_to_stop().startswith("it was stopped")
+    assert not mark.exists()
+    with pytest.raises(KeyboardInterrupt), at_work(mark, "mine"):
+        raise KeyboardInterrupt
+    assert place(inf).reason_to_stop().startswith("it was stopped")
+    assert mark.read_text().split()[0] == "mine"
+
+
+def test_a_stage_that_is_told_to_stop_ends_with_all_that_it_started(tmp_path):
+    script = "import subprocess, sys, time; subprocess.Popen(['sleep', '600']); print(1, flush=True); time.sleep(600)"
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert process.stdout.readline()
+    (child,) = psutil.Process(process.pid).children()
+    end(process)
+    assert not child.is_running()
+    assert process.returncode is not None
+
+
+def test_a_cluster_that_is_not_there_is_told():
+    with pytest.raises(UserError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9\n"):
+        runner_on("tcp://127.0.0.1:9", 2)
+
+
+@pytest.mark.parametrize(("last", "needed_stages"), [("d", "abcd"), ("b", "ab"), ("e", "ce"), ("a", "a")])
+def test_what_the_last_stage_needs(last, needed_stages):
+    graph = {"a": [], "b": ["a"], "c": [], "d": ["b", "c"], "e": ["c"]}
+    assert needed(graph, last) == {stage: graph[stage] for stage in needed_stages}
 
 
 def test_the_makefile_installs_the_torch_of_the_metadata():

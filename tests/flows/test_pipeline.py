@@ -15,9 +15,13 @@ from mlflow import MlflowClient
 
 pytestmark = pytest.mark.slow
 
-AFTER_ALPHA = {"finetune@wordnet-item", "rank@wordnet-item", "evaluate@wordnet", "report", "track"}
+AFTER_ALPHA = {
+    *("finetune@wordnet-item", "rank@wordnet-item", "evaluate@wordnet", "export@wordnet", "swap", "report", "track")
+}
 TRAINING = "finetune@wordnet-item"
-AFTER_RESAMPLES = {"evaluate@wordnet", "report", "track"}
+AFTER_RESAMPLES = {"evaluate@wordnet", "export@wordnet", "present", "report", "track"}
+MINED = {"search@evolution-1", "select", "transfer"}  # they know nothing of rankers
+GENERATIONS = 2  # of the search, each a run of its own
 
 
 def test_a_fresh_clone_runs_to_the_end(first_run):
@@ -37,7 +41,7 @@ def test_after_the_flow_dvc_has_nothing_to_do(finished):
 def test_a_second_flow_reuses_everything_and_records_nothing(finished):
     before = runs_in(finished)
     assert outcomes(finished.flow()) == dict.fromkeys(STAGES, "reused")
-    assert len(runs_in(finished)) == len(before) == 1 + len(STAGES) - 1
+    assert len(runs_in(finished)) == len(before) == 1 + len(STAGES) - 1 + GENERATIONS
 
 
 def test_a_second_clone_elsewhere_gives_the_same_bytes(first_run, env, server, tmp_path):
@@ -72,6 +76,11 @@ def test_what_mlflow_holds_after_the_first_run(first_run):
         "wordnet-item/run.trec",
     ]
     assert found["docids@wordnet-text"].data.metrics["documents"] == 72
+    generations = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == found["search@evolution-1"].info.run_id]
+    assert sorted(run.info.run_name for run in generations) == ["generation 0", "generation 1"]
+    page = Path(client.download_artifacts(parent.info.run_id, "reports/report.html")).read_text()
+    assert '<h2 id="cost">' in page
+    assert client.get_model_version_by_alias("arrange-wordnet", "champion").version in (1, "1")
 
 
 @pytest.mark.parametrize("by", ["dvc", "flow"])
@@ -116,7 +125,7 @@ def test_overrides_leave_the_checkout_alone_and_share_finished_stages(finished):
     words = ("--set", "evaluate.resamples=30")
     output = finished.flow(*words)
     assert outcomes(output) == {stage: "ran" if stage in AFTER_RESAMPLES else "restored" for stage in STAGES}
-    assert "make run SET=evaluate.resamples=30 " in output
+    assert "-m flows.pipeline --set evaluate.resamples=30" in output
     assert finished.bytes_of("params.yaml", "dvc.lock") == before
     assert finished.git("status", "--porcelain").split() == ["??", "dvc.lock"]
     assert finished.is_up_to_date()
@@ -244,10 +253,8 @@ def test_data_of_ones_own_is_ranked_and_wordnet_left_alone(finished, tmp_path):
     for name, lines in rows.items():
         (folder / name).write_text("\n".join(lines) + "\n")
     found = outcomes(finished.flow("--data", str(folder)))
-    assert found == dict.fromkeys(
-        ["prepare_own@my_zoo", *(stage.replace("wordnet", "my_zoo") for stage in STAGES if "_wordnet" not in stage)],
-        "ran",
-    )
+    names = ["prepare_own@my_zoo", *(stage.replace("wordnet", "my_zoo") for stage in STAGES if "_wordnet" not in stage)]
+    assert found == dict.fromkeys(names, "ran") | dict.fromkeys(MINED, "restored")
     (report,) = finished.path.glob(".workspaces/*/reports/report.md")
     assert "## my_zoo\n" in report.read_text()
     assert "WordNet" not in report.read_text()
@@ -257,7 +264,7 @@ def test_data_of_ones_own_is_ranked_and_wordnet_left_alone(finished, tmp_path):
 def test_in_context_the_judged_documents_are_ranked(finished):
     words = ("prompt.regime=in_context", "prepare_wordnet.negatives=1")
     found = outcomes(finished.flow("--set", *words))
-    assert {stage for stage, what in found.items() if what == "restored"} == {"download_wordnet"}
+    assert {stage for stage, what in found.items() if what == "restored"} == {"download_wordnet", "present", *MINED}
     (workspace,) = finished.path.glob(".workspaces/*")
     assert "| CVR |" in (workspace / "reports/report.md").read_text()
     metrics = json.loads((workspace / "results/wordnet/metrics.json").read_text())

@@ -349,6 +349,11 @@ def test_more_than_mlflow_takes_at_once_is_logged_whole(client, run, tmp_path):
     assert [point.value for point in client.get_metric_history(run, "loss")] == [n / 4 for n in range(1, 2502)]
 
 
+def test_a_password_in_a_parameter_is_not_recorded(client, run):
+    track.log_params(client, run, {"llm": {"url": "https://me:secret@host/v1"}})
+    assert client.get_run(run).data.params == {"llm.url": "https://me:***@host/v1"}
+
+
 def test_of_metrics_only_numbers_are_logged(client, run):
     track.log_metrics(client, run, {"a@1": 1, "b": {"c": 0.5, "list": [1, 2], "word": "x", "none": None, "yes": True}})
     assert client.get_run(run).data.metrics == {"a_1": 1, "b.c": 0.5, "b.yes": 1}

@@ -21,7 +21,7 @@ from arrange.activations.sandbox.confine import Limits
 from arrange.activations.sandbox.wire import pack_job, unpack_outcome
 
 # all of this process's environment that a candidate's process gets: where libraries are, how kernels round
-KEPT = ("LD_LIBRARY_PATH", "ATEN_CPU_CAPABILITY", "MKL_CBWR")
+KEPT = ("LD_LIBRARY_PATH", "ATEN_CPU_CAPABILITY", "MKL_CBWR", "OPENBLAS_CORETYPE")
 FIXED = {
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
     "CUDA_VISIBLE_DEVICES": "",

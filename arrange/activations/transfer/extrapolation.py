@@ -49,7 +49,7 @@ def lines(
             predicted_N = fit(activation, arrays, told)["ood"][0, :, 0].mean(axis=0)
             columns = {"x": x_ND[:, 0], "truth": truth_N, "prediction": predicted_N}
             table = pl.DataFrame({"problem": problem.name, "activation": name, **columns})
-            tables.append(table.cast(dict(LINES)))
+            tables.append(table.cast(LINES))
     return pl.concat(tables)
 
 

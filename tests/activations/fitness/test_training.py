@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from activations.fitness.one_by_one import fit_one_by_one
+from _one_by_one import fit_one_by_one
 
 from arrange.activations.fitness.training import fit, initial, scheduled
 

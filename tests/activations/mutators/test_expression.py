@@ -120,7 +120,7 @@ def test_subtree_replaces_one_term_and_leaves_the_rest(seed):
     parent = shown("0.5 * torch.sin(x) + torch.tanh(2 * x) * F.gelu(x - 3) - torch.where(x > 1, 7 * x, F.relu(x) / 9)")
     text = returned(ask("subtree", parent, seed))
     around = [pattern for term, pattern in holes(parent[0].source) if pattern.pattern != "(.*)"]
-    everything = size(f"def activation(x): return {text}") <= 12  # what a fresh term has at most
+    everything = size(f"def activation(x): return {text}") <= 20  # no fresh term has more
     assert everything or any(pattern.fullmatch(text) for pattern in around)
 
 

@@ -141,17 +141,17 @@ def test_an_entry_that_does_not_exist_is_told(capfd):
 def test_without_a_filter_one_warning_says_so_and_the_limits_still_hold(tmp_path, monkeypatch):
     (tmp_path / "pyseccomp.py").write_text("raise RuntimeError('Unable to find libseccomp')")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.warns(RuntimeWarning, match=r"no filter of system calls: Unable to find libseccomp") as caught:
-        running = Pool(ENTRY, 2, Limits(cpu=1, wall=60.0, memory=2**28), 40.0).__enter__()
-    with running as unfiltered:
-        assert len(caught) == 1
-        deeds = ("spin", "bomb", "write the score", "kill the parent", "honest")
-        canary = tmp_path / "score"
-        jobs = [Job(SOURCES[0], JOBS[0].arrays, {"deed": deed, "seed": 0, "canary": str(canary)}) for deed in deeds]
+    canary = tmp_path / "score"
+    deeds = ("spin", "bomb", "write the score", "kill the parent", "honest")
+    jobs = [Job(SOURCES[0], JOBS[0].arrays, {"deed": deed, "seed": 0, "canary": str(canary)}) for deed in deeds]
+    message = "no filter of system calls: Unable to find libseccomp"
+    limits = Limits(cpu=1, wall=60.0, memory=2**28)
+    with pytest.warns(RuntimeWarning, match=message) as caught, Pool(ENTRY, 2, limits, 40.0) as unfiltered:
         reasons = dict(zip(deeds, (outcome.reason for outcome in unfiltered(jobs)), strict=True))
-        assert reasons.pop("write the score") in ("error", "crashed")  # no byte may be written to any file
-        assert reasons == {"spin": "cpu", "bomb": "memory", "kill the parent": "crashed", "honest": ""}
-        assert not canary.exists() or canary.read_text() == ""
+    assert len(caught) == 1
+    assert reasons.pop("write the score") in ("error", "crashed")  # no byte may be written to any file
+    assert reasons == {"spin": "cpu", "bomb": "memory", "kill the parent": "crashed", "honest": ""}
+    assert not canary.exists() or canary.read_text() == ""
 
 
 LEFT_ALONE = """

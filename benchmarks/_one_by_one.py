@@ -1,21 +1,27 @@
-"""The same training network by network, in torch's own terms: what batched training is compared with."""
+"""The training of a candidate's networks one by one, in torch's own terms: what the batched one is compared with."""
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from arrange.activations.evaluation import Activation, Arrays
 
 
 class Network(nn.Module):
-    def __init__(self, activation, gain, inputs, width, depth):
+    """An MLP with an activation times its gain."""
+
+    def __init__(self, activation: Activation, gain: float, inputs: int, width: int, depth: int) -> None:
         super().__init__()
         self.activation, self.gain = activation, gain
         sizes = [inputs, *[width] * depth, 1]
         self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(sizes))
 
-    def forward(self, x_ND):
+    def forward(self, x_ND: Tensor) -> Tensor:
         first, *rest = self.layers
         x_ND = first(x_ND)
         for layer in rest:
@@ -24,10 +30,11 @@ class Network(nn.Module):
 
 
 @torch.no_grad()
-def begin(network, key, inputs):
+def begin(network: Network, key: int, inputs: int) -> None:
     """First weights as the definition says: layer by layer, weight then bias, from the key's generator."""
     rng = np.random.default_rng(key)
     for place, layer in enumerate(network.layers):
+        assert isinstance(layer, nn.Linear)
         fan_in = layer.in_features if place else inputs
         weight = rng.standard_normal(layer.weight.numel()).reshape(layer.weight.shape) / math.sqrt(fan_in)
         bias = rng.uniform(-1, 1, layer.out_features) / math.sqrt(fan_in)
@@ -35,15 +42,15 @@ def begin(network, key, inputs):
         layer.bias.copy_(torch.from_numpy(bias))
 
 
-def fit_one_by_one(activation, arrays, settings):
-    """What `fit` returns."""
+def fit_one_by_one(activation: Activation, arrays: Arrays, settings: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """What `arrange.activations.fitness.training.fit` returns."""
     problems, seeds = arrays["keys"].shape
     shape = (problems, seeds, len(settings["rates"]))
     found = {name: np.empty((*shape, arrays[f"{name}_x"].shape[1]), np.float32) for name in ("train", "valid", "ood")}
     for p, s, r in np.ndindex(shape):
         columns = arrays["train_x"].shape[2]
         network = Network(activation, settings["gain"], columns, settings["width"], settings["depth"])
-        begin(network, arrays["keys"][p, s], arrays["inputs"][p])
+        begin(network, int(arrays["keys"][p, s]), int(arrays["inputs"][p]))
         train(network, torch.from_numpy(arrays["train_x"][p]), torch.from_numpy(arrays["train_y"][p]), settings, r)
         with torch.no_grad():
             for name, predicted in found.items():
@@ -51,7 +58,8 @@ def fit_one_by_one(activation, arrays, settings):
     return found
 
 
-def train(network, x_ND, y_N, settings, r):
+def train(network: Network, x_ND: Tensor, y_N: Tensor, settings: Mapping[str, Any], r: int) -> None:
+    """Full-batch Adam with warm-up, cosine and a clipped gradient."""
     steps, warmup = settings["steps"], settings["warmup"]
     adam = torch.optim.Adam(network.parameters(), lr=settings["rates"][r])
     schedule = torch.optim.lr_scheduler.LambdaLR(

@@ -1,0 +1,148 @@
+"""Stage `present`: what the searches found and what became of it elsewhere, as a page with pictures."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from arrange.activations import figures
+from arrange.activations import report as library
+from arrange.activations.classical import CLASSICAL
+from arrange.activations.evaluation import Activation
+from arrange.activations.found import load
+from arrange.activations.search.export import family
+from arrange.files import replacing
+from arrange.ranking import report as rankers
+from arrange.ranking import statistics
+from arrange.report import page
+from tasks import params, stage
+from tasks.settings import Settings
+
+MADE = Path("activations")
+REFERENCE = "gelu"
+TITLE = "Activation functions"
+DRAWN = 8  # found functions whose curves are shown
+
+
+def present() -> None:
+    """activations/ -> activations/report/: report.md with its pictures, and report.html, which has all in one."""
+    settings = params.read()
+    with replacing(MADE / "report") as folder:
+        folder.mkdir(parents=True)
+        parts = [about(settings), *searches(settings, folder), *transferred(folder), *swapped(settings)]
+        text = "\n\n".join(part for part in parts if part)
+        (folder / "report.md").write_text(text + "\n")
+        (folder / "report.html").write_text(page.render(TITLE, [f"# {TITLE}", text], folder))
+
+
+def about(settings: Settings) -> str:
+    """What a number of this page means."""
+    rungs = settings.fitness.rungs
+    return ABOUT.format(
+        searched=f"{rungs['search'].problems} problems and {rungs['search'].seeds} seeds",
+        families=", ".join(rungs["search"].families),
+        confirmed=f"{rungs['confirm'].problems} others",
+        validated=f"{rungs['validate'].problems} problems, {rungs['validate'].seeds} seeds and three learning rates",
+        stretch=settings.fitness.ranges.stretch,
+    )
+
+
+ABOUT = """## Activation functions
+
+Small networks learn a function inside a box and are tested outside of it, up to {stretch:g} times as far from its
+centre. The fitness of an activation is minus the mean of log(error / error with GELU) over problems, families
+weighted equally: above 0 is better than GELU, 0.1 is an error 10% lower. A search measures on {searched}
+({families}); what would become an elite is measured again on {confirmed}; the best of each search on {validated} that
+nobody has seen. The control draws programs from the same grammar, independently, with the same budget."""
+
+
+def searches(settings: Settings, folder: Path) -> list[str]:
+    """The arms, their finalists, the winner's family; nothing where there was no search."""
+    if not settings.searches:
+        return []
+    candidates = {name: pl.read_parquet(MADE / "searches" / name / "candidates.parquet") for name in settings.searches}
+    generations = {name: pl.read_csv(MADE / "searches" / name / "generations.csv") for name in settings.searches}
+    finalists = pl.read_parquet(MADE / "found" / "finalists.parquet")
+    figures.plot_progress(generations, folder / "progress.png")
+    parts = [
+        "### Searches",
+        library.searches_table(candidates, generations),
+        FLUKES,
+        "![best confirmed fitness by steps](progress.png)",
+    ]
+    if finalists.is_empty():
+        return [*parts, "No search found a function that passed its re-test."]
+    winner = finalists.row(0, named=True)
+    figures.plot_family(family(candidates[winner["search"]], winner["id"]), folder / "family.png")
+    figures.plot_functions(drawn(finalists), folder / "functions.png")
+    return [
+        *parts,
+        "### Finalists on fresh problems",
+        library.finalists_table(finalists),
+        "![functions and their derivatives](functions.png)",
+        f"### The family of `{winner['name']}`\n\n![ancestors](family.png)",
+    ]
+
+
+FLUKES = """Candidates that were not measured failed an admission test, were like another, or were hopeless on the first
+rung (`screened`). A fluke beat GELU in the search and not in its re-test."""
+
+
+def drawn(finalists: pl.DataFrame) -> Mapping[str, Activation]:
+    """GELU and the best found functions."""
+    found = {name: load(MADE / "found" / f"{name}.py") for name in finalists["name"].head(DRAWN - 1)}
+    return {REFERENCE: CLASSICAL[REFERENCE], **found}
+
+
+def transferred(folder: Path) -> list[str]:
+    """The comparisons with GELU, group by group, and of the winners with the control's."""
+    by_group = pl.read_parquet(MADE / "transfer" / "by_group.parquet")
+    parts = [f"### Transfer\n\n{TRANSFER}"] if len(by_group) else []
+    for (group,), compared in by_group.group_by("group", maintain_order=True):
+        parts.append(f"#### On {group}\n\n{library.compared_table(compared)}")
+        if group == "held-out":
+            parts.append(library.families_table(pl.read_parquet(MADE / "transfer" / "by_family.parquet")))
+    for path in sorted((MADE / "transfer").glob("against_*.parquet")):
+        control = path.stem.removeprefix("against_")
+        for (group,), compared in pl.read_parquet(path).group_by("group", maintain_order=True):
+            parts.append(
+                f"#### Winners against the control's `{control}`, on {group}\n\n{library.compared_table(compared)}"
+            )
+    lines = pl.read_parquet(MADE / "transfer" / "extrapolation.parquet")
+    if len(lines):
+        figures.plot_extrapolation(lines, folder / "extrapolation.png")
+        parts.append("#### Beyond the training box (shaded)\n\n![extrapolation](extrapolation.png)")
+    return parts
+
+
+TRANSFER = """Mean of log(error / error with GELU), below 0 is better; 95% interval by bootstrap over problems, p of
+Wilcoxon's signed-rank test over problems after Holm. † uses statistics of the batch: it sees all shifted points at
+once."""
+
+
+def swapped(settings: Settings) -> list[str]:
+    """The ranker with each activation, against GELU."""
+    scores = pl.read_parquet(MADE / "swapped.parquet")
+    if scores.is_empty():
+        return []
+    per_query = scores.select("system", "query_id", "nDCG@10")
+    alone = per_query.select("query_id", cluster="query_id").unique(maintain_order=True)
+    how = {"draws": settings.evaluate.resamples, "seed": settings.evaluate.seed}
+    means = {
+        system: {"nDCG@10": statistics.summary(of.drop("system"), alone, **how).row(0, named=True)}
+        for (system,), of in per_query.group_by("system", maintain_order=True)
+    }
+    differences = statistics.differences(per_query, REFERENCE, alone, **how)
+    return [
+        f"### In the ranker\n\n{IN_RANKER.format(steps=settings.swap.steps, data=settings.swap.data)}",
+        rankers.markdown_table(means, ["nDCG@10"]),
+        rankers.differences_table(differences, ["nDCG@10"]),
+    ]
+
+
+IN_RANKER = """The autoregressive ranker on `{data}`, {steps} steps from scratch, one seed, with each activation in its
+feed-forward layers; means over the test queries, then differences to GELU (permutation test, Holm)."""
+
+
+if __name__ == "__main__":
+    stage.run(present)

@@ -1,0 +1,161 @@
+"""`make up`: Prefect, MLflow and a worker together, with a store of files and with PostgreSQL."""
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from checkout import outcomes
+from mlflow import MlflowClient
+
+pytestmark = pytest.mark.slow
+
+
+class Up:
+    """The processes of `make up`, once they answer."""
+
+    def __init__(self, checkout):
+        self.process = checkout.start(sys.executable, "-m", "flows.up")
+        self.said = ""
+        for line in self.process.stdout:
+            self.said += line
+            if line.startswith("Ctrl-C stops"):
+                break
+        assert "Ctrl-C stops" in self.said, self.said
+        self.family = psutil.Process(self.process.pid).children(recursive=True)
+        self.prefect, self.mlflow = re.findall(r"^(?:Prefect|MLflow) +(http.*)$", self.said, re.MULTILINE)
+
+    def wait(self) -> tuple[int, str]:
+        """The exit code and last words, when nothing is left of it."""
+        rest, _ = self.process.communicate()
+        assert not psutil.wait_procs(self.family, timeout=30)[1]
+        return self.process.returncode, rest.strip()
+
+
+@pytest.fixture
+def checkout(finished):
+    del finished.env["PREFECT_API_URL"]
+    return finished
+
+
+@pytest.fixture
+def up(checkout):
+    started = Up(checkout)
+    yield started
+    if started.process.poll() is None:
+        started.process.terminate()
+        started.wait()
+
+
+def processes(up: Up, *words: str) -> list[psutil.Process]:
+    return [each for each in up.family if all(word in each.cmdline() for word in words)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_all_answer_then_all_stop(up, number):
+    assert requests.get(f"{up.prefect}/api/health").ok
+    assert requests.get(f"{up.mlflow}/health").ok
+    page = requests.get(f"{up.prefect}/ui-settings").json()
+    assert page["api_url"] == f"{up.prefect}/api"
+    names = {each["name"] for each in requests.post(f"{up.prefect}/api/deployments/filter", json={}).json()}
+    assert {"wordnet", "quickstart", "tiny", "grid", "all"} <= names
+    listening = {
+        each.laddr.ip for process in up.family for each in process.net_connections() if each.status == "LISTEN"
+    }
+    assert listening == {"127.0.0.1"}
+    up.process.send_signal(number)
+    assert up.wait() == (1, "stopped")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("prefect", ("server", "start")), ("mlflow", ("server", "mlflow")), ("worker", ("worker", "start"))],
+)
+def test_when_one_dies_the_others_stop(up, name, words):
+    processes(up, *words)[0].kill()
+    code, said = up.wait()
+    what, remedy = said.splitlines()[-2:]
+    assert (code, what, remedy) == (1, f"{name} has ended (exit code -9)", f"logs/{name}.log says why")
+
+
+def test_when_it_is_killed_its_processes_stop(up):
+    up.process.kill()
+    up.wait()
+
+
+BINARIES = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
+
+
+@pytest.fixture
+def postgres():
+    """The address of a PostgreSQL of its own, with databases `prefect` and `mlflow`."""
+    if BINARIES is None:
+        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
+    if not shutil.which("setpriv") or subprocess.run(["id", "-u"], capture_output=True, text=True).stdout != "0\n":
+        pytest.skip("PostgreSQL refuses root, and only root can become another user")
+    folder = Path(tempfile.mkdtemp(prefix="postgres"))  # pytest's own folders are closed to other users
+    shutil.chown(folder, "nobody")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    nobody = ["setpriv", "--reuid=nobody", "--clear-groups"]
+
+    def run(binary: str, *words: str) -> None:
+        command = [*nobody, str(BINARIES / binary), *words]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    run("initdb", "--pgdata", str(folder / "data"), "--username", "arrange", "--auth", "trust")
+    options = f"-h 127.0.0.1 -p {port} -k {folder}"
+    run("pg_ctl", "start", "--wait", "-D", str(folder / "data"), "-o", options, "-l", str(folder / "log"))
+    try:
+        for name in ("prefect", "mlflow"):
+            run("createdb", "-h", "127.0.0.1", "-p", port, "-U", "arrange", name)
+        yield f"arrange@127.0.0.1:{port}"
+    finally:
+        run("pg_ctl", "stop", "--wait", "-m", "immediate", "-D", str(folder / "data"))
+        shutil.rmtree(folder)
+
+
+def test_a_team_shares_postgresql_and_a_dvc_remote(checkout, postgres, tmp_path):
+    """One has the servers and runs; another, in a clone elsewhere, finds the runs and the results."""
+    checkout.env |= {
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://{postgres}/prefect",
+        "MLFLOW_BACKEND_STORE_URI": f"postgresql+psycopg2://{postgres}/mlflow",
+        "MLFLOW_ARTIFACTS_DESTINATION": str(tmp_path / "files"),
+    }
+    up = Up(checkout)
+    try:
+        checkout.env |= {"PREFECT_API_URL": f"{up.prefect}/api", "MLFLOW_TRACKING_URI": up.mlflow}
+        assert set(outcomes(checkout.flow()).values()) == {"reused"}
+        count = [str(BINARIES / "psql"), f"postgresql://{postgres}/prefect", "-Atc", "select state_type from flow_run"]
+        assert subprocess.run(count, capture_output=True, text=True).stdout.split() == ["COMPLETED"]
+        client = MlflowClient(tracking_uri=up.mlflow)
+        (experiment,) = client.search_experiments(filter_string="name = 'arrange'")
+        runs = client.search_runs([experiment.experiment_id])
+        assert len(runs) == 12  # a pipeline run, and one for each stage but track
+        assert list((tmp_path / "files").rglob("*.md"))
+        artifacts = requests.post(f"{up.prefect}/api/artifacts/filter", json={}).json()
+        (report,) = [artifact["data"] for artifact in artifacts if artifact["key"] == "report"]
+        linked = set(re.findall(rf"\({up.mlflow}/#/experiments/\d+/runs/(\w+)\)", report))
+        assert linked == {run.info.run_id for run in runs if "stage" in run.data.tags}
+
+        checkout.dvc("remote", "add", "--default", "shelf", str(tmp_path / "shelf"))
+        checkout.git("add", "--all")
+        checkout.git("commit", "--quiet", "--message", "results and where they are")
+        checkout.dvc("push")
+        other = type(checkout)(tmp_path / "other", checkout.env)
+        checkout.git("clone", "--quiet", str(checkout.path), str(other.path))
+        other.dvc("pull", "--with-deps", "track")
+        assert set(outcomes(other.flow()).values()) == {"reused"}
+        assert len(client.search_runs([experiment.experiment_id])) == 12  # nothing was new
+    finally:
+        up.process.terminate()
+        up.wait()

@@ -1,0 +1,178 @@
+"""The stage `export` in a small project of two random rankers."""
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+import sections
+import small_export
+import torch
+import yaml
+
+from arrange.data import tables
+from arrange.docids import tokens, trie
+from arrange.ranking import examples, measures, model, runs
+from arrange.ranking.rank import rank_lists
+from arrange.serving import exported
+from tasks import export, params
+
+TEXTS = ["a small wolf", "a tame cat", "a red fox", "a dog at home", "cats", "a young dog", "lions", "hens"]
+SPLITS = ["validation"] * 6 + ["train", "test"]
+DATASET = tables.Dataset(
+    pl.DataFrame({"query_id": [f"q{row}" for row in range(8)], "text": TEXTS, "split": SPLITS}),
+    pl.DataFrame({"doc_id": small_export.IDS, "text": small_export.NAMES}),
+    pl.DataFrame(
+        [(f"q{q}", f"d{(q + step) % 8}", step, 8 - step) for q in range(8) for step in range(1, 8)],
+        schema=tables.SCHEMAS["qrels"],
+        orient="row",
+    ),
+)
+RANKERS = {
+    "wordnet-ntp": {"data": "wordnet", "docids": "text", "loss": "ntp", "seed": 1},
+    "wordnet-item": {"data": "wordnet", "docids": "text", "loss": "item", "seed": 1},
+}
+SHAPE = small_export.SHAPE | {"initializer_range": 0.5}  # large weights, so that the order of candidates matters
+BY_LOSS = {"metric_for_best_model": "loss", "greater_is_better": False}
+
+
+def configure(*changes):
+    small = [("rank.beams", 4), ("rank.batch_size", 2), ("rankers", RANKERS), ("datasets", ["wordnet", "products"])]
+    Path("params.yaml").write_text(yaml.safe_dump(sections.changed(*small, *changes)))
+
+
+def write_history(name, rows):
+    lines = ["step,loss,validation_loss,validation_nDCG@10", *(",".join(row) for row in rows)]
+    Path("results/wordnet", f"{name}.history.csv").write_text("\n".join(lines))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_STAGE", "export@wordnet")
+    threads = torch.get_num_threads()
+    configure()
+    tables.write(DATASET, Path("data/wordnet"))
+    tokenizer = tokens.train_tokenizer([*TEXTS, *small_export.NAMES], 300)
+    docids = tokens.encode_docids(tokenizer, [[name] for name in small_export.NAMES])
+    catalogue = Path("docids/wordnet-text")
+    tokenizer.save_pretrained(catalogue / "tokenizer")
+    trie.build(docids).save(catalogue / "trie.safetensors")
+    table = {"doc_id": small_export.IDS, "docid": small_export.NAMES, "tokens": docids}
+    pl.DataFrame(table, schema_overrides={"tokens": pl.List(pl.Int32)}).write_parquet(catalogue / "docids.parquet")
+    for seed, name in enumerate(RANKERS):
+        model.save(model.from_scratch(SHAPE, tokenizer, 96, seed), Path("models", name))
+    # the tables prefer ntp, the validation item; another ranker with the loss item was trained from the seed 2
+    shown = [
+        {"system": loss, "seed": seed, "query_id": "q7", **dict.fromkeys(measures.MEASURES, mean)}
+        for loss, seed, mean in (("ntp", 1, 0.9), ("item", 1, 0.1), ("item", 2, 0.5))
+    ]
+    Path("results/wordnet").mkdir(parents=True)
+    pl.DataFrame(shown).with_columns(CVR=pl.lit(None, pl.Float64)).write_parquet("results/wordnet/per_query.parquet")
+    write_history("wordnet-ntp", [("10", "3.5", "", ""), ("20", "3.0", "2.0", "0.25"), ("40", "2.0", "2.5", "0.20")])
+    write_history("wordnet-item", [("20", "3.0", "2.0", "0.22"), ("40", "2.0", "2.5", "0.30"), ("45", "1", "", "")])
+    yield tmp_path
+    torch.set_num_threads(threads)
+
+
+def test_the_ranker_is_the_best_by_the_validation_queries_of_its_kept_checkpoint(project):
+    export.export("wordnet")
+    card = exported.read_card(Path("exports/wordnet"))
+    assert (card["data"], card["ranker"]) == ("wordnet", "wordnet-item")
+    assert card["validated"] == {"wordnet-ntp": 0.25, "wordnet-item": 0.30}
+    assert card["metrics"]["test"] == pytest.approx(dict.fromkeys(measures.MEASURES[:-1], 0.1))
+    assert card["parameters"]["loss"] | {"rule": "item", "alpha": 1.0} == card["parameters"]["loss"]
+    assert card["parameters"]["ranker"] == RANKERS["wordnet-item"] | {"arguments": {}}
+    saved = [Path(root, "model.safetensors").read_bytes() for root in ("exports/wordnet/model", "models/wordnet-item")]
+    assert saved[0] == saved[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([], {"wordnet-ntp": 0.25, "wordnet-item": 0.30}),
+        (
+            [(f"finetune.arguments.{key}", value) for key, value in BY_LOSS.items()],
+            {"wordnet-ntp": 0.25, "wordnet-item": 0.22},
+        ),
+        ([("finetune.arguments.load_best_model_at_end", False)], {"wordnet-ntp": 0.20, "wordnet-item": 0.30}),
+        ([("rankers.wordnet-item.arguments", BY_LOSS)], {"wordnet-ntp": 0.25, "wordnet-item": 0.22}),
+    ],
+)
+def test_the_value_of_a_ranker_is_that_of_the_checkpoint_that_training_kept(project, changes, expected):
+    configure(*changes)
+    settings = params.read()
+    assert {name: export.validated("wordnet", name, settings) for name in RANKERS} == expected
+
+
+def test_a_ranker_that_was_never_validated_comes_last(project):
+    Path("results/wordnet/wordnet-item.history.csv").write_text("step,loss\n10,3.5\n")
+    export.export("wordnet")
+    card = exported.read_card(Path("exports/wordnet"))
+    assert card["ranker"] == "wordnet-ntp"
+    assert card["validated"] == {"wordnet-ntp": 0.25, "wordnet-item": None}
+
+
+def test_the_validation_is_that_of_the_exported_ranker_itself(project):
+    export.export("wordnet")
+    ranker = exported.load(Path("exports/wordnet"))
+    found = ranker.rank(TEXTS[:6], k=4)
+    rows = [
+        (f"q{query}", one.doc_id, rank, one.log_probability)
+        for query, ranked in enumerate(found)
+        for rank, one in enumerate(ranked, 1)
+    ]
+    qrels = DATASET.qrels.filter(pl.col("query_id") < "q6")
+    expected = measures.evaluate(pl.DataFrame(rows, schema=runs.SCHEMA, orient="row"), qrels)
+    validation = pl.read_parquet("exports/wordnet/validation.parquet")
+    assert validation.drop("cluster").equals(expected)
+    assert validation["cluster"].to_list() == [f"d{query + 1}" for query in range(6)]
+    mean = ranker.card["metrics"]["validation"]["nDCG@10"]
+    assert 0 < mean == pytest.approx(validation["nDCG@10"].mean())
+
+
+def test_it_runs_without_the_test_split_and_gives_the_same_bytes_again(project):
+    export.export("wordnet")
+    first = exported.identity(Path("exports/wordnet"))
+    shutil.rmtree("data/wordnet/test")
+    export.export("wordnet")
+    assert exported.identity(Path("exports/wordnet")) == first
+
+
+def test_a_ranker_of_candidates_is_exported_as_such(project):
+    configure(("prompt.regime", "in_context"))
+    export.export("wordnet")
+    ranker = exported.load(Path("exports/wordnet"))
+    assert ranker.recipe.candidate == sections.SECTIONS["prompt"]["candidate"]
+    [found] = ranker.rank(["a red fox"], among=["d3", "d4"])
+    assert sorted(one.doc_id for one in found) == ["d3", "d4"]
+    validation = pl.read_parquet("exports/wordnet/validation.parquet").drop("cluster")
+    assert validation.select("R@10", "judged@10").rows() == [(1.0, 1.0)] * 6  # the candidates, and nothing else
+    assert validation.equals(measured_in_context(ranker, seed=1))
+    assert not validation.equals(measured_in_context(ranker, seed=4))  # the seed decides their order in the prompt
+
+
+def measured_in_context(ranker, seed):
+    """The measures of the validation queries, their candidates shown in the order that the seed gives."""
+    queries, _, qrels = tables.read(Path("data/wordnet"), splits=["validation"])
+    prompts = {"template": ranker.recipe.template, "candidate": ranker.recipe.candidate, "query_tokens": 22}
+    shown = examples.of_split(queries, qrels, docids=ranker.documents, tokenizer=ranker.tokenizer, **prompts, seed=seed)
+    listed = rank_lists(ranker.model, shown, batch_size=1)
+    run = runs.make_run(queries["query_id"].to_list(), listed, small_export.IDS, depth=7)
+    return measures.evaluate(run, qrels)
+
+
+def test_hashes_tell_data_apart(project):
+    export.export("wordnet")
+    first = exported.read_card(Path("exports/wordnet"))["sha256"]
+    other = DATASET.queries.with_columns(text=pl.col("text").str.replace("wolf", "cub"))
+    tables.write(DATASET._replace(queries=other), Path("data/wordnet"))
+    export.export("wordnet")
+    second = exported.read_card(Path("exports/wordnet"))["sha256"]
+    assert first["docids"] == second["docids"]
+    assert {table for table in first["data"] if first["data"][table] != second["data"][table]} == {"queries"}
+
+
+def test_data_without_rankers_gives_an_empty_folder(project):
+    export.export("products")
+    assert list(Path("exports/products").iterdir()) == []
