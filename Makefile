@@ -18,7 +18,7 @@ export DO_NOT_TRACK := true# neither Prefect nor MLflow calls home
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR := false
 
-.PHONY: help run activations sweep test test-all repro reproduce up ui bench lint lock prune clean clean-records clean-all
+.PHONY: help run activations sweep test test-all repro reproduce up ui bench lint lock audit prune clean clean-records clean-all
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -64,6 +64,9 @@ lock: .venv/ready ## requirements.lock anew from pyproject.toml
 	@echo torch > .venv/excluded
 	@$(IN_VENV) -m uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 		--excludes .venv/excluded --no-emit-package setuptools --group pipeline --group dev pyproject.toml -o requirements.lock
+
+audit: .venv/ready ## known vulnerabilities of the pinned packages, where the registry tells
+	@$(IN_VENV) -m uv tool run pip-audit --requirement requirements.lock --no-deps --disable-pip --progress-spinner off
 
 reproduce: .venv/ready ## the published numbers again: OK or FAIL, with both; NAMES="condition ..."
 	@$(IN_VENV) -m flows.reproduce $(NAMES)

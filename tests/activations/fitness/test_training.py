@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from _one_by_one import fit_one_by_one
 
 from arrange.activations.fitness.training import fit, initial, scheduled
+from benchmarks._one_by_one import fit_one_by_one
 
 SETTINGS = {"width": 8, "depth": 2, "steps": 30, "rates": [3e-3, 1e-2], "warmup": 5, "clip": 1.0}
 SETTINGS |= {"gain": 1.5, "pointwise": True}
