@@ -117,7 +117,7 @@ def named_params(stage: str) -> list[list[str]]:
     items = PARAMS.get(DECLARED[stage].get("foreach", "")[2:-1], [])
     losses = [item["loss"] for item in items.values() if "loss" in item] if isinstance(items, dict) else []
     names = [
-        name.replace("${key}", key).replace("${item.loss}", loss)
+        name.replace("${key}", key).replace("${item.loss}", loss).replace("${swap.loss}", PARAMS["swap"]["loss"])
         for name in STAGES[stage].get("params", [])
         for key in items or ["${key}"]
         for loss in losses or ["${item.loss}"]
