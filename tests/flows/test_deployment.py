@@ -74,7 +74,7 @@ def test_a_deployment_runs_with_sections_of_its_own(finished, prefect, server):
     state = state_of(server, said)
     assert state["type"] == "COMPLETED"
     lines = state["message"].splitlines()
-    assert lines[0] == "Stages: 3 ran, 9 restored."
+    assert lines[0] == "Stages: 5 ran, 13 restored."
     assert lines[-1] == "Again:  .venv/bin/python -m flows.pipeline --set evaluate.resamples=25"
     assert finished.bytes_of("params.yaml", "dvc.lock") == before
 
