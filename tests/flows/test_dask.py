@@ -8,7 +8,7 @@ import pytest
 from checkout import outcomes
 
 pytest.importorskip("prefect_dask", reason="uv pip install prefect-dask==0.3.7")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 
 @pytest.fixture

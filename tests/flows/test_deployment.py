@@ -11,7 +11,7 @@ import pytest
 import requests
 from checkout import parents, runs_in
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 ENDLESS = 'finetune={"arguments": {"max_steps": 1000000}}'
 

@@ -28,6 +28,7 @@ def test_metrics_params_plots_and_dag(finished):
     assert "results/wordnet/wordnet-item.history.csv" in finished.dvc("plots", "show", "--json")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("where", [[], ["--temp"]])
 def test_an_experiment(finished, where):
     finished.dvc("repro")  # of data sets that no ranker uses too: `exp apply` checks everything out

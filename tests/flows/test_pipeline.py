@@ -44,6 +44,7 @@ def test_a_second_flow_reuses_everything_and_records_nothing(finished):
     assert len(runs_in(finished)) == len(before) == 1 + len(STAGES) - 1 + GENERATIONS
 
 
+@pytest.mark.soak
 def test_a_second_clone_elsewhere_gives_the_same_bytes(first_run, env, server, tmp_path):
     """dvc.lock holds the hash of every output: weights, runs, metrics, pictures."""
     other = clone(tmp_path / "elsewhere", env | {"PREFECT_API_URL": server})
@@ -83,7 +84,7 @@ def test_what_mlflow_holds_after_the_first_run(first_run):
     assert client.get_model_version_by_alias("arrange-wordnet", "champion").version in (1, "1")
 
 
-@pytest.mark.parametrize("by", ["dvc", "flow"])
+@pytest.mark.parametrize("by", [pytest.param("dvc", marks=pytest.mark.soak), "flow"])
 def test_one_parameter_reruns_what_depends_on_it_and_no_more(finished, by):
     finished.change("losses", item={"rule": "item", "alpha": 2.0})
     if by == "dvc":
@@ -102,6 +103,7 @@ def test_one_parameter_reruns_what_depends_on_it_and_no_more(finished, by):
         assert second.data.tags[f"reused.{stage}"] == earlier[stage].info.run_id
 
 
+@pytest.mark.soak
 def test_a_stage_that_ran_is_recorded_though_its_outputs_are_the_same(finished):
     task = finished.path / "tasks" / "rank.py"
     task.write_text(task.read_text() + "# a remark\n")
@@ -112,6 +114,7 @@ def test_a_stage_that_ran_is_recorded_though_its_outputs_are_the_same(finished):
     assert set(children(runs_in(finished), second.info.run_id)) == ranks
 
 
+@pytest.mark.soak
 def test_another_store_gets_everything(finished, tmp_path):
     """DVC has nothing to do, but this MLflow has seen nothing yet."""
     finished.env["MLFLOW_TRACKING_URI"] = f"sqlite:///{tmp_path / 'other.db'}"
@@ -135,6 +138,7 @@ def test_overrides_leave_the_checkout_alone_and_share_finished_stages(finished):
     assert (tags["overrides"], tags["data_source"]) == ("evaluate.resamples=30", "WordNet 3.0 (folder)")
 
 
+@pytest.mark.soak
 def test_a_workspace_follows_the_code_of_the_checkout(finished):
     words = ("--set", "evaluate.resamples=30")
     finished.flow(*words)
@@ -186,6 +190,7 @@ def test_two_runs_at_once_in_one_checkout_are_refused(finished):
     assert finished.is_up_to_date()
 
 
+@pytest.mark.soak
 def test_a_killed_flow_is_taken_up_again(first_run, env, server, tmp_path):
     """kill -9 at the training: its stages die with it, and the next run ends as if nothing had been."""
     checkout = clone(tmp_path / "killed", env | {"PREFECT_API_URL": server})
@@ -202,6 +207,7 @@ def test_a_killed_flow_is_taken_up_again(first_run, env, server, tmp_path):
     assert not [path for path in checkout.path.rglob("*.part") if ".dvc" not in path.parts]
 
 
+@pytest.mark.soak
 def test_a_killed_training_goes_on_from_its_last_checkpoint(finished, tmp_path):
     """kill -9 at the stage itself: the next run continues, and ends with the bytes of one that was never stopped."""
     arguments = {"max_steps": 400, "eval_steps": 50, "save_steps": 50}
@@ -235,6 +241,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(finished, tmp_path):
     assert finished.bytes_of(*names) == unbroken.bytes_of(*names)
 
 
+@pytest.mark.soak
 def test_data_of_ones_own_is_ranked_and_wordnet_left_alone(finished, tmp_path):
     folder = tmp_path / "my zoo"
     folder.mkdir()
@@ -261,6 +268,7 @@ def test_data_of_ones_own_is_ranked_and_wordnet_left_alone(finished, tmp_path):
     assert parents(runs_in(finished))[-1].data.tags["data_source"] == "own data (my zoo)"
 
 
+@pytest.mark.soak
 def test_in_context_the_judged_documents_are_ranked(finished):
     words = ("prompt.regime=in_context", "prepare_wordnet.negatives=1")
     found = outcomes(finished.flow("--set", *words))
@@ -271,6 +279,7 @@ def test_in_context_the_judged_documents_are_ranked(finished):
     assert 0 <= metrics["item"]["CVR"]["mean"] <= 1
 
 
+@pytest.mark.soak
 def test_a_sweep_draws_maps_and_is_one_run_in_mlflow(finished):
     grid = ("sweep.alpha=[1.0,.inf]", "sweep.beta=[0.0,1.0]", "sweep.gamma=[]", "sweep.rho=[]")
     found = outcomes(finished.run(sys.executable, "-m", "flows.sweep", "--set", *grid))
@@ -286,6 +295,7 @@ def test_a_sweep_draws_maps_and_is_one_run_in_mlflow(finished):
     assert trained <= set(children(runs, parent.info.run_id))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_flow_that_is_stopped_takes_its_processes_with_it(finished, number):
     """Prefect's own server among them: this flow starts one. The next run goes on."""

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from checkout import outcomes
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 
 def states(checkout) -> list[str]:

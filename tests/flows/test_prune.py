@@ -6,7 +6,7 @@ import sys
 import pytest
 from checkout import outcomes, runs_in
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 
 def prune(checkout, *words, code=0):

@@ -15,7 +15,7 @@ import requests
 from checkout import outcomes
 from mlflow import MlflowClient
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 
 class Up:
