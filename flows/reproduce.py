@@ -8,7 +8,6 @@ run's folder (what the command reports as `Report: ...`), or in the JSON documen
 import argparse
 import datetime
 import json
-import shlex
 import subprocess
 import sys
 import time
@@ -92,7 +91,7 @@ def reproduce(conditions: Mapping[str, Condition]) -> dict[str, Finding]:
     for command in dict.fromkeys(condition.command for condition in conditions.values()):
         console.print(f"runs: {command}", markup=False)
         started = time.monotonic()
-        outputs[command] = subprocess.run(shlex.split(command), stdout=subprocess.PIPE, text=True)
+        outputs[command] = subprocess.run(command, shell=True, stdout=subprocess.PIPE, text=True)
         console.print(f"      {time.monotonic() - started:.0f} s", markup=False)
     return {name: find(condition, outputs[condition.command]) for name, condition in conditions.items()}
 

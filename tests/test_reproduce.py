@@ -1,6 +1,7 @@
 """`make reproduce`: conditions in, verdicts out; the commands here are real ones, and small."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,8 @@ def done(output, code=0):
 
 def printing(text):
     """A command that prints this and says on stderr that it ran."""
-    return f"{sys.executable} -c \"import sys; sys.stderr.write('ran '); print('''{text}''')\"".replace("\n", "\\n")
+    script = f"import sys; sys.stderr.write('ran '); print('''{text}''')"
+    return f'{shlex.quote(sys.executable)} -c "{script}"'.replace("\n", "\\n")
 
 
 def reproduce(folder, conditions, *words):
@@ -72,6 +74,11 @@ def test_a_command_that_fails_is_a_failure_whatever_it_printed(tmp_path):
     ended = reproduce(tmp_path, {"it": failing})
     assert ended.returncode == 1
     assert "the command failed (exit 3)" in ended.stdout
+
+
+def test_a_command_that_is_not_there_is_a_failure_too(tmp_path):
+    missing = {"command": "no-such-command", "metric": ["a"], "expected": 0, "tolerance": 1, **ABOUT}
+    assert "the command failed (exit 127)" in reproduce(tmp_path, {"it": missing}).stdout
 
 
 def test_a_name_that_is_not_there_is_told_in_two_lines(tmp_path):
