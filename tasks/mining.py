@@ -29,12 +29,15 @@ class Training(Section):
     clip: Positive
 
 
+Family = Literal["polynomials", "harmonics", "feynman", "rational", "radial", "chirp", "piecewise", "feynman_test"]
+
+
 class Rung(Section):
     problems: Count
     seeds: Count
     steps: Count
     rates: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    families: Annotated[tuple[str, ...], Field(min_length=1)]
+    families: Annotated[tuple[Family, ...], Field(min_length=1)]
 
 
 class Fitness(Section):
@@ -47,6 +50,11 @@ class Fitness(Section):
     def rungs_are_all_there(self) -> "Fitness":
         if missing := [name for name in ("first", "search", "confirm", "validate", "test") if name not in self.rungs]:
             raise ValueError(f"rungs lacks {missing[0]!r}; add it")
+        seen = {family for name, rung in self.rungs.items() if name != "test" for family in rung.families}
+        if both := sorted(seen & {*self.rungs["test"].families}):
+            raise ValueError(
+                f"rungs.test has {both[0]!r}, which a search sees; the final test needs families of its own"
+            )
         return self
 
 

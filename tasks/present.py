@@ -57,9 +57,7 @@ nobody has seen. The control draws programs from the same grammar, independently
 
 
 def searches(settings: Settings, folder: Path) -> list[str]:
-    """The arms, their finalists, the winner's family; nothing where there was no search."""
-    if not settings.searches:
-        return []
+    """The arms, their finalists, the winner's family."""
     candidates = {name: pl.read_parquet(MADE / "searches" / name / "candidates.parquet") for name in settings.searches}
     generations = {name: pl.read_csv(MADE / "searches" / name / "generations.csv") for name in settings.searches}
     finalists = pl.read_parquet(MADE / "found" / "finalists.parquet")

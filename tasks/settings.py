@@ -295,7 +295,7 @@ class Settings(Section):
     controls: Controls
     evaluate: Evaluate
     sweep: Sweep
-    searches: dict[Name, Searching]
+    searches: Annotated[dict[Name, Searching], Field(min_length=1)]
     fitness: Fitness
     sandbox: Sandbox
     search: Search
