@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,12 @@ def _limit(limits: Limits) -> None:
         resource.setrlimit(limit, bound)
 
 
+@cache
 def _filter() -> Any:
-    """The filter, not yet loaded. What it doesn't let through fails with EPERM."""
+    """The filter, not yet loaded. What it doesn't let through fails with EPERM.
+
+    Made once, by the warm process when it asks what is missing: making it takes longer than a fork does.
+    """
     import pyseccomp  # raises RuntimeError without libseccomp
 
     allowed = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.EPERM))
