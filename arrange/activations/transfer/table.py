@@ -73,7 +73,7 @@ def compare(
 
     log_ratio is the mean of `log_ratios` over problems, low and high its 95% bootstrap interval over problems, worst
     the largest of them. p is the Wilcoxon signed-rank test's (1945) over problems, two-sided; p_holm adjusts it over
-    the activations of the group. Problems of one data set (the digits' nine shifts) share their trained networks: their
+    the activations of the group. Problems of one data set (the digits' shifts) share their trained networks: their
     interval tells of shifts like these, not of other data. An activation that isn't `pointwise` uses batch statistics:
     it sees all shifted points at once, which no other does. flops are per element.
     """

@@ -13,10 +13,11 @@ IMAGES_N88 = load_digits().images[:50] / 16
 def test_the_parts_are_disjoint_and_have_all_classes():
     one = digits()
     parts = [one.train, one.valid, *one.shifted.values()]
-    assert [len(part.x_ND) for part in parts] == [1078, 180] + [539] * 9
+    assert [len(part.x_ND) for part in parts] == [1078, 180] + [539] * 12
     assert list(one.shifted) == [
-        *("rotated 10", "rotated 20", "rotated 30", "noise 0.15", "noise 0.3", "noise 0.45"),
-        *("hidden 2", "hidden 3", "hidden 4"),
+        *("rotated 10", "rotated 20", "rotated 30", "rotated 40"),
+        *("noise 0.15", "noise 0.3", "noise 0.45", "noise 0.6"),
+        *("hidden 2", "hidden 3", "hidden 4", "hidden 5"),
     ]
     assert all((part.y_NO.sum(0) > 0).all() and (part.y_NO.sum(1) == 1).all() for part in parts)
     labels = torch.cat([one.train.y_NO, one.valid.y_NO, one.shifted["hidden 2"].y_NO]).sum(0)
