@@ -21,11 +21,16 @@ def markdown_table(metrics: Metrics, measures: Sequence[str]) -> str:
 
 
 def cell(value: Mapping[str, float]) -> str:
-    """`0.512 (0.490-0.534)`, with ` ±0.012` for a spread over seeds, or a dash where no query has the measure."""
+    """`0.512 (0.490-0.534)`, with ` ±0.012` for a spread over seeds, or a dash where no query has the measure.
+
+    >>> cell({"mean": -0.096, "low": -0.149, "high": -0.042})
+    '-0.096 (-0.149 to -0.042)'
+    """
     if value["mean"] is None:
         return "-"
     spread = value.get("spread")
-    interval = f"{value['mean']:.3f} ({value['low']:.3f}-{value['high']:.3f})"
+    to = "-" if value["low"] >= 0 else " to "
+    interval = f"{value['mean']:.3f} ({value['low']:.3f}{to}{value['high']:.3f})"
     return interval if spread is None else f"{interval} ±{spread:.3f}"
 
 
