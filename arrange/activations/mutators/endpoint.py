@@ -1,4 +1,4 @@
-"""One question to an OpenAI-compatible endpoint, and what its answer costs.
+"""Questions to an OpenAI-compatible endpoint, and what their answers cost.
 
 The request of chat completions is a page of JSON, so `requests` does: time limit, size limit and retries are what
 matters here. Nothing that goes wrong on the other side is raised: it comes back as an `Answer` with an error.
@@ -7,8 +7,9 @@ matters here. Nothing that goes wrong on the other side is raised: it comes back
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from multiprocessing.pool import ThreadPool
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from urllib3.util import Retry
 from arrange.errors import UserError
 
 ANSWER_BYTES = 1 << 20  # no honest answer is longer
+AT_ONCE = 8
 CONNECT_SECONDS = 10.0
 TRY_AGAIN = frozenset({408, 409, 429, 500, 502, 503, 504})  # a status that says nothing was generated, for now
 
@@ -98,6 +100,15 @@ def ask(llm: Llm, prompt: str) -> Answer:
         used = Answer("", 0, 0) if _never_sent(error) else most
         return replace(used, error=type(error).__name__)  # the name only: a message may quote the request
     return _read(body.replace(secret.encode(), b"***") if secret else body, most)
+
+
+def ask_all(llm: Llm, prompts: Sequence[str]) -> Iterator[tuple[int, Answer]]:
+    """The answers as they come, each with its prompt's index; AT_ONCE questions are under way.
+
+    In threads that nobody waits for: after Ctrl-C the process ends at once, as it would not with ThreadPoolExecutor's.
+    """
+    with ThreadPool(AT_ONCE) as pool:
+        yield from pool.imap_unordered(lambda index: (index, ask(llm, prompts[index])), range(len(prompts)))
 
 
 def _session(llm: Llm) -> requests.Session:

@@ -1,5 +1,6 @@
 """The answers of language models, kept as they come, so that none is paid for twice."""
 
+import math
 import sqlite3
 
 from arrange.activations.search.proposals import Slot
@@ -11,13 +12,13 @@ class Calls:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def recall(self, slot: Slot, prompt: str) -> str | None:
-        """The answer recorded for this slot and prompt, or None; a call that failed may be made again."""
-        row = self._connection.execute(
-            "SELECT answer FROM calls WHERE generation = ? AND place = ? AND attempt = ? AND prompt = ? AND error = ''",
+    def recall(self, slot: Slot, prompt: str) -> tuple[str, str] | None:
+        """The answer recorded for this slot and prompt with its error, or None. A call that failed isn't made again."""
+        found: tuple[str, str] | None = self._connection.execute(
+            "SELECT answer, error FROM calls WHERE generation = ? AND place = ? AND attempt = ? AND prompt = ?",
             (slot.generation, slot.place, slot.attempt, prompt),
         ).fetchone()
-        return None if row is None else row[0]
+        return found
 
     def record(
         self, slot: Slot, prompt: str, answer: str, tokens_in: int, tokens_out: int, money: float, error: str
@@ -28,7 +29,8 @@ class Calls:
             (slot.generation, slot.place, slot.attempt, prompt, answer, tokens_in, tokens_out, money, error),
         )
 
-    def spent(self) -> tuple[int, float]:
-        """Calls made, failed ones included, and the money they cost."""
-        calls, money = self._connection.execute("SELECT count(*), total(money) FROM calls").fetchone()
-        return calls, money
+    def spent(self, before: tuple[int, int]) -> tuple[int, float]:
+        """Calls made in the rounds before this one, failed ones included, and the money they cost."""
+        rows = self._connection.execute("SELECT money FROM calls WHERE (generation, attempt) < (?, ?)", before)
+        paid = [money for (money,) in rows]
+        return len(paid), math.fsum(paid)  # exact: the rows' order is that in which answers came

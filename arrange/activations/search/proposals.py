@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -38,6 +38,11 @@ class Slot:
     place: int
     attempt: int
 
+    @property
+    def round(self) -> tuple[int, int]:
+        """Generation and attempt: a round's slots are asked for together, one round after the other."""
+        return self.generation, self.attempt
+
 
 class Mutator(Protocol):
     """Makes a new program of others; with no parents, a program from nothing."""
@@ -47,11 +52,20 @@ class Mutator(Protocol):
         ...
 
 
+@runtime_checkable
+class Prepared(Protocol):
+    """A mutator that waits for others: it hears of each of a round's slots before any proposal is wanted."""
+
+    def prepare(self, parents: Sequence[Shown], slot: Slot) -> None:
+        """Note what the slot will ask for."""
+        ...
+
+
 class Ledger(Protocol):
     """Remembers paid answers, so that a search that is started again pays for none twice."""
 
-    def recall(self, slot: Slot, prompt: str) -> str | None:
-        """The answer recorded for this slot and prompt, or None."""
+    def recall(self, slot: Slot, prompt: str) -> tuple[str, str] | None:
+        """The answer recorded for this slot and prompt with the error that came instead, or None."""
         ...
 
     def record(
@@ -60,6 +74,6 @@ class Ledger(Protocol):
         """Keep an answer, or the error that came instead, at once."""
         ...
 
-    def spent(self) -> tuple[int, float]:
-        """Calls made and money spent so far."""
+    def spent(self, before: tuple[int, int]) -> tuple[int, float]:
+        """Calls made and money spent in the rounds before this one."""
         ...

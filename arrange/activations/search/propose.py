@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from arrange.activations.search.database import Candidate, Database
 from arrange.activations.search.islands import island_of
 from arrange.activations.search.novelty import Novelty, form
 from arrange.activations.search.parents import draw, log_weights
-from arrange.activations.search.proposals import Mutator, Proposal, Shown, Slot, Unusable
+from arrange.activations.search.proposals import Mutator, Prepared, Proposal, Shown, Slot, Unusable
 from arrange.activations.search.settings import Search
 
 AGAIN = ("unusable", "duplicate", "similar")  # reasons to try once more
@@ -28,7 +28,8 @@ def propose(
 ) -> list[Candidate]:
     """The next generation's attempts by place and attempt; the last of each place is the one to measure.
 
-    Attempts are made in rounds, places in turn, so that it makes no difference how many workers `evaluate` has.
+    Attempts are made in rounds, places in turn, so that it makes no difference how many workers `evaluate` has
+    or which of a round's questions a language model answers first.
     """
     generation = database.position().generation
     ask = Asking(database, search, mutators)
@@ -36,14 +37,24 @@ def propose(
     tried: list[Candidate] = []
     open_places = list(range(size))
     for attempt in range(search.attempts):
-        judged = judge([ask(Slot(generation, place, attempt)) for place in open_places])
+        judged = judge(ask([Slot(generation, place, attempt) for place in open_places]))
         tried += judged
         open_places = [candidate.slot.place for candidate in judged if candidate.reason in AGAIN]
     return sorted(tried, key=lambda candidate: (candidate.slot.place, candidate.slot.attempt))
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn for a slot: who is asked and about which parents, and what draws the rest."""
+
+    slot: Slot
+    mutator: str
+    parents: Sequence[Shown]
+    rng: np.random.Generator
+
+
 class Asking:
-    """Asks a mutator for a slot's proposal; what it draws depends on the seed, the slot and the state, nothing else."""
+    """Asks mutators for a round's proposals; what it draws depends on seed, slot and state, nothing else."""
 
     def __init__(self, database: Database, search: Search, mutators: Mapping[str, Mutator]) -> None:
         self._search = search
@@ -54,16 +65,28 @@ class Asking:
         self._results = database.results() if search.bandit else []
         self._pending: Counter[str] = Counter()
 
-    def __call__(self, slot: Slot) -> Candidate:
+    def __call__(self, slots: Sequence[Slot]) -> list[Candidate]:
+        """A candidate for each, in order. All is drawn before the first is asked for, so that waiting is done once."""
+        drawn = [self._drawn(slot) for slot in slots]
+        for each in drawn:
+            mutator = self._mutators[each.mutator]
+            if isinstance(mutator, Prepared):
+                mutator.prepare(each.parents, each.slot)
+        return [self._candidate(each) for each in drawn]
+
+    def _drawn(self, slot: Slot) -> Drawn:
         rng = np.random.default_rng([self._search.seed, slot.generation, slot.place, slot.attempt])
-        island = island_of(slot.place, self._search.islands)
+        population = self._populations[island_of(slot.place, self._search.islands)]
         name = self._mutator(rng)
-        parents = [] if self._search.arm == "random" else self._parents(self._populations[island], rng)
+        return Drawn(slot, name, [] if self._search.arm == "random" else self._parents(population, rng), rng)
+
+    def _candidate(self, drawn: Drawn) -> Candidate:
+        island, name = island_of(drawn.slot.place, self._search.islands), drawn.mutator
         try:
-            proposal = replace(self._mutators[name](parents, rng, slot), mutator=name)
+            proposal = replace(self._mutators[name](drawn.parents, drawn.rng, drawn.slot), mutator=name)
         except Unusable as error:
-            return Candidate(slot, island, Proposal("", name), "", "unusable", str(error))
-        return Candidate(slot, island, proposal, form(proposal.source))
+            return Candidate(drawn.slot, island, Proposal("", name), "", "unusable", str(error))
+        return Candidate(drawn.slot, island, proposal, form(proposal.source))
 
     def _mutator(self, rng: np.random.Generator) -> str:
         if not self._search.bandit:

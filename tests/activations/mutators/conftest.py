@@ -23,6 +23,7 @@ class Chat:
     url: str = ""
     requests: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)  # path, headers, JSON
     replies: list[Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=list)
+    otherwise: Callable[[BaseHTTPRequestHandler, str], None] | None = None  # replies to a prompt when those are used up
     closing: threading.Event = field(default_factory=threading.Event)
 
     def prompt(self) -> str:
@@ -32,23 +33,29 @@ class Chat:
     def settings(self, **changes: Any) -> Llm:
         return replace(Llm(self.url, "small", money=100.0, seconds=20.0, retries=0), **changes)
 
+    @staticmethod
+    def write(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **headers: str) -> None:
+        """A whole response."""
+        handler.send_response(status)
+        for name, value in ({"Content_Length": str(len(body)), **headers}).items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    @staticmethod
+    def completion(text: str | None, tokens_in: int, tokens_out: int) -> bytes:
+        """The body of an answer with this text."""
+        usage = {"prompt_tokens": tokens_in, "completion_tokens": tokens_out, "total_tokens": tokens_in + tokens_out}
+        message = {"role": "assistant", "content": text}
+        return json.dumps({"object": "chat.completion", "choices": [{"message": message}], "usage": usage}).encode()
+
     def raw(self, body: bytes, status: int = 200, **headers: str) -> None:
         """Say exactly this next."""
-
-        def reply(handler: BaseHTTPRequestHandler) -> None:
-            handler.send_response(status)
-            for name, value in ({"Content_Length": str(len(body)), **headers}).items():
-                handler.send_header(name.replace("_", "-"), value)
-            handler.end_headers()
-            handler.wfile.write(body)
-
-        self.replies.append(reply)
+        self.replies.append(lambda handler: self.write(handler, body, status, **headers))
 
     def say(self, text: str | None, tokens_in: int = 1000, tokens_out: int = 500) -> None:
         """Answer with this text next."""
-        usage = {"prompt_tokens": tokens_in, "completion_tokens": tokens_out, "total_tokens": tokens_in + tokens_out}
-        message = {"role": "assistant", "content": text}
-        self.raw(json.dumps({"object": "chat.completion", "choices": [{"message": message}], "usage": usage}).encode())
+        self.raw(self.completion(text, tokens_in, tokens_out))
 
 
 @pytest.fixture
@@ -60,7 +67,10 @@ def chat() -> Iterator[Chat]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             chat.requests.append((self.path, dict(self.headers), json.loads(body)))
             try:
-                chat.replies.pop(0)(self)
+                if chat.replies or not chat.otherwise:
+                    chat.replies.pop(0)(self)
+                else:
+                    chat.otherwise(self, json.loads(body)["messages"][0]["content"])
             except OSError:  # the client had heard enough
                 self.close_connection = True
 

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from arrange.activations.mutators.endpoint import ANSWER_BYTES, Answer, Llm, ask, bound, verify
+from arrange.activations.mutators.endpoint import ANSWER_BYTES, Answer, Llm, ask, ask_all, bound, verify
 from arrange.errors import UserError
 
 KEY = "sk-very-secret-0123456789"
@@ -175,3 +175,9 @@ def test_a_key_that_cannot_be_sent_is_a_user_error_that_does_not_show_it(found, 
 def test_a_url_that_is_none_is_a_user_error(url):
     with pytest.raises(UserError, match="no web address"):
         verify(Llm(url, "small"))
+
+
+def test_an_error_of_our_own_ends_all_questions(chat):
+    with pytest.raises(UserError, match="NO_SUCH_KEY holds no key"):
+        list(ask_all(chat.settings(key_variable="NO_SUCH_KEY"), [PROMPT] * 20))
+    assert not chat.requests

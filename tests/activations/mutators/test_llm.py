@@ -82,15 +82,15 @@ def test_an_answer_that_is_remembered_is_not_asked_for_again(chat, book):
         mutators["llm_full"]([FIRST], RNG, Slot(3, 1, 1))
 
 
-def test_a_failed_call_is_a_line_in_the_ledger_and_is_made_again_while_there_is_budget(chat, book):
-    sample = llm(chat.settings(calls=2), book.ledger)["llm_sample"]
-    for _ in range(2):
-        chat.raw(b"", 500)
+def test_a_failed_call_is_remembered_and_counts_as_one(chat, book):
+    chat.raw(b"", 500)
+    for _ in range(2):  # the second time, as after a restart: else its rows would be others than an unbroken search's
+        sample = llm(chat.settings(calls=1), book.ledger)["llm_sample"]
         with pytest.raises(Unusable, match=r"^no answer: status 500$"):
             sample([], RNG, SLOT)
     with pytest.raises(Unusable, match=r"^budget$"):
-        sample([], RNG, SLOT)
-    assert book.lines() == [("", 0, 0, 0.0, "status 500")] * 2
+        sample([], RNG, Slot(3, 1, 1))
+    assert book.lines() == [("", 0, 0, 0.0, "status 500")]
 
 
 def test_the_budget_in_calls_is_used_to_the_last_one(chat, book):
@@ -108,11 +108,37 @@ def test_a_call_that_could_pass_the_budget_in_money_is_not_made(chat, book, room
     most = (len(prompt("sample", []).encode()) * 2.0 + 100 * 8.0) / 1e6
     chat.raw(b"garbage")  # so the most is charged
     settings = chat.settings(max_tokens=100, price_in=2.0, price_out=8.0, money=most + room)
-    for place in range(2):
+    sample = llm(settings, book.ledger)["llm_sample"]
+    for slot in (Slot(0, 0, 0), Slot(0, 1, 0), Slot(0, 0, 1)):  # another place, another round
         with pytest.raises(Unusable):
-            llm(settings, book.ledger)["llm_sample"]([], RNG, Slot(0, place, 0))
+            sample([], RNG, slot)
     assert len(chat.requests) == asked
-    assert book.ledger.spent() == (asked, asked * most)
+    assert book.ledger.spent(before=(0, 1)) == (asked, asked * most)
+
+
+def test_near_the_end_of_the_budget_a_round_is_judged_by_the_most_that_it_can_cost(chat, book):
+    settings = chat.settings(max_tokens=100, price_out=1e4, money=2.5)  # at most 1 an answer
+    sample = llm(settings, book.ledger)["llm_sample"]
+    for place in range(3):
+        sample.prepare([], Slot(0, place, 0))
+    for _ in range(2):
+        chat.say(FENCED, 0, 25)
+    assert [sample([], RNG, Slot(0, place, 0)).source for place in range(2)] == [SINE, SINE]
+    with pytest.raises(Unusable, match=r"^budget$"):  # though only 0.5 is spent
+        sample([], RNG, Slot(0, 2, 0))
+    chat.say(FENCED, 0, 100)
+    assert sample([], RNG, Slot(0, 2, 1)).source == SINE  # the next round may use the rest
+    assert book.ledger.spent(before=(1, 0)) == (3, 1.5)
+
+
+def test_what_was_spent_does_not_depend_on_the_order_in_which_answers_came(book):
+    paid = [1.0, *[1e-16] * 10]  # added one by one to 1.0 the small ones are lost
+    for generation, order in enumerate([paid, paid[::-1]]):
+        for place, money in enumerate(order):
+            book.ledger.record(Slot(generation, place, 0), "?", "x", 0, 0, money, "")
+    assert book.ledger.spent(before=(0, 0)) == (0, 0.0)
+    assert book.ledger.spent(before=(1, 0)) == (11, 1.000000000000001)
+    assert book.ledger.spent(before=(2, 0)) == (22, 2.000000000000002)
 
 
 UNUSABLE = {

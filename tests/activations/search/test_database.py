@@ -62,22 +62,23 @@ def test_what_is_no_database_of_a_search_is_refused_and_left_alone(tmp_path):
     assert (tmp_path / "other.db").read_bytes() == before
 
 
-def test_answers_are_recalled_by_slot_and_prompt_but_errors_are_not(tmp_path):
+def test_answers_and_errors_are_recalled_by_slot_and_prompt(tmp_path):
     with opened(tmp_path / "one.db", settings()) as database:
         ledger, slot = database.ledger, Slot(1, 2, 0)
         assert ledger.recall(slot, "improve") is None
-        ledger.record(slot, "improve", "", 7, 0, 0.25, "status 500")
-        assert ledger.recall(slot, "improve") is None
         ledger.record(slot, "improve", "x * 2", 7, 3, 0.5, "")
-        assert ledger.recall(slot, "improve") == "x * 2"
+        assert ledger.recall(slot, "improve") == ("x * 2", "")
         assert ledger.recall(slot, "simplify") is None
         for other in (Slot(2, 2, 0), Slot(1, 1, 0), Slot(1, 2, 1)):
             assert ledger.recall(other, "improve") is None
-        assert ledger.spent() == (2, 0.75)
+        ledger.record(Slot(1, 0, 1), "improve", "", 7, 0, 0.25, "status 500")
+        assert ledger.recall(Slot(1, 0, 1), "improve") == ("", "status 500")
+        rounds = {(1, 0): (0, 0.0), (1, 1): (1, 0.5), (1, 2): (2, 0.75), (2, 0): (2, 0.75)}
+        assert {before: ledger.spent(before) for before in rounds} == rounds
         with sqlite3.connect(tmp_path / "one.db") as reader:  # committed before anything else happens
             assert reader.execute("SELECT count(*) FROM calls").fetchone() == (2,)
     with opened(tmp_path / "one.db", settings()) as database:
-        assert database.ledger.recall(Slot(1, 2, 0), "improve") == "x * 2"
+        assert database.ledger.recall(Slot(1, 2, 0), "improve") == ("x * 2", "")
 
 
 def candidate(generation, place, island, text, fitness, confirmed=None, parents=(), reason=""):

@@ -10,6 +10,7 @@ from activations.search.target import STEPS, objective, run, settings
 
 from arrange.activations.evaluation import Evaluation
 from arrange.activations.mutators.expression import expression
+from arrange.activations.search.bandit import chances
 from arrange.activations.search.export import tables
 from arrange.activations.search.proposals import Proposal, Slot, Unusable
 from arrange.errors import UserError
@@ -184,9 +185,47 @@ def test_unusable_answers_are_counted_and_tried_again(tmp_path):
     assert set(tried["mutator"]) == {"moody"}  # the name that the search knows it by
 
 
+class Heard:
+    """A mutator that writes down what it hears, in turn."""
+
+    def __init__(self):
+        self.heard = []
+
+    def prepare(self, parents, slot):
+        self.heard.append(("prepare", slot, parents))
+
+    def __call__(self, parents, rng, slot):
+        self.heard.append(("propose", slot, parents))
+        if slot.place % 2 > slot.attempt:
+            raise Unusable("odd")
+        return MUTATORS["subtree"](parents, rng, slot)
+
+
+def test_a_mutator_hears_of_the_whole_round_before_a_proposal_is_wanted(tmp_path):
+    mutator = Heard()
+    searched(tmp_path / "one.db", mutators={"one": mutator}, candidates=15, generation_size=4)
+    rounds = [[Slot(1, place, 0) for place in range(4)], [Slot(1, place, 1) for place in (1, 3)]]
+    steps = [(step, slot) for slots in rounds for step in ("prepare", "propose") for slot in slots]
+    assert [(step, slot) for step, slot, _ in mutator.heard] == steps
+    shown = {step: [(slot, parents) for now, slot, parents in mutator.heard if now == step] for step, _ in steps}
+    assert shown["prepare"] == shown["propose"]
+
+
+@pytest.mark.parametrize("parts", [{}, PARTS], ids=["plain", "all parts"])
+def test_preparing_changes_nothing(tmp_path, parts):
+    one = searched(tmp_path / "one.db", mutators={**MUTATORS, "heard": Heard()}, **parts)
+    two = searched(tmp_path / "two.db", mutators={**MUTATORS, "heard": lambda *asked: Heard()(*asked)}, **parts)
+    assert all(table.equals(two[name]) for name, table in one.items())
+
+
 def test_the_bandit_tries_all_mutators_within_a_generation_before_any_twice(tmp_path):
     found = searched(tmp_path / "one.db", candidates=11 + 12, generation_size=6, bandit=True)["candidates"]
     assert set(found.filter(generation=1)["mutator"]) == set(MUTATORS)
+    names, drawn = list(MUTATORS), []
+    for place in range(6):  # in turn, each knowing of those before it
+        rng = np.random.default_rng([3, 1, place, 0])
+        drawn.append(names[rng.choice(6, p=chances(names, [], Counter(drawn)))])
+    assert found.filter(generation=1, attempt=0)["mutator"].to_list() == drawn
 
 
 def test_a_generation_is_reported_as_it_was_committed(tmp_path):

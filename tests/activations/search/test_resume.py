@@ -25,7 +25,7 @@ def paying(receipts):
     def mutators(ledger):
         def paid(parents, rng, slot):
             prompt = f"improve on {[parent.source for parent in parents]}"
-            answer = ledger.recall(slot, prompt)
+            answer, _ = ledger.recall(slot, prompt) or (None, "")
             if answer is None:
                 with receipts.open("a") as file:
                     file.write(f"{slot}\n")
