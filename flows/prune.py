@@ -56,7 +56,7 @@ def prune(home: Path, kinds: Sequence[str], days: float, go: bool) -> None:
         if go and unused:
             collect(home, left)
     if "runs" in kinds:
-        client = MlflowClient(tracking_uri=store.tracking_uri())
+        client = MlflowClient(tracking_uri=store.address())
         old = old_runs(client, kept_hashes([home, *left]), time.time() - days * 86400)
         say("MLflow runs", len(old), sum(size(artifacts(run)) for run in old), go)
         if go and old:
@@ -104,17 +104,23 @@ def kept_hashes(roots: Sequence[Path]) -> set[str]:
 
 
 def old_runs(client: MlflowClient, keep: set[str], before: float) -> list[Run]:
-    """The runs that ended before that second of the epoch, without those kept and the parents of those left."""
+    """The runs that ended before that second of the epoch, without those kept and the parents of those left.
+
+    A search's generations are runs below the search's and go or stay with it.
+    """
     experiment = client.get_experiment_by_name(EXPERIMENT)
     runs = client.search_runs([experiment.experiment_id], max_results=50_000) if experiment else []
+    hashes = {run.info.run_id: run.data.tags.get("stage_hash") for run in runs}
+    above = {run.info.run_id: run.data.tags.get("mlflow.parentRunId", "") for run in runs}
     old = {
         run.info.run_id: run
         for run in runs
-        if (run.info.end_time or time.time() * 1000) < before * 1000 and run.data.tags.get("stage_hash") not in keep
+        if (run.info.end_time or time.time() * 1000) < before * 1000
+        and not {hashes[run.info.run_id], hashes.get(above[run.info.run_id])} & keep
     }
-    for run in runs:
-        if run.info.run_id not in old:
-            old.pop(run.data.tags.get("mlflow.parentRunId", ""), None)
+    for run_id, parent in above.items():
+        if run_id not in old:
+            old.pop(parent, None)
     return list(old.values())
 
 
@@ -129,7 +135,7 @@ def delete(client: MlflowClient, runs: Sequence[Run]) -> None:
     ids = [run.info.run_id for run in runs]
     for run_id in ids:
         client.delete_run(run_id)
-    uri = store.tracking_uri()
+    uri = store.address()
     if uri.startswith(("http://", "https://")):
         console.print(f"marked as deleted; on the machine of {uri}, `mlflow gc` makes the room", markup=False)
         return
