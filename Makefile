@@ -7,6 +7,8 @@ DATA ?=
 NAMES ?=
 GO ?=
 PORT ?= 5000
+KILLS ?= 30
+SEED ?= $(shell date +%s)
 HOST ?= 127.0.0.1
 
 PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -18,7 +20,7 @@ export DO_NOT_TRACK := true# neither Prefect nor MLflow calls home
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR := false
 
-.PHONY: help run activations sweep test test-all repro reproduce up ui bench lint lock audit prune clean clean-records clean-all
+.PHONY: help run activations sweep test test-all soak repro reproduce up ui bench lint lock audit prune clean clean-records clean-all
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -38,6 +40,9 @@ test: .venv/ready ## the tests, without those that take minutes
 
 test-all: .venv/ready ## all tests, real DVC, Prefect and MLflow included
 	@$(IN_VENV) -m pytest
+
+soak: .venv/ready ## kill -9 of anything at random moments, KILLS=30 times, each with a plain run after it; SEED=1
+	@KILLS=$(KILLS) SEED=$(SEED) $(IN_VENV) -m pytest -s tests/flows/test_kills.py
 
 repro: .venv/ready ## the pipeline by DVC alone
 	@$(IN_VENV) -m dvc repro track

@@ -1,6 +1,6 @@
-"""Which flow run is at work in a workspace, and what becomes of one that was killed.
+"""Which flow run is at work in a workspace, what becomes of one that was killed, and of one whose server was.
 
-While a flow run works, state/<workspace>.flow_run holds its id, no more and no less, and a stage ends when that is no
+While a flow run works, state/<workspace>.flow_run holds its id and no word more, and a stage ends when that is no
 longer so, wherever the stage runs. A file that outlived its flow run tells the next one that it was stopped or killed.
 """
 
@@ -18,25 +18,38 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Crashed
 
+from arrange.errors import UserError
 from tasks.stage import end_with_parent
+from tasks.store import redacted
+
+STOPPED = " stopped"
 
 
 @contextmanager
 def at_work(mark: Path, run: str) -> Iterator[None]:
     """Hold `mark` for the flow run `run`; its stages end when the block does, by whatever way."""
-    mark.write_text(run)
+    mark.write_text(f"{run}{' ' * len(STOPPED)}")  # a full disk has no room for a word that is longer
+    with stopped_by_errors(mark, run):
+        yield
+    mark.unlink()
+
+
+@contextmanager
+def stopped_by_errors(mark: Path, run: str) -> Iterator[None]:
+    """End the stages of the flow run when the block is left by an exception; the next run tells Prefect of it."""
     try:
         yield
     except BaseException:
-        mark.write_text(f"{run} stopped")  # the next run sees to it that Prefect knows
+        with suppress(OSError), mark.open("r+") as file:
+            file.seek(len(run))
+            file.write(STOPPED)
         raise
-    mark.unlink()
 
 
 def is_at_work(mark: Path, run: str) -> bool:
     """Whether the flow run still holds `mark`."""
     try:
-        return mark.read_text() == run
+        return mark.read_text().rstrip() == run
     except FileNotFoundError:
         return False
 
@@ -68,6 +81,38 @@ def belongs(process: psutil.Process, home: Path) -> bool:
     with suppress(psutil.Error):
         return process.cwd() == str(home)
     return False
+
+
+def check_server() -> None:
+    """Raise UserError if no Prefect server answers at PREFECT_API_URL: before a flow at once, in one after a minute."""
+    if not (address := PREFECT_API_URL.value()):
+        return
+    with get_client(sync_client=True) as client:
+        if client.api_healthcheck():
+            raise UserError(
+                f"PREFECT_API_URL is {redacted(address)}, and no Prefect server answers there",
+                "start it, or unset PREFECT_API_URL to have one for the run; what is done stays done",
+            )
+
+
+def keep_temporary_server() -> None:
+    """Start the server of this run again if it was killed; what it knew is in its database.
+
+    Raises UserError if it doesn't come up.
+    """
+    if PREFECT_API_URL.value():
+        return
+    from prefect.server.api.server import SubprocessASGIServer  # takes seconds, and Prefect has done it for the server
+
+    server = SubprocessASGIServer()  # the one that Prefect started: there is one for a process
+    if server.server_process and server.server_process.poll() is not None:
+        server.running = False
+        try:
+            server.start()
+        except RuntimeError:
+            raise UserError(
+                "Prefect's temporary server has ended and doesn't start again", "the same command goes on from here"
+            ) from None
 
 
 def end_with_worker() -> None:

@@ -16,7 +16,7 @@ from flows import presence, results
 from flows.parameters import sections_of, with_sections
 from flows.running import Place, record, run_all, save_experiment
 from flows.show import say
-from flows.stages import REUSED
+from flows.stages import REUSED, problem_of_disk
 from flows.workspace import Workspace, assignments, opened
 from tasks import params, store
 from tasks.settings import Settings
@@ -80,10 +80,14 @@ def run_flow(
             say(f"works in {workspace.root}, records in {store.tracking_uri()}")
             ends = time.time() + hours * 3600 if hours else float("inf")
             place = Place(workspace.root, environment(workspace, again), workspace.mark, str(flow_run.id), ends)
-            states = run_all(place, stages, parallel, cluster)
-            return conclude(workspace, place, states, again)
+            with presence.at_work(place.mark, place.flow_run):
+                return conclude(workspace, place, run_all(place, stages, parallel, cluster), again)
     except UserError as error:
         return Failed(message=str(error))
+    except Exception as error:
+        if problem := problem_of_disk(Path.cwd(), str(error)):
+            return Failed(message=problem)
+        raise
 
 
 def conclude(workspace: Workspace, place: Place, states: Mapping[str, State], again: str) -> State:
@@ -91,9 +95,15 @@ def conclude(workspace: Workspace, place: Place, states: Mapping[str, State], ag
     failed = [state for state in states.values() if state.is_failed() or state.is_crashed()]
     if failed:
         record(place, "FAILED")
-        return Failed(message=failed[0].message)
-    if "track" not in states or states["track"].name == REUSED:
+    elif "track" not in states or states["track"].name == REUSED:
         record(place, "FINISHED")
+    if problem := problem_of_disk(place.root):
+        raise UserError(*problem.split("\n"))
+    presence.keep_temporary_server()
+    presence.check_server()  # a stage may have failed for the want of it
+    if failed:
+        return Failed(message=failed[0].message)
+    store.check_server()  # the page `report` links to it
     if workspace.overrides:
         save_experiment(place, states)
     return results.conclude(workspace, states, again)

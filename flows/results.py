@@ -35,7 +35,7 @@ def conclude(workspace: Workspace, states: Mapping[str, State], again: str) -> S
 
 def mlflow_links(workspace: Workspace) -> dict[str, str]:
     """Where an MLflow server shows each stage's run; nothing where a file has the records."""
-    uri = store.tracking_uri().rstrip("/")
+    uri = store.address().rstrip("/")
     if not uri.startswith("http"):
         return {}
     from mlflow import MlflowClient  # takes seconds, and only a server has pages

@@ -19,8 +19,9 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from arrange.errors import UserError
 from flows import stages
-from flows.presence import at_work, is_at_work
+from flows.presence import is_at_work, keep_temporary_server, stopped_by_errors
 from flows.show import Rows, say
+from tasks.stage import STARTER
 
 ON_GPU = ("finetune", "rank", "baselines")  # tagged `gpu`, so that a limit of Prefect's can keep them apart
 PAUSE = 0.1  # seconds between two looks at the working stages
@@ -47,14 +48,20 @@ class Place:
 
 def run_all(place: Place, names: Sequence[str], parallel: int, cluster: str | None) -> dict[str, State]:
     """Run those of the named stages (each with all its items) that `track` needs; their final states."""
+    stages.mend_lock(place.root)
     graph = stages.needed(stages.upstream(place.root), "track")
     waiting = [stage for name in names for stage in graph if stage.split("@")[0] == name]
     before = {stage: [other for other in graph[stage] if other in waiting] for stage in waiting}
     futures: dict[str, PrefectWrappedFuture[State, Any]] = {}
     states: dict[str, State] = {}
     # the mark goes first: the runner waits for its tasks, and they end without it
-    with runner_on(cluster, parallel) as runner, Rows(place.root) as rows, at_work(place.mark, place.flow_run):
+    with (
+        runner_on(cluster, parallel) as runner,
+        Rows(place.root) as rows,
+        stopped_by_errors(place.mark, place.flow_run),
+    ):
         while waiting or len(states) < len(futures):
+            keep_temporary_server()
             ready = [stage for stage in waiting if states.keys() >= set(before[stage])]
             for stage in ready[: parallel - len(futures) + len(states)]:
                 waiting.remove(stage)
@@ -110,6 +117,16 @@ def summary(state: State) -> str:
 @task(cache_policy=NO_CACHE, retry_delay_seconds=5)
 def run_stage(stage: str, place: Place) -> State:
     """One stage: reused where DVC finds it unchanged, else run (or restored) by `dvc repro`."""
+    try:
+        return run_stale(stage, place)
+    except Exception as error:  # OSError, or DVC's and sqlite's own names for it
+        if problem := stages.problem_of_disk(place.root, str(error)):
+            return Failed(message=f"{stage}: {problem}")
+        raise
+
+
+def run_stale(stage: str, place: Place) -> State:
+    """What `run_stage` does, on a disk that can be written."""
     if not stages.is_stale(place.root, stage):
         return Completed(name=stages.REUSED, message="nothing that it depends on has changed")
     started = time.monotonic()
@@ -137,7 +154,7 @@ def note_in(tool: str, place: Place, words: Sequence[str]) -> None:
     log = place.root / "logs" / f"record-{tool}.log"
     log.parent.mkdir(exist_ok=True)  # no stage may have run here: `dvc pull` brings outputs too
     with log.open("w") as file:
-        command = [sys.executable, "-m", *words]
-        done = subprocess.run(command, cwd=place.root, env=os.environ | place.env, stdout=file, stderr=file)
+        command, env = [sys.executable, "-m", *words], os.environ | place.env | {STARTER: str(os.getpid())}
+        done = subprocess.run(command, cwd=place.root, env=env, stdout=file, stderr=file)
     if done.returncode:
         say(f"{tool} has no record of this run: {log} says why")

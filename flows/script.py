@@ -1,19 +1,30 @@
 """A flow as a plain script: its command line, its terminal, its exit code."""
 
 import argparse
+import logging
+import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import psutil
+from httpx import HTTPError
 from prefect import Flow
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 
 from arrange.errors import UserError
 from flows import presence, show
+from flows.stages import problem_of_disk
 from flows.workspace import check_checkout
 from tasks import params, store
+
+LOST = (
+    "Prefect's server no longer answers, and has no record of how the run ended\n"
+    "see to the server; what is done stays done, and the same command goes on from here"
+)
 
 
 def run(flow: Flow[..., State]) -> None:
@@ -42,13 +53,21 @@ def run(flow: Flow[..., State]) -> None:
         params.effective(params.load(), words.preset, overrides)
         check_checkout(Path.cwd())
         store.check_server()
+        presence.check_server()
     except UserError as error:
         sys.exit(str(error))
+    quieten()
     show.as_script()
     presence.end_leftover_servers(Path.cwd())
     show.console.print("Prefect starts (10 to 20 s) ...")
     chosen_words = {name: getattr(words, name) for name in ("preset", "parallel", "hours", "cluster")}
     finish(until_told_to_stop(flow, overrides=overrides, **chosen_words))
+
+
+def quieten() -> None:
+    """Let Prefect not write to this terminal, event by event, what it could not tell its server."""
+    os.environ["PREFECT_LOGGING_HANDLERS_DEBUG_LEVEL"] = "CRITICAL"
+    logging.raiseExceptions = False
 
 
 def until_told_to_stop(flow: Flow[..., State], **parameters: Any) -> State:
@@ -61,6 +80,18 @@ def until_told_to_stop(flow: Flow[..., State], **parameters: Any) -> State:
         number = told.signal if isinstance(told, TerminationSignal) else signal.SIGINT
         sys.stderr.write("\nstopped\nthe same command goes on from here\n")
         sys.exit(128 + number)
+    except HTTPError:
+        leave(problem_of_disk(Path.cwd()) or LOST)
+
+
+def leave(problem: str) -> NoReturn:
+    """End at once: at a regular exit Prefect tries for minutes to tell its server what it missed."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.terminate()
+    sys.stderr.write(f"\n{problem}\n")
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def stop(number: int, _: object) -> None:

@@ -107,9 +107,13 @@ class Rows:
                 self.artifacts[stage] = create_progress_artifact(share, key, text)  # type: ignore[assignment]
 
     def remove(self, stage: str) -> None:
-        """A stage has ended: its artifact keeps the last line of its progress, its row goes."""
-        if stage in self.artifacts and (at := latest(progress_of(self.root, stage))):
-            self.draw(stage, at["done"], at["total"], at["unit"])
+        """A stage has ended: its artifact keeps the last line of its progress, its row goes.
+
+        One that has left its record has ended well, and is done: a search ends with its budget, not with a count.
+        """
+        if at := latest(progress := progress_of(self.root, stage)):
+            is_done = progress.with_name("record.json").exists()
+            self.draw(stage, at["done"], at["done"] if is_done else at["total"], at["unit"])
         if stage in self.ids:
             self.bars.remove_task(self.ids.pop(stage))
 

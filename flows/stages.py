@@ -1,6 +1,8 @@
 """DVC's stages: which wait for which, which are stale, and how one runs."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,13 +15,25 @@ import psutil
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 
-from tasks.stage import end_with_parent
+from tasks.stage import STARTER, end_with_parent
 
 REUSED, RESTORED, RAN = "Reused", "Restored", "Ran"
+NO_ROOM = 10**7  # bytes: with less, a disk is as good as full
 
 # DVC learns the umask by setting it to 0 for a moment: two threads at it, or a process that starts just then,
 # are left with 0 and write files that everybody may write to.
 one_at_a_time = threading.Lock()
+
+
+def mend_lock(root: Path) -> None:
+    """Remove DVC's list of readers and writers if a full disk has cut it short: with it, DVC would do nothing more."""
+    path = root / ".dvc" / "tmp" / "rwlock"
+    try:
+        json.loads(path.read_text())
+    except FileNotFoundError:
+        return
+    except ValueError:
+        path.unlink()
 
 
 def upstream(root: Path) -> dict[str, list[str]]:
@@ -87,7 +101,7 @@ def start(root: Path, stage: str, env: Mapping[str, str], log: Path) -> subproce
         return subprocess.Popen(
             [python, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage],
             cwd=root,
-            env={**os.environ, **env, "PATH": path},
+            env={**os.environ, **env, "PATH": path, STARTER: str(os.getpid())},
             stdout=file,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -107,16 +121,38 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def problem_of_disk(root: Path, text: str = "") -> str:
+    """Two lines if what was said, or the disk itself, shows that nothing can be written; "" else.
+
+    A stage's own words may have found no room either.
+    """
+    if not os.access(root, os.W_OK) or "Read-only file system" in text:
+        return (
+            f"{root} can't be written to any more\nmend the disk or the permissions; the same command goes on from here"
+        )
+    signs = ("No space left on device", "disk is full", "Disk quota exceeded")
+    if shutil.disk_usage(root).free < NO_ROOM or any(sign in text for sign in signs):
+        return f"the disk is full: {root}\nmake room (`make prune` finds some); the same command goes on from here"
+    return ""
+
+
 def problem_in(text: str, log: Path) -> str:
     """The two lines that matter in the log of a failed stage.
 
-    A task prints them itself, as its last words; a crash is told by the exception and the log's place.
+    A task prints them itself, as its last words; a crash is told by the exception and the log's place, and what DVC
+    can't do by its own error.
     """
     lines = [line for line in text.splitlines() if line.strip()]
-    ends = [n for n, line in enumerate(lines) if line.startswith("ERROR: failed to reproduce")]
-    own = lines[: ends[0]] if ends else lines
-    if any(line.startswith("Traceback (most recent call last)") for line in own):
+    errors = [n for n, line in enumerate(lines) if line.startswith("ERROR: ")]  # DVC's
+    own, error = (lines[: errors[0]], lines[errors[0]]) if errors else (lines, "")
+    has_crashed = any(line.startswith("Traceback (most recent call last)") for line in own)
+    is_silent = not own or own[-1].startswith(("> ", "Running stage")) or "exited with -" in error  # by a signal
+    if "failed to run: " in error and not has_crashed and not is_silent:
+        return "\n".join(own[-2:])
+    if problem := problem_of_disk(log.parents[1], text):
+        return problem
+    if has_crashed:
         return f"{own[-1]}\nthis is a bug; the whole story is in {log}"
-    if not own or own[-1].startswith(("> ", "Running stage")):
-        return f"it ended without a word (killed, or out of memory?)\nthe log is {log}"
-    return "\n".join(own[-2:])
+    if error and "failed to run: " not in error:
+        return f"{error}\nthe whole story is in {log}"
+    return f"it ended without a word (killed, or out of memory?)\nthe log is {log}"

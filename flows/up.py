@@ -59,6 +59,7 @@ def up(host: str) -> None:
         deploy(env)
         worker = ["prefect", "worker", "start", "--pool", "local", "--limit", "2"]
         stack.enter_context(running(processes, "worker", worker, env))
+        mlflow = store.redacted(mlflow)
         print(f"Prefect  {prefect}\nMLflow   {mlflow}\nReady. Another terminal can start runs:\n", flush=True)
         print(f"    export PREFECT_API_URL={prefect}/api MLFLOW_TRACKING_URI={mlflow}")
         print("    .venv/bin/prefect deployment run pipeline/tiny --watch\n\nCtrl-C stops everything.", flush=True)
@@ -80,12 +81,13 @@ def mlflow_server(host: str, address: str) -> tuple[list[str], dict[str, str]]:
     Clients hand it their files, so that they need not see its disk.
     """
     backend = os.environ.get("MLFLOW_BACKEND_STORE_URI") or store.tracking_uri()
-    words = ["mlflow", "server", "--host", host, "--port", address.rpartition(":")[2], "--backend-store-uri", backend]
+    words = ["mlflow", "server", "--host", host, "--port", address.rpartition(":")[2]]
     files = os.environ.get("MLFLOW_ARTIFACTS_DESTINATION") or str(store.home() / "mlartifacts")
     words += ["--artifacts-destination", files, "--workers", "1"]
     # MLflow answers to its own names alone, against pages that would reach it through the browser
     words += ["--allowed-hosts", f"{address.removeprefix('http://')},localhost:*,127.0.0.1:*"]
-    return words, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    # a password in the backend's address is nobody else's business: everybody may read a process's words
+    return words, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_BACKEND_STORE_URI": backend}
 
 
 @contextmanager

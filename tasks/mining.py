@@ -1,10 +1,10 @@
 """The sections of params.yaml on activation functions: searches, how candidates are measured, transfer."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tasks.section import AtLeast0, Count, Name, Positive, Scheme, Section, Whole
+from tasks.section import Address, AtLeast0, Count, Name, Options, Positive, Scheme, Section, Variable, Whole
 
 
 class Searching(Section):
@@ -82,16 +82,16 @@ class Search(Section):
 
 
 class Llm(Section):
-    url: str
+    url: Address
     model: str
-    key_variable: str
+    key_variable: Variable
     temperature: AtLeast0
     max_tokens: Count
     price_in: AtLeast0
     price_out: AtLeast0
     calls: Annotated[int, Field(ge=0, strict=True)]
     money: AtLeast0
-    request: dict[str, Any]
+    request: Options
 
 
 class Select(Section):

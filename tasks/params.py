@@ -13,7 +13,7 @@ from arrange.errors import UserError
 from tasks.settings import Settings
 
 PARAMS = Path("params.yaml")
-MADE_HERE = ("wordnet", "products")
+MADE_HERE = ("wordnet", "products", "raw")  # folders of data/
 
 
 def read(path: Path = PARAMS) -> Settings:
@@ -155,7 +155,7 @@ def explain(error: Any, source: str) -> tuple[str, str]:
     path = [str(key) for key in error["loc"]]
     of_key = path[-1:] == ["[key]"]  # of a dictionary, it is the key itself that is wrong
     keys, kind = place(path[:-1] if of_key else path)
-    name = ".".join(keys)
+    name = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in ".".join(keys))
     is_what = f"{source}: {name} is {'not a setting' if of_key else repr(error['input'])}"
     match error["type"]:
         case "extra_forbidden":

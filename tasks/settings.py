@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from tasks.mining import Fitness, Llm, Sandbox, Search, Searching, Select, Swap, Transfer
-from tasks.section import AtLeast0, Count, Name, Positive, Scheme, Section, Share, Whole
+from tasks.section import Address, AtLeast0, Count, Name, Options, Positive, Scheme, Section, Share, Whole
 
 CONTROLS = ("random", "root_first", "copy", "neighbours", "popularity")  # the systems beside those that `losses` names
 
@@ -24,12 +24,12 @@ class Ranker(Section):
     docids: Scheme
     loss: Name
     seed: Whole
-    arguments: dict[str, Any] = Field({})  # over those of `finetune`
+    arguments: Options = Field({})  # over those of `finetune`
 
 
 class DownloadWordnet(Section):
     sources: tuple[Literal["folder", "installed", "princeton", "debian"], ...]
-    url: str
+    url: Address
     sha256: dict[str, tuple[str, ...]]
 
 
@@ -51,7 +51,7 @@ class OfficialFile(Section):
 class DownloadEsci(Section):
     source: Literal["sample", "path", "official"]
     folder: str
-    urls: tuple[str, ...]
+    urls: tuple[Address, ...]
     files: dict[str, OfficialFile]
     products: Annotated[int, Field(ge=200, le=2_000_000, strict=True)]
     seed: Whole
@@ -88,7 +88,7 @@ class Own(Section):
 
     @model_validator(mode="after")
     def folder_is_found_from_anywhere(self) -> "Own":
-        if not Path(self.folder).is_absolute():
+        if not Path(self.folder).is_absolute() or "\0" in self.folder:
             raise ValueError(f"folder {self.folder!r} isn't an absolute path; `make run DATA=...` takes any")
         return self
 
@@ -194,7 +194,7 @@ class Finetune(Section):
     lora: dict[str, Any] | None = None
     threads: Count
     validation_queries: Count
-    arguments: dict[str, Any]
+    arguments: Options
 
     @model_validator(mode="after")
     def steps_are_counted(self) -> "Finetune":
@@ -324,7 +324,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def runs_have_catalogues_and_folders_of_their_own(self) -> "Settings":
-        if built_in := sorted({"wordnet", "products"} & self.own.keys()):
+        if built_in := sorted({"wordnet", "products", "raw"} & self.own.keys()):
             raise ValueError(f"own.{built_in[0]} has the name of a data set that is there; give it another")
         made = {(catalogue.data, catalogue.docids) for catalogue in self.catalogues.values()}
         taken = set(CONTROLS)  # each writes runs/<data>/<name>

@@ -18,12 +18,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 from tqdm import tqdm
 
 from arrange.errors import UserError
 from arrange.files import replacing, sha256
 from tasks.params import PARAMS
+
+STARTER = "ARRANGE_STARTER"  # the process that a stage may not outlive, beside its parent
 
 _notes: dict[str, Any] = {}
 _libc = ctypes.CDLL(None)
@@ -32,6 +35,7 @@ _libc = ctypes.CDLL(None)
 def run(task: Callable[..., None]) -> None:
     """Run a stage's task with the words of the command line; exit 1 and two lines if the user must act."""
     end_with_parent()
+    end_if_orphaned()
     os.environ.setdefault("DVC_STAGE", name_of(task))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     for noisy in ("httpx", "transformers"):
@@ -168,3 +172,10 @@ def end_with_parent() -> None:
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         _libc.prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def end_if_orphaned() -> None:
+    """End if the flow, or DVC between it and this process, was killed before Linux was asked: imports take seconds."""
+    starter = os.environ.get(STARTER)
+    if starter and int(starter) not in [above.pid for above in psutil.Process().parents()]:
+        sys.exit("the flow that started this stage has ended\nthe same command goes on from here")

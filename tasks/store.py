@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import requests
 
@@ -21,6 +22,20 @@ def home() -> Path:
 def tracking_uri() -> str:
     """The address of the MLflow store."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+
+
+def address() -> str:
+    """The address for clients and links: a server's user and password go to where MLflow's client looks for them.
+
+    In the address, they would be in the client's errors and in every link.
+    """
+    uri = tracking_uri()
+    parts = urlsplit(uri)
+    if not uri.startswith(("http://", "https://")) or parts.username is None:
+        return uri
+    os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(parts.username)
+    os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password or "")
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def check_server() -> None:
@@ -43,4 +58,4 @@ def redacted(text: str) -> str:
     >>> redacted("postgresql://me:secret@db/mlflow")
     'postgresql://me:***@db/mlflow'
     """
-    return re.sub(r"(://[^:/@\s]*:)[^@/\s]+@", r"\1***@", text)
+    return re.sub(r"(://[^:/@\s]*:)[^/\s\"']+@", r"\1***@", text)

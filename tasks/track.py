@@ -18,8 +18,9 @@ from typing import Any
 import yaml
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
-from mlflow import MlflowClient
+from mlflow import MlflowClient, MlflowException
 from mlflow.entities import Metric, Param
+from requests import RequestException
 
 from arrange.report.cost import with_cost
 from tasks import params, register, stage, store
@@ -32,7 +33,15 @@ LONGEST_NOTE = 5000  # characters: MLflow refuses tags above 8000
 def track(status: str = "FINISHED") -> None:
     """Log the stages of dvc.lock that MLflow lacks, below one parent run; link the others."""
     store.check_server()
-    client = MlflowClient(tracking_uri=store.tracking_uri())
+    try:
+        log_all(MlflowClient(tracking_uri=store.address()), status)
+    except (MlflowException, RequestException):
+        store.check_server()  # a server that has gone is no bug; MLflow has tried for minutes
+        raise
+
+
+def log_all(client: MlflowClient, status: str) -> None:
+    """What `track` does, with the store at hand."""
     experiment = experiment_id(client)
     close_abandoned(client, experiment)
     lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
@@ -71,10 +80,15 @@ def experiment_id(client: MlflowClient) -> str:
 
 
 def close_abandoned(client: MlflowClient, experiment: str) -> None:
-    """Mark as killed what an interrupted recording in this folder left running."""
+    """Mark as killed what an interrupted recording in this folder left running, and what it had below that.
+
+    All of it is logged again then, below a parent that is whole.
+    """
     for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
         if run.data.tags.get("workspace") == workspace():
-            client.set_terminated(run.info.run_id, "KILLED")
+            below = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+            for each in [*below, run]:  # the parent last: this may be interrupted, too
+                client.set_terminated(each.info.run_id, "KILLED")
 
 
 def find_logged(client: MlflowClient, experiment: str, key: str) -> str | None:
@@ -100,21 +114,30 @@ def start_parent(
         "preset": os.environ.get("ARRANGE_PRESET", ""),
         "overrides": store.redacted(os.environ.get("ARRANGE_OVERRIDES", "")),
         "started_by": os.environ.get("ARRANGE_STARTED_BY", "dvc repro"),
-        "flow_run_url": os.environ.get("ARRANGE_FLOW_RUN_URL", ""),
+        "flow_run_url": store.redacted(os.environ.get("ARRANGE_FLOW_RUN_URL", "")),
         "command": store.redacted(os.environ.get("ARRANGE_COMMAND", "dvc repro")),
         "data_source": data_sources(client, reused, names),
         **{f"reused.{name}": run for name, run in reused.items()},
     }
-    links = "".join(f"\n- [{name}](#/experiments/{experiment}/runs/{run})" for name, run in sorted(reused.items()))
-    report = Path("reports/report.md")
-    text = report.read_text()[:LONGEST_NOTE] if report.exists() else ""
-    tags["mlflow.note.content"] = f"{text}\n\nReused stages:{links}" if links else text
+    tags["mlflow.note.content"] = note(experiment, reused, tags["flow_run_url"])
     name = f"pipeline {time.strftime('%Y-%m-%d %H:%M')}"
     run = client.create_run(experiment, start_time=started, tags=tags, run_name=name)
     log_params(client, run.info.run_id, {key: value for key, value in params.load().items() if key != "presets"})
     for path in sorted(Path("results").glob("*/metrics.json")):
         log_metrics(client, run.info.run_id, {path.parent.name: means(json.loads(path.read_text()))})
     return run.info.run_id
+
+
+def note(experiment: str, reused: Mapping[str, str], flow_run: str) -> str:
+    """What MLflow's page shows of the run, in Markdown: a link to the flow run, the report, links to reused stages."""
+    report = Path("reports/report.md")
+    links = "".join(f"\n- [{name}](#/experiments/{experiment}/runs/{run})" for name, run in sorted(reused.items()))
+    parts = [
+        f"[The flow run in Prefect]({flow_run})" if flow_run else "",
+        report.read_text()[:LONGEST_NOTE] if report.exists() else "",
+        f"Reused stages:{links}" if links else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def means(metrics: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:

@@ -134,6 +134,7 @@ def _check(queries: File, documents: File, qrels: File) -> None:
 def _check_keys(file: File, keys: list[str]) -> None:
     for key in keys:
         refuse(file.rows, key, pl.col(key).fill_null("") == "", "is no id", file.place)
+        refuse(file.rows, key, pl.col(key).str.contains(r"\s"), "holds white space, as no id of a run may", file.place)
     name = " and ".join(keys)
     rows = file.rows.with_columns(pl.concat_str(keys, separator=" ").alias(name))
     refuse(rows, name, ~pl.struct(keys).is_first_distinct(), "is there before", file.place)

@@ -1,0 +1,48 @@
+"""Deployments and presets that are named for WordNet have no other data in them, by DVC's own graph."""
+
+import shutil
+import subprocess
+
+import pytest
+import yaml
+from checkout import PROJECT
+from dvc.repo import Repo
+
+from flows import stages
+from tasks import params
+
+SECTIONS = params.load(PROJECT / "params.yaml")
+DEPLOYMENTS = {each["name"]: each for each in yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]}
+
+
+def needed(preset, tmp_path):
+    """The stages that a flow with this preset runs, or reuses."""
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    Repo.init(str(tmp_path)).close()
+    shutil.copy(PROJECT / "dvc.yaml", tmp_path)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params.effective(SECTIONS, preset, {})))
+    return stages.needed(stages.upstream(tmp_path), "track")
+
+
+def of_products(names):
+    return {name for name in names if "products" in name or "esci" in name}
+
+
+def test_the_deployment_wordnet_is_of_wordnet_alone(tmp_path):
+    preset = DEPLOYMENTS["wordnet"]["parameters"]["preset"]
+    settings = params.validate(params.effective(SECTIONS, preset, {}), preset)
+    assert settings.datasets == ("wordnet",)
+    for entries in (settings.catalogues, settings.rankers, settings.baselines):
+        assert {entry.data for entry in entries.values()} == {"wordnet"}
+    found = needed(preset, tmp_path)
+    assert {f"finetune@{name}" for name in SECTIONS["rankers"] if name.startswith("wordnet-")} < set(found)
+    assert of_products(found) == set()
+
+
+@pytest.mark.parametrize("preset", ["in_context", "standard", "paper"])
+def test_no_preset_on_wordnet_makes_products(preset, tmp_path):
+    assert of_products(needed(preset, tmp_path)) == set()
+
+
+def test_the_quickstart_has_both(tmp_path):
+    assert {"prepare_wordnet", "prepare_esci", "docids@products-rq"} < set(needed(None, tmp_path))
