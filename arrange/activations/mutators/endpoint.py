@@ -99,7 +99,8 @@ def ask(llm: Llm, prompt: str) -> Answer:
     except (OSError, HTTPError) as error:
         used = Answer("", 0, 0) if _never_sent(error) else most
         return replace(used, error=type(error).__name__)  # the name only: a message may quote the request
-    return _read(body.replace(secret.encode(), b"***") if secret else body, most)
+    answer = _read(body, most)  # where the key may be spelt with JSON's escapes
+    return replace(answer, text=answer.text.replace(secret, "***")) if secret else answer
 
 
 def ask_all(llm: Llm, prompts: Sequence[str]) -> Iterator[tuple[int, Answer]]:

@@ -119,7 +119,9 @@ def test_half_of_a_character_becomes_a_question_mark(chat):
 def test_a_key_that_the_server_repeats_is_blotted_out(chat, monkeypatch):
     monkeypatch.setenv("SOME_KEY", KEY)
     chat.say(f"your key is {KEY}", 7, 3)
-    assert ask(chat.settings(key_variable="SOME_KEY"), PROMPT) == Answer("your key is ***", 7, 3)
+    chat.raw(chat.completion(f"your key is {KEY}", 7, 3).replace(b"sk-", rb"\u0073k\u002d"))
+    settings = chat.settings(key_variable="SOME_KEY")
+    assert [ask(settings, PROMPT) for _ in range(2)] == [Answer("your key is ***", 7, 3)] * 2
 
 
 def test_a_connection_that_is_closed_without_a_word_is_charged_and_not_repeated(chat):
