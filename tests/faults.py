@@ -123,8 +123,9 @@ class Server:
     def kill(self) -> None:
         """kill -9, of its workers too."""
         root = self.background.process
-        for process in [*psutil.Process(root.pid).children(recursive=True), root]:
-            process.kill()
+        if root.poll() is None:
+            for process in [*psutil.Process(root.pid).children(recursive=True), root]:
+                process.kill()
         root.wait()
 
 
