@@ -100,10 +100,7 @@ def _limit(limits: Limits) -> None:
 
 @cache
 def _filter() -> Any:
-    """The filter, not yet loaded. What it doesn't let through fails with EPERM.
-
-    Made once, by the warm process when it asks what is missing: making it takes longer than a fork does.
-    """
+    """The filter, not yet loaded, made once. What it doesn't let through fails with EPERM."""
     import pyseccomp  # raises RuntimeError without libseccomp
 
     allowed = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.EPERM))
