@@ -18,7 +18,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 AtLeast0 = Annotated[float, Field(ge=0)]
 Scheme = Literal["text", "atomic", "numeric", "semantic", "rq", "sparse", "shuffled"]
 
-SECRET = re.compile(r"api[-_]?key|authorization|password|secret|(^|access|auth|hub)[-_]?token", re.IGNORECASE)
+SECRET = re.compile(r"api[-_]?key|authorization|password|secret|(^|access|auth|hub)[-_]?token$", re.IGNORECASE)
 VARIABLE = r"^([A-Z_][A-Z0-9_]*)?$"
 
 
