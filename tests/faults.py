@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -12,11 +11,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-import requests
 import yaml
 from checkout import Checkout, parents, runs_in
 from mlflow import MlflowClient
-from urllib3.util import Retry
+from servers import answering, free_port
 
 from tasks.track import stage_hash
 
@@ -105,9 +103,7 @@ class Server:
     """A server on a port that stays the same, to be killed and started again."""
 
     def __init__(self, checkout: Checkout, health: str, *words: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
+        port = free_port()
         self.checkout, self.words, self.health = checkout, (*words, "--host", "127.0.0.1", "--port", port), health
         self.uri = f"http://127.0.0.1:{port}"
         self.start()
@@ -115,10 +111,7 @@ class Server:
     def start(self) -> None:
         """Return when it answers."""
         self.background = Background(self.checkout, sys.executable, "-m", *self.words)
-        session = requests.Session()
-        retry = Retry(total=None, connect=240, read=5, backoff_factor=0.5, backoff_max=0.5)
-        session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
-        session.get(f"{self.uri}{self.health}", timeout=60).raise_for_status()
+        answering(f"{self.uri}{self.health}")
 
     def kill(self) -> None:
         """kill -9, of its workers too."""

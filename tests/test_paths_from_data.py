@@ -1,11 +1,9 @@
 """No name that comes from data or parameters leads out of the folder that it was meant for."""
 
-import functools
 import shutil
 import tarfile
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
 from pathlib import Path
-from threading import Thread
 
 import mlflow
 import polars as pl
@@ -18,6 +16,7 @@ from checkout import PROJECT as CHECKOUT
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sections import PROJECT
+from servers import Files, serving
 
 from arrange import rank as command
 from arrange.data import own, tables, wordnet_sources
@@ -217,21 +216,9 @@ def test_an_archive_with_a_link_out_of_it_is_refused(member, tmp_path, monkeypat
     site.mkdir()
     with tarfile.open(site / "wn.tar.gz", "w:gz") as archive:
         archive.addfile(member)
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *words):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site))) as server:
-        thread = Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        address = f"http://127.0.0.1:{server.server_port}/wn.tar.gz"
-        try:
-            with pytest.raises(UserError, match="isn't an archive with the noun files") as refusal:
-                wordnet_sources.fetch(["princeton"], out, {}, address, tmp_path / "cache")
-        finally:
-            server.shutdown()
-            thread.join()
+    message = "isn't an archive with the noun files"
+    with serving(partial(Files, directory=str(site))) as host, pytest.raises(UserError, match=message) as refusal:
+        wordnet_sources.fetch(["princeton"], out, {}, f"http://{host}/wn.tar.gz", tmp_path / "cache")
     assert len(str(refusal.value).split("\n")) == 2
     assert {path.name for path in tmp_path.iterdir()} == {"site", "cache"}
 

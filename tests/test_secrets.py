@@ -3,15 +3,15 @@
 import base64
 import json
 import re
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from jsonschema import Draft202012Validator
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sections import PROJECT, changed
+from servers import serving
 
 from arrange.errors import UserError
 from flows import up
@@ -98,14 +98,8 @@ def mlflow_that_asks_for_a_password(answer):
         def log_message(self, *words):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_port}", shown
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as host:
+        yield host, shown
 
 
 def test_a_servers_password_reaches_it_and_stands_in_no_address(monkeypatch):

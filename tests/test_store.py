@@ -1,11 +1,11 @@
 """Where records go, and whether a server answers there."""
 
 import socket
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
+from servers import serving
 
 from arrange.errors import UserError
 from tasks import store
@@ -63,14 +63,8 @@ def server(status):
         def log_message(self, *words):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.server_port}", asked
-        finally:
-            listening.shutdown()
-            thread.join()
+    with serving(Handler) as host:
+        yield f"http://{host}", asked
 
 
 @pytest.mark.parametrize("slash", ["", "/"])

@@ -1,17 +1,16 @@
 """Real archives, folders and servers; the apt tools are small scripts on a PATH of their own."""
 
-import functools
 import hashlib
 import io
 import logging
 import tarfile
 from collections.abc import Callable, Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
 from pathlib import Path
-from threading import Thread
 
 import mini_wordnet
 import pytest
+from servers import Files, serving
 
 from arrange.data import wordnet_sources
 from arrange.data.wordnet_sources import fetch
@@ -49,17 +48,8 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """A folder and the address under which it is served."""
     folder = tmp_path / "site"
     folder.mkdir()
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield folder, f"http://127.0.0.1:{server.server_port}/WNdb-3.0.tar.gz"
-        server.shutdown()
-        thread.join()
+    with serving(partial(Files, directory=str(folder))) as host:
+        yield folder, f"http://{host}/WNdb-3.0.tar.gz"
 
 
 def pack(path: Path, members: dict[str, bytes]) -> None:

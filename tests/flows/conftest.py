@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,9 +9,8 @@ from pathlib import Path
 
 import mini_wordnet
 import pytest
-import requests
 from checkout import Checkout, clone
-from urllib3.util import Retry
+from servers import answering, free_port
 
 
 @pytest.fixture(scope="session")
@@ -30,18 +28,13 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def server(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Prefect server that lives as long as the tests."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = free_port()
     home = tmp_path_factory.mktemp("prefect")
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
     with (home / "log").open("w") as log:
         process = subprocess.Popen(command, env=env | {"PREFECT_HOME": str(home)}, cwd=home, stdout=log, stderr=log)
     try:
-        session = requests.Session()
-        retry = Retry(total=None, connect=60, backoff_factor=0.5, backoff_max=1)
-        session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
-        session.get(f"http://127.0.0.1:{port}/api/health", timeout=60).raise_for_status()
+        answering(f"http://127.0.0.1:{port}/api/health")
         yield f"http://127.0.0.1:{port}/api"
     finally:
         process.terminate()

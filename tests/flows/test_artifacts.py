@@ -2,13 +2,12 @@
 
 import json
 import re
-import socket
 import sys
 
 import pytest
 import requests
 from checkout import STAGES, parents, runs_in
-from urllib3.util import Retry
+from servers import answering, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
@@ -16,16 +15,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.soak]
 @pytest.fixture
 def mlflow(finished):
     """The address of an MLflow server over the records of the finished checkout."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = free_port()
     words = ["server", "--host", "127.0.0.1", "--port", port, "--workers", "1", "--serve-artifacts"]
     process = finished.start(sys.executable, "-m", "mlflow", *words, "--backend-store-uri", "sqlite:///mlflow.db")
     try:
-        session = requests.Session()
-        retry = Retry(total=None, connect=120, backoff_factor=0.5, backoff_max=1)
-        session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
-        session.get(f"http://127.0.0.1:{port}/health", timeout=60).raise_for_status()
+        answering(f"http://127.0.0.1:{port}/health")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()

@@ -7,11 +7,12 @@ import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import polars as pl
 import pytest
+from servers import serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
@@ -80,12 +81,8 @@ def endpoint() -> Iterator[tuple[str, list[str]]]:
         def log_message(self, *words: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/v1", done
-        server.shutdown()
-        thread.join()
+    with serving(Handler) as host:
+        yield f"http://{host}/v1", done
 
 
 def contents(path: Path) -> Iterator[bytes]:
