@@ -53,8 +53,8 @@ up: .venv/ready ## Prefect, MLflow and a worker together, until Ctrl-C; HOST=0.0
 ui: .venv/ready ## browse the recorded runs; PORT=5000
 	@case "$$MLFLOW_TRACKING_URI" in \
 		http*) echo "MLflow is at $$MLFLOW_TRACKING_URI" ;; \
-		*) $(IN_VENV) -m mlflow server --host 127.0.0.1 --port $(PORT) \
-			--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
+		*) export MLFLOW_BACKEND_STORE_URI="$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"; \
+			$(IN_VENV) -m mlflow server --host 127.0.0.1 --port $(PORT) ;; \
 	esac
 
 bench: .venv/ready ## all benchmarks, in their quick form

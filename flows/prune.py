@@ -5,6 +5,7 @@ What the checkout and the workspaces that stay need is kept, in the cache and in
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -139,9 +140,10 @@ def delete(client: MlflowClient, runs: Sequence[Run]) -> None:
     if uri.startswith(("http://", "https://")):
         console.print(f"marked as deleted; on the machine of {uri}, `mlflow gc` makes the room", markup=False)
         return
-    command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", uri, "--tracking-uri", uri, "--run-ids"]
+    command = [sys.executable, "-m", "mlflow", "gc", "--run-ids"]
+    env = os.environ | {"MLFLOW_TRACKING_URI": uri}  # not a word: everybody may read a process's words
     for start in range(0, len(ids), 1000):  # a word of a command line has an end
-        done = subprocess.run([*command, ",".join(ids[start : start + 1000])], capture_output=True, text=True)
+        done = subprocess.run([*command, ",".join(ids[start : start + 1000])], capture_output=True, text=True, env=env)
         if done.returncode:
             raise UserError(f"mlflow gc: {done.stderr.strip().splitlines()[-1]}", "mend that, then prune again")
 
