@@ -32,7 +32,9 @@ def finetune(name: str) -> None:
     lists = examples.of_split(train_queries, train_qrels, **shown)
     validation = examples.of_split(queries, qrels, **shown)
 
-    untrained = new_model(tokenizer, recipe, ranker.seed, max(examples.longest(lists), examples.longest(validation)))
+    template = prompt.templates()["template"]
+    positions = examples.context([lists, validation], tokenizer, template, prompt.query_tokens)
+    untrained = new_model(tokenizer, recipe, ranker.seed, positions)
     examples.check_length(lists, untrained.config.max_position_embeddings, train_queries["query_id"].to_list())
     how = settings.rank.model_dump(include={"beams", "batch_size", "normaliser"}) | {"score": prompt.score}
     legal = trie.load(catalogue / "trie.safetensors")

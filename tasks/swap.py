@@ -61,7 +61,8 @@ def workbench(settings: Settings) -> dict[str, Any]:
     learnt, validation, test = split("train"), split("validation", recipe.validation_queries), split("test")
     loss = settings.losses[how.loss]
     weights = [losses.weights(loss.rule, loss.parameters(), ranks_D) for _, ranks_D in learnt.examples.lists]
-    positions = max(examples.longest(part.examples) for part in (learnt, validation, test))
+    template = prompt.templates()["template"]
+    positions = examples.context([learnt.examples, validation.examples], tokenizer, template, prompt.query_tokens)
     legal = trie.load(catalogue / "trie.safetensors")
     legal.verify()
     return {

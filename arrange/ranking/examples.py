@@ -113,9 +113,15 @@ def batch(
     return packed | {"rank": torch.from_numpy(ranks_D.astype(np.float32)), "query": torch.tensor(queries)}
 
 
-def longest(examples: Examples) -> int:
-    """The tokens of the longest sequence, prompt and docID."""
-    return max(_length(examples, query) for query in range(len(examples.prompts)))
+def context(splits: Sequence[Examples], tokenizer: PreTrainedTokenizerFast, template: str, query_tokens: int) -> int:
+    """The tokens of the longest sequence, prompt and docID: of the queries of these splits, and of any query whatever.
+
+    A query that is still to come can fill its `query_tokens`. How many candidates it will show nobody knows.
+    """
+    [(head, tail)] = encode_prompts(tokenizer, template, [""], 0)
+    longest_docid = max(int(examples.docids.length_D.max()) for examples in splits)
+    seen = (_length(examples, query) for examples in splits for query in range(len(examples.prompts)))
+    return max(len(head) + query_tokens + len(tail) + longest_docid, *seen)
 
 
 def check_length(examples: Examples, limit: int, query_ids: Sequence[str]) -> None:

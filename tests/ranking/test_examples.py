@@ -69,10 +69,15 @@ def test_judged_negatives_are_among_the_documents_only_where_they_are_asked_for(
 
 def test_a_sequence_longer_than_the_context_is_named_with_its_query():
     ids = ["a", "b", "c", "d"]
-    assert examples.longest(tiny.LISTS) == 6 + 4
     examples.check_length(tiny.LISTS, 10, ids)
     with pytest.raises(UserError, match="query d: prompt and docID have 10 tokens, the model's context 9"):
         examples.check_length(tiny.LISTS, 9, ids)
+
+
+def test_the_context_holds_the_longest_sequence_seen_and_a_query_that_fills_its_tokens():
+    tokenizer = train_tokenizer(["dog cat animal"] * 3, 280)  # "dog" is a token; a prompt starts with <s>
+    assert examples.context([tiny.LISTS], tokenizer, "{query}<docid>", 2) == 6 + 4  # of the fourth query
+    assert examples.context([tiny.LISTS, tiny.LISTS], tokenizer, "dog{query}<docid>", 20) == 1 + 1 + 20 + 1 + 4
 
 
 def test_examples_of_a_split_fill_the_templates():
