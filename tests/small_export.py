@@ -67,6 +67,8 @@ def write(
         card={
             "data": data,
             "ranker": f"{data}-item",
+            "validated": {f"{data}-item": 0.21 + gain, f"{data}-ntp": 0.1},
+            "parameters": {"ranker": {"loss": "item", "seed": 1}, "loss": {"rule": "item", "alpha": 2.0}},
             "sha256": {"data": {"queries": hashed}},
             "metrics": {"validation": {"nDCG@10": 0.21 + gain, "hit@1": 0.5}},
         },

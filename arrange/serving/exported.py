@@ -6,6 +6,7 @@
     documents.parquet   doc_id, docid, tokens, text: a row per document, numbered as in the trie
     validation.parquet  query_id, cluster and each measure, a row per validation query (`arrange.serving.champion`)
     export.json         the recipe for ranking, and the card: data, ranker, parameters, hashes, metrics
+    README.md           the card as a page
 
 No file is a pickle, none has a name that comes from data, and the same ranker gives the same bytes.
 """
@@ -36,6 +37,7 @@ from arrange.ranking import model as models
 from arrange.ranking.examples import Examples, check_length
 from arrange.ranking.packing import catalogue
 from arrange.ranking.rank import Ranking, Score, rank_lists
+from arrange.serving.card import readme
 
 FORMAT, VERSION = "arrange.export", 1
 REMEDY = "export the ranker again"
@@ -79,7 +81,9 @@ def write(
 ) -> None:
     """Write the folder, whole or not at all; of model, tokenizer and trie copies.
 
-    `card` is what is to be known of the ranker, as JSON has it; the tables are described at the top.
+    `card` is what is to be known of the ranker, as JSON has it: data and ranker by name, `validated` (nDCG@10 of each
+    that it was chosen from), `parameters` by section, `metrics` by split, `sha256` by kind of file. The tables are
+    described at the top.
     """
     content = {"format": FORMAT, "version": VERSION, "recipe": asdict(recipe), **card}
     with replacing(folder) as part:
@@ -90,6 +94,7 @@ def write(
         documents.select("doc_id", "docid", "tokens", "text").write_parquet(part / "documents.parquet")
         validation.write_parquet(part / "validation.parquet")
         (part / "export.json").write_text(json.dumps(content, indent=1))
+        (part / "README.md").write_text(readme(card, documents.height))
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+"""The page that a folder with an exported ranker shows to whoever finds it: what it is, how good, made from what."""
+
+from collections.abc import Mapping
+from typing import Any
+
+PAGE = """# {ranker}: a ranker of the {documents:,} documents of `{data}`
+
+A causal language model that ranks by generating docIDs along the trie of all docIDs here. It ranks the documents of
+`documents.parquet` and no others, and knows of them what its training queries said.
+
+    python -m arrange.rank . "a query"
+
+or `arrange.serving.exported.load(folder).rank(["a query"], k=10)`. No file is a pickle.
+
+## Measures
+Means over the queries of a split; the ranker was chosen among {rivals} by nDCG@10 of validation queries.
+
+{measures}
+
+## Training
+{training}
+
+All parameters are in `export.json`.
+
+## Made from
+SHA-256 of the files:
+
+{hashes}
+
+Nothing here says that it is fit for a use that affects people: it repeats what its data say.
+"""
+
+
+def readme(card: Mapping[str, Any], documents: int) -> str:
+    """The page, in Markdown, of a card as `arrange.serving.exported.write` takes it, and its number of documents.
+
+    Of the parameters it shows those of the ranker and its loss.
+    """
+    return PAGE.format(
+        ranker=card["ranker"],
+        data=card["data"],
+        documents=documents,
+        rivals="one" if len(card["validated"]) == 1 else len(card["validated"]),
+        measures=_measures(card["metrics"]),
+        training="\n".join(f"- {name}: {_listed(card['parameters'][name])}" for name in ("ranker", "loss")),
+        hashes="\n".join(
+            f"- {kind}/{name}: `{digest}`" for kind, files in card["sha256"].items() for name, digest in files.items()
+        ),
+    )
+
+
+def _measures(metrics: Mapping[str, Mapping[str, float]]) -> str:
+    """Measures as rows, splits as columns; a dash for what a split lacks.
+
+    >>> print(_measures({"test": {"hit@1": 0.5}, "validation": {"hit@1": 0.25, "AP": 1.0}}))
+    | | test | validation |
+    |---|---|---|
+    | hit@1 | 0.500 | 0.250 |
+    | AP | - | 1.000 |
+    """
+    names = dict.fromkeys(name for values in metrics.values() for name in values)
+    lines = [f"| | {' | '.join(metrics)} |", "|---" * (1 + len(metrics)) + "|"]
+    for name in names:
+        cells = (f"{values[name]:.3f}" if name in values else "-" for values in metrics.values())
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _listed(section: Mapping[str, Any]) -> str:
+    """A section of parameters on one line."""
+    return ", ".join(f"`{name}={value}`" for name, value in section.items())
