@@ -106,7 +106,18 @@ def test_a_stage_runs_the_module_of_its_name_with_the_item_that_it_is_for(stage)
 
 
 def test_every_task_is_a_stage_and_imports_no_other_ones_body():
-    helpers = {"__init__", "mining", "params", "register", "section", "service", "settings", "stage", "store"}
+    helpers = {
+        "__init__",
+        "mining",
+        "params",
+        "register",
+        "section",
+        "service",
+        "settings",
+        "sources",
+        "stage",
+        "store",
+    }
     assert {path.stem for path in (PROJECT / "tasks").glob("*.py")} - helpers == set(STAGES)
     others = {f"tasks.{stage}" for stage in STAGES}
     assert not [stage for stage in STAGES if imported(PROJECT / f"tasks/{stage}.py") & others]
