@@ -29,7 +29,13 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument("query")
     known.add_argument("-k", type=int, default=10, help="so many documents (%(default)s)")
     known.add_argument("--beams", type=int, help="width of the search, at least k (default: the ranker's own)")
-    known.add_argument("--among", nargs="+", metavar="ID", help="choose among these documents (default: all)")
+    known.add_argument(
+        "--among",
+        nargs="+",
+        action="extend",  # an id that starts with a dash is given as --among=-ID
+        metavar="ID",
+        help="choose among these documents (default: all)",
+    )
     known.add_argument("--json", action="store_true", help="print JSON, scores in full")
     return known
 

@@ -23,6 +23,11 @@ def test_json_has_what_the_library_gives(folder, capsys):
     assert [Ranked(**found) for found in json.loads(capsys.readouterr().out)] == expected
 
 
+def test_ids_may_be_given_one_at_a_time_so_that_one_may_start_with_a_dash():
+    asked = rank.parser().parse_args(["folder", "a dog", "--among=-1", "--among", "d1", "d5", "--among=--k"])
+    assert asked.among == ["-1", "d1", "d5", "--k"]
+
+
 def test_a_terminal_shows_a_line_for_each_document(folder):
     words = [sys.executable, "-m", "arrange.rank", str(folder), "a dog", "-k", "3"]
     done = subprocess.run(words, capture_output=True, text=True)
