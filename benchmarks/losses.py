@@ -134,7 +134,8 @@ def measure(
     name: str, lists: examples.Examples, tokenizer: PreTrainedTokenizerFast, queries: int, repetitions: int
 ) -> dict:
     """Seconds for forward and backward of the same queries by both passes, and how far the gradients differ."""
-    trained = ranker(tokenizer, examples.longest(replace(lists, prompts=lists.prompts[:queries])))
+    measured = replace(lists, prompts=lists.prompts[:queries])
+    trained = ranker(tokenizer, examples.context([measured], tokenizer, "{query}", 0))
     optimizer = torch.optim.AdamW(trained.parameters(), lr=0.0)
     batches = [[(query, query) for query in range(queries)][at : at + BATCH] for at in range(0, queries, BATCH)]
     weights = [losses.weights("item", {"alpha": 1.0}, ranks_D) for _, ranks_D in lists.lists]

@@ -111,9 +111,10 @@ def find(condition: Condition, done: subprocess.CompletedProcess[str]) -> Findin
 
 
 def run_folder(lines: Sequence[str]) -> Path:
-    """The folder that a flow worked in, from its line `Report: <folder>/reports/...`."""
+    """The folder that a flow worked in, from its line `Report: <folder>/...`."""
     reports = [line.removeprefix("Report:").strip() for line in lines if line.startswith("Report:")]
-    return Path(reports[-1]).parents[1] if reports else Path()
+    above = Path(reports[-1]).parents if reports else []
+    return next((folder for folder in above if (folder / "dvc.yaml").exists()), Path())
 
 
 def as_table(conditions: Mapping[str, Condition], findings: Mapping[str, Finding]) -> Table:

@@ -5,16 +5,19 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+import polars as pl
 import yaml
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from rich.table import Table
 
+from arrange.activations.report import p_value, ratio
 from flows.show import console
 from flows.workspace import Workspace
 from tasks import store
 
+REPORTS = {"report": "reports/report.md", "present": "activations/report/report.md"}  # by stage, the fuller one first
 SHOWN = ("nDCG@10", "overlap@1", "overlap@3", "R@10", "tau_b")
 
 
@@ -24,9 +27,11 @@ def conclude(workspace: Workspace, states: Mapping[str, State], again: str) -> S
         rows = [row for path in sorted(workspace.root.glob("results/*/metrics.json")) for row in table_rows(path)]
         show_table(rows)
         create_table_artifact(rows, key="results", description="means over the test queries")
+    if "transfer" in states:
+        show_winners(pl.read_parquet(workspace.root / "activations" / "transfer" / "winners.parquet"))
     links = mlflow_links(workspace)
     outcomes = outcome_table(states, links)
-    report = workspace.root / "reports" / "report.md" if "report" in states else None
+    report = next((workspace.root / path for stage, path in REPORTS.items() if stage in states), None)
     create_markdown_artifact(f"{report.read_text()}\n\n{outcomes}" if report else outcomes, key="report")
     counts = Counter(str(state.name) for state in states.values())
     message = ", ".join(f"{counts[name]} {name.lower()}" for name in ("Ran", "Restored", "Reused") if counts[name])
@@ -68,6 +73,17 @@ def show_table(rows: list[dict[str, str | float | None]]) -> None:
     console.print(table)
 
 
+def show_winners(winners: pl.DataFrame) -> None:
+    """On the terminal: what the searches' winners are worth on what no search saw."""
+    table = Table(title="Winners of the searches: mean log-ratio of errors (below 0 is better), p after Holm")
+    for name in ("on", "winner", "against", "log-ratio", "p"):
+        table.add_column(name)
+    for row in winners.rows(named=True):
+        table.add_row(row["group"], row["activation"], row["rival"], ratio(row), p_value(row["p_holm"]))
+    if len(winners):
+        console.print(table)
+
+
 def outcome_table(states: Mapping[str, State], links: Mapping[str, str]) -> str:
     """What became of each stage, in Markdown, with a link to its run in MLflow."""
     lines = [
@@ -81,7 +97,7 @@ def next_steps(workspace: Workspace, report: Path | None, again: str) -> str:
     """Where the report is, and the commands that come next."""
     return "\n".join(
         [
-            *([f"Report: {report.relative_to(workspace.home)}"] if report else []),
+            *([f"Report: {report.with_suffix('.html').relative_to(workspace.home)}"] if report else []),
             "Next:   make ui                                    browse the runs",
             '        make run SET="losses.item.alpha=2"         change a parameter (params.yaml has them all)',
             "        make run PRESET=standard                   the whole noun hierarchy, a night",

@@ -93,19 +93,16 @@ def drawn(finalists: pl.DataFrame) -> Mapping[str, Activation]:
 
 
 def transferred(folder: Path) -> list[str]:
-    """The comparisons with GELU, group by group, and of the winners with the control's."""
+    """The comparisons with GELU, group by group, and of the winners with GELU, ReLU and the control's winner."""
     by_group = pl.read_parquet(MADE / "transfer" / "by_group.parquet")
     parts = [f"### Transfer\n\n{TRANSFER}"] if len(by_group) else []
     for (group,), compared in by_group.group_by("group", maintain_order=True):
         parts.append(f"#### On {group}\n\n{library.compared_table(compared)}")
         if group == "held-out":
             parts.append(library.families_table(pl.read_parquet(MADE / "transfer" / "by_family.parquet")))
-    for path in sorted((MADE / "transfer").glob("against_*.parquet")):
-        control = path.stem.removeprefix("against_")
-        for (group,), compared in pl.read_parquet(path).group_by("group", maintain_order=True):
-            parts.append(
-                f"#### Winners against the control's `{control}`, on {group}\n\n{library.compared_table(compared)}"
-            )
+    winners = pl.read_parquet(MADE / "transfer" / "winners.parquet")
+    for (group,), compared in winners.group_by("group", maintain_order=True):
+        parts.append(f"#### The winners of the searches, on {group}\n\n{library.winners_table(compared)}")
     lines = pl.read_parquet(MADE / "transfer" / "extrapolation.parquet")
     if len(lines):
         figures.plot_extrapolation(lines, folder / "extrapolation.png")

@@ -1,6 +1,6 @@
 """Stage `transfer`: the best found functions and the known ones, once, on what no search saw."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -42,9 +42,9 @@ def transfer() -> None:
         if "held_out" in settings.transfer.to:
             families = compare(measured.filter(group="held-out"), admitted, REFERENCE, "family")
             families.write_parquet(part / "by_family.parquet")
-        for control in (name for name in winners if is_control(name, finalists, settings)):
-            among = measured.filter(pl.col("activation").is_in(winners))
-            compare(among, admitted, control).write_parquet(part / f"against_{control}.parquet")
+        controls = [name for name in winners if is_control(name, finalists, settings)]
+        rivals = against([REFERENCE, "relu", *controls], winners, measured, partial(compare, admitted=admitted))
+        rivals.write_parquet(part / "winners.parquet")
         lines(entrants, [*winners, REFERENCE, "relu"], settings).write_parquet(part / "extrapolation.parquet")
 
 
@@ -85,6 +85,17 @@ def on_data(entrants: Entrants, settings: Settings) -> dict[str, dict[str, list[
                 measured[group][name] = measure(activation, admitted, of_group, training)
                 reached(sum(map(len, measured.values())), group)
     return measured
+
+
+def against(
+    rivals: Sequence[str], winners: Sequence[str], measured: pl.DataFrame, compare: Callable[..., pl.DataFrame]
+) -> pl.DataFrame:
+    """The winners of the searches against each of these, one table below the other, its name in the column `rival`."""
+    tables = []
+    for rival in rivals:
+        among = measured.filter(pl.col("activation").is_in([*winners, rival]))
+        tables.append(compare(among, reference=rival).with_columns(rival=pl.lit(rival)))
+    return pl.concat(tables)
 
 
 def is_control(name: str, finalists: pl.DataFrame, settings: Settings) -> bool:

@@ -45,7 +45,8 @@ def test_the_number_is_in_the_last_line_or_in_a_file_of_the_folder_that_the_run_
     assert find(condition(metric=["a", "b"]), done('words\n{"a": {"b": 3}}\n')).value == 3
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "metrics.json").write_text('{"a": 4}')
-    reported = done(f"Report: {tmp_path}/reports/report.md\nNext: ...")
+    (tmp_path / "dvc.yaml").touch()
+    reported = done(f"Report: {tmp_path}/reports/report.html\nNext: ...")
     assert find(condition(file="results/metrics.json"), reported).value == 4
 
 

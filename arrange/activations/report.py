@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -64,7 +65,7 @@ def compared_table(compared: pl.DataFrame) -> str:
     rows = [
         [
             f"{row['activation']}{'' if row['pointwise'] else ' †'}",
-            f"{row['log_ratio']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})",
+            ratio(row),
             p_value(row["p_holm"]),
             f"{row['worst']:+.2f}",
             str(row["problems"]),
@@ -73,6 +74,20 @@ def compared_table(compared: pl.DataFrame) -> str:
         for row in compared.rows(named=True)
     ]
     return markdown(["activation", "log-ratio", "p (Holm)", "worst", "problems", "FLOPs"], rows)
+
+
+def winners_table(compared: pl.DataFrame) -> str:
+    """The winners of the searches as rows, what they are compared with as columns; a dash for the winner itself.
+
+    `compared` is tables of `transfer.table.compare` for one group, one below the other, their reference in `rival`.
+    """
+    cells = {
+        (row["activation"], row["rival"]): f"{ratio(row)}, p {p_value(row['p_holm'])}"
+        for row in compared.rows(named=True)
+    }
+    names, rivals = (compared[column].unique(maintain_order=True).to_list() for column in ("activation", "rival"))
+    rows = [[name, *(cells.get((name, rival), "-") for rival in rivals)] for name in names]
+    return markdown(["", *(f"against {rival}" for rival in rivals)], rows)
 
 
 def families_table(families: pl.DataFrame) -> str:
@@ -93,6 +108,11 @@ def expression(source: str) -> str:
     """A program of one line as that line's expression; of a longer one, its text in one line."""
     lines = [line.strip() for line in source.strip().splitlines()[1:]]
     return "; ".join(lines).removeprefix("return ").replace("|", "\\|").replace("`", "")
+
+
+def ratio(row: Mapping[str, Any]) -> str:
+    """A mean log-ratio with its interval."""
+    return f"{row['log_ratio']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
 
 
 def number(value: float | None) -> str:

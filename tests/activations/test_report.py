@@ -74,6 +74,21 @@ def test_comparisons_have_intervals_p_and_a_mark_for_batch_statistics():
     ]
 
 
+def test_winners_stand_against_every_rival_but_themselves():
+    compared = pl.DataFrame(
+        {
+            **{"activation": ["a-1", "b-2", "a-1"], "rival": ["gelu", "gelu", "b-2"], "p_holm": [0.5, 0.0001, 1.0]},
+            **{"log_ratio": [-0.1, 0.2, 0.0], "low": [-0.2, 0.1, -0.5], "high": [0.05, 0.3, 0.5]},
+        }
+    )
+    assert rows(report.winners_table(compared)) == [
+        ["", "against gelu", "against b-2"],
+        ["---"] * 3,
+        ["a-1", "-0.100 (-0.200 to +0.050), p 0.500", "+0.000 (-0.500 to +0.500), p 1.000"],
+        ["b-2", "+0.200 (+0.100 to +0.300), p < 0.001", "-"],
+    ]
+
+
 def test_families_weigh_the_same_and_the_best_comes_first():
     families = pl.DataFrame(
         {

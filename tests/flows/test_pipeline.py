@@ -28,8 +28,8 @@ def test_a_fresh_clone_runs_to_the_end(first_run):
     checkout, output = first_run
     assert outcomes(output) == dict.fromkeys(STAGES, "ran")
     assert f"Stages: {len(STAGES)} ran." in output
-    assert "Report: reports/report.md" in output
-    assert (checkout.path / "reports/report.md").exists()
+    assert "Report: reports/report.html" in output
+    assert (checkout.path / "reports/report.html").exists()
     assert checkout.git("status", "--porcelain").split() == ["??", "dvc.lock"]
 
 
