@@ -5,9 +5,13 @@ longer so, wherever the stage runs. A file that outlived its flow run tells the 
 """
 
 import os
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
+from typing import NoReturn
 from uuid import UUID
 
 import psutil
@@ -23,6 +27,7 @@ from tasks.stage import end_with_parent
 from tasks.store import redacted
 
 STOPPED = " stopped"
+GRACE = 15  # seconds
 
 
 @contextmanager
@@ -116,9 +121,30 @@ def keep_temporary_server() -> None:
 
 
 def end_with_worker() -> None:
-    """In a deployment's run: end when the worker is killed, as it would end the run when it is told to stop."""
-    if os.environ.get("PREFECT__FLOW_RUN_ID"):
+    """In a deployment's run: end when the worker is killed, as it would end the run when it is told to stop.
+
+    Where the server is gone too, Prefect would go on telling it for minutes; it has GRACE seconds.
+    """
+    if os.environ.get("PREFECT__FLOW_RUN_ID") and (worker := psutil.Process().parent()):
         end_with_parent()
+        Thread(target=leave_after, args=[worker], daemon=True).start()
+
+
+def leave_after(worker: psutil.Process) -> None:
+    """End this process some time after that one, if it is still there then."""
+    worker.wait()
+    time.sleep(GRACE)
+    leave("the worker of this run has ended")
+
+
+def leave(problem: str) -> NoReturn:
+    """End at once: at a regular exit Prefect tries for minutes to tell its server what it missed."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.terminate()
+    sys.stderr.write(f"\n{problem}\n")
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def address_of_run() -> str | None:

@@ -5,11 +5,9 @@ import logging
 import os
 import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import psutil
 from httpx import HTTPError
 from prefect import Flow
 from prefect.client.schemas.objects import State
@@ -81,17 +79,7 @@ def until_told_to_stop(flow: Flow[..., State], **parameters: Any) -> State:
         sys.stderr.write("\nstopped\nthe same command goes on from here\n")
         sys.exit(128 + number)
     except HTTPError:
-        leave(problem_of_disk(Path.cwd()) or LOST)
-
-
-def leave(problem: str) -> NoReturn:
-    """End at once: at a regular exit Prefect tries for minutes to tell its server what it missed."""
-    for child in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            child.terminate()
-    sys.stderr.write(f"\n{problem}\n")
-    sys.stderr.flush()
-    os._exit(1)
+        presence.leave(problem_of_disk(Path.cwd()) or LOST)
 
 
 def stop(number: int, _: object) -> None:

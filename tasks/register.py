@@ -5,6 +5,7 @@ moves to a new version only if that is better by a paired test on the validation
 """
 
 import re
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,17 +29,19 @@ PACKAGES = ("mlflow", "numpy", "pandas", "polars", "safetensors", "tokenizers", 
 def register(client: MlflowClient, run: str, folder: Path) -> None:
     """Register the exported ranker in `folder` as a version of arrange-<data>; `run` is the run of its stage.
 
-    Does nothing where that was done before, and takes up what was interrupted. A folder without a ranker, that of a
-    data set which has none, is passed over.
+    Does nothing where that was done before, and takes up what was interrupted. A run that made the files of a version
+    once more gets its metrics alone. A folder without a ranker, that of a data set which has none, is passed over.
     """
     if not (folder / "export.json").exists():
         return
     card, key = read_card(folder), identity(folder)
-    name = f"arrange-{card['data']}"
+    name, metrics, made = f"arrange-{card['data']}", flat(card["metrics"]), client.get_run(run)
     mlflow.set_tracking_uri(client.tracking_uri)  # `Model.log` takes neither a client nor an experiment
-    mlflow.set_experiment(experiment_id=client.get_run(run).info.experiment_id)
+    mlflow.set_experiment(experiment_id=made.info.experiment_id)
     known = client.search_model_versions(f"name = '{name}' and tags.export = '{key}'")
     version = known[0] if known else log(run, folder, name, key, card)
+    if known and not metrics.keys() <= made.data.metrics.keys():
+        mlflow.log_metrics(metrics, run_id=run)
     if "decision" not in version.tags:
         decide(client, version, folder, card)
 
@@ -56,13 +59,17 @@ def log(run: str, folder: Path, name: str, key: str, card: dict[str, Any]) -> Mo
         signature=service.SIGNATURE,
         pip_requirements=[f"{package}=={metadata.version(package).partition('+')[0]}" for package in PACKAGES],
     )
-    metrics = {
+    mlflow.log_metrics(flat(card["metrics"]), run_id=run, model_id=logged.model_id)
+    return mlflow.register_model(logged.model_uri, name, tags={"export": key, "ranker": card["ranker"]})
+
+
+def flat(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Means by split and measure, by names that MLflow takes."""
+    return {
         re.sub(r"[^\w\-./ ]", "_", f"{split}.{measure}"): value
-        for split, means in card["metrics"].items()
+        for split, means in metrics.items()
         for measure, value in means.items()
     }
-    mlflow.log_metrics(metrics, run_id=run, model_id=logged.model_id)
-    return mlflow.register_model(logged.model_uri, name, tags={"export": key, "ranker": card["ranker"]})
 
 
 def decide(client: MlflowClient, version: ModelVersion, folder: Path, card: dict[str, Any]) -> None:

@@ -101,7 +101,10 @@ def test_the_same_export_is_registered_once(client):
     again = registered(client)
     assert again.version == first.version
     assert again.tags == first.tags
-    assert len(client.search_logged_models([client.get_run(first.run_id).info.experiment_id])) == 1
+    made = client.get_run(first.run_id)
+    assert len(client.search_logged_models([made.info.experiment_id])) == 1
+    runs = client.search_runs([made.info.experiment_id])
+    assert [run.data.metrics for run in runs] == [made.data.metrics] * 2  # each made the same files
 
 
 def test_the_alias_moves_to_a_better_one_only(client):
