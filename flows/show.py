@@ -120,9 +120,8 @@ class Rows:
 
 def latest(progress: Path) -> dict | None:
     """The newest whole line that a working stage wrote of its progress; a night's file isn't read for it."""
-    if not progress.exists():
-        return None
-    with progress.open("rb") as file:
-        file.seek(max(0, progress.stat().st_size - 1000))
+    lines: list[bytes] = []
+    with suppress(FileNotFoundError), progress.open("rb") as file:  # a stage that starts removes an earlier run's
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 1000))
         lines = [line for line in file.read().splitlines()[-2:] if line.startswith(b"{") and line.endswith(b"}")]
     return json.loads(lines[-1]) if lines else None

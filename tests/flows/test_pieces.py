@@ -3,8 +3,10 @@
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from pathlib import Path
+from threading import Event
 
 import psutil
 import pytest
@@ -119,3 +121,21 @@ def test_the_newest_whole_line_of_progress(tmp_path):
     assert latest(file) == {"done": 500, "total": 500, "unit": "steps"}
     file.write_text("".join(lines[:300]) + '{"done": 301, "to')
     assert latest(file)["done"] == 300
+
+
+def test_a_progress_file_that_goes_while_it_is_read_is_none(tmp_path):
+    file, over = tmp_path / "progress.jsonl", Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            file.write_text('{"done": 1}\n')
+            file.unlink()
+
+    with ThreadPoolExecutor(1) as beside:
+        done = beside.submit(come_and_go)
+        try:
+            found = [latest(file) for _ in range(5000)]
+        finally:
+            over.set()
+    assert done.exception() is None
+    assert all(each in (None, {"done": 1}) for each in found)
