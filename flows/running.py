@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +14,19 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 from prefect.futures import PrefectWrappedFuture
 from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from arrange.errors import UserError
 from flows import stages
-from flows.presence import is_at_work, keep_temporary_server, stopped_by_errors
+from flows.presence import check_server, is_at_work, keep_temporary_server, stopped_by_errors
 from flows.show import Rows, say
 from tasks.stage import STARTER
 
 ON_GPU = ("finetune", "rank", "baselines")  # tagged `gpu`, so that a limit of Prefect's can keep them apart
+TRIES = 3  # to start a stage while Prefect's server comes and goes
 PAUSE = 0.1  # seconds between two looks at the working stages
 
 
@@ -54,6 +57,7 @@ def run_all(place: Place, names: Sequence[str], parallel: int, cluster: str | No
     before = {stage: [other for other in graph[stage] if other in waiting] for stage in waiting}
     futures: dict[str, PrefectWrappedFuture[State, Any]] = {}
     states: dict[str, State] = {}
+    tries: Counter[str] = Counter()
     # the mark goes first: the runner waits for its tasks, and they end without it
     with (
         runner_on(cluster, parallel) as runner,
@@ -70,12 +74,27 @@ def run_all(place: Place, names: Sequence[str], parallel: int, cluster: str | No
             for stage in futures.keys() - states.keys():
                 rows.show(stage)
                 if futures[stage].wrapped_future.done():
+                    if tries[stage] < TRIES and was_turned_away(futures[stage]):
+                        check_server()
+                        tries[stage] += 1
+                        waiting.insert(0, stage)
+                        del futures[stage]
+                        continue
                     futures[stage].wait()
                     states[stage] = futures[stage].state
                     rows.remove(stage)
                     say(f"{stage}: {summary(states[stage])}")
             time.sleep(PAUSE)
     return {stage: states[stage] for stage in futures}
+
+
+def was_turned_away(future: PrefectWrappedFuture[State, Any]) -> bool:
+    """Whether a task never began its work: a server that is away for a moment has no slot on a GPU to give."""
+    try:
+        future.wait()
+    except ConcurrencySlotAcquisitionError:
+        return True
+    return False
 
 
 def runner_on(cluster: str | None, parallel: int) -> TaskRunner[Any]:
