@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from rich.table import Table
 
-from arrange.activations.report import p_value, ratio
+from arrange.formats import interval, markdown, p_value
 from flows.show import console
 from flows.workspace import Workspace
 from tasks import store
@@ -79,18 +79,19 @@ def show_winners(winners: pl.DataFrame) -> None:
     for name in ("on", "winner", "against", "log-ratio", "p"):
         table.add_column(name)
     for row in winners.rows(named=True):
-        table.add_row(row["group"], row["activation"], row["rival"], ratio(row), p_value(row["p_holm"]))
+        ratio = interval(row["log_ratio"], row["low"], row["high"])
+        table.add_row(row["group"], row["activation"], row["rival"], ratio, p_value(row["p_holm"]))
     if len(winners):
         console.print(table)
 
 
 def outcome_table(states: Mapping[str, State], links: Mapping[str, str]) -> str:
     """What became of each stage, in Markdown, with a link to its run in MLflow."""
-    lines = [
-        f"| {stage} | {state.name} | {state.message} | {f'[MLflow]({links[stage]})' if stage in links else ''} |"
+    rows = [
+        [stage, str(state.name), str(state.message), f"[MLflow]({links[stage]})" if stage in links else ""]
         for stage, state in states.items()
     ]
-    return "\n".join(["| stage | | | |", "|---|---|---|---|", *lines])
+    return markdown(["stage", "", "", ""], rows)
 
 
 def next_steps(workspace: Workspace, report: Path | None, again: str) -> str:

@@ -4,8 +4,6 @@ An export, known by the hash of its files, becomes one version, however often it
 moves to a new version only if that is better by a paired test on the validation queries; the version's tags say why.
 """
 
-import re
-from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ import arrange
 from arrange.errors import UserError
 from arrange.serving.champion import Comparison, compare
 from arrange.serving.exported import identity, read_card
-from tasks import service
+from tasks import service, store
 
 ALIAS = "champion"
 PACKAGES = ("mlflow", "numpy", "pandas", "polars", "safetensors", "tokenizers", "torch", "transformers")
@@ -35,19 +33,20 @@ def register(client: MlflowClient, run: str, folder: Path) -> None:
     if not (folder / "export.json").exists():
         return
     card, key = read_card(folder), identity(folder)
-    name, metrics, made = f"arrange-{card['data']}", flat(card["metrics"]), client.get_run(run)
+    name, made = f"arrange-{card['data']}", client.get_run(run)
+    metrics = {store.clean(measure): value for measure, value in store.flatten(card["metrics"])}
     mlflow.set_tracking_uri(client.tracking_uri)  # `Model.log` takes neither a client nor an experiment
     mlflow.set_experiment(experiment_id=made.info.experiment_id)
     known = client.search_model_versions(f"name = '{name}' and tags.export = '{key}'")
-    version = known[0] if known else log(run, folder, name, key, card)
+    version = known[0] if known else log(run, folder, name, metrics, {"export": key, "ranker": card["ranker"]})
     if known and not metrics.keys() <= made.data.metrics.keys():
         mlflow.log_metrics(metrics, run_id=run)
     if "decision" not in version.tags:
         decide(client, version, folder, card)
 
 
-def log(run: str, folder: Path, name: str, key: str, card: dict[str, Any]) -> ModelVersion:
-    """A new version: the service's file, the library, the exported ranker, and its metrics."""
+def log(run: str, folder: Path, name: str, metrics: dict[str, float], tags: dict[str, str]) -> ModelVersion:
+    """A new version: the service's file, the library, the exported ranker, its metrics and tags."""
     logged = Model.log(
         artifact_path=None,
         flavor=mlflow.pyfunc,
@@ -59,17 +58,8 @@ def log(run: str, folder: Path, name: str, key: str, card: dict[str, Any]) -> Mo
         signature=service.SIGNATURE,
         pip_requirements=[f"{package}=={metadata.version(package).partition('+')[0]}" for package in PACKAGES],
     )
-    mlflow.log_metrics(flat(card["metrics"]), run_id=run, model_id=logged.model_id)
-    return mlflow.register_model(logged.model_uri, name, tags={"export": key, "ranker": card["ranker"]})
-
-
-def flat(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Means by split and measure, by names that MLflow takes."""
-    return {
-        re.sub(r"[^\w\-./ ]", "_", f"{split}.{measure}"): value
-        for split, means in metrics.items()
-        for measure, value in means.items()
-    }
+    mlflow.log_metrics(metrics, run_id=run, model_id=logged.model_id)
+    return mlflow.register_model(logged.model_uri, name, tags=tags)
 
 
 def decide(client: MlflowClient, version: ModelVersion, folder: Path, card: dict[str, Any]) -> None:

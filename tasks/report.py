@@ -9,6 +9,7 @@ import polars as pl
 from markupsafe import Markup
 
 from arrange.files import replacing
+from arrange.formats import markdown
 from arrange.ranking import report as library
 from arrange.ranking import statistics
 from arrange.report import page, rankings
@@ -181,10 +182,8 @@ def searches(audits: dict[str, dict[str, float]]) -> str:
     if not rows:
         return ""
     columns = ("beam_recall", "proven", "outside", "invalid_share", "invalid_mass")
-    lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    for name, audit in rows.items():
-        lines.append(f"| {name} | {' | '.join(f'{audit[column]:.3f}' for column in columns)} |")
-    return SEARCHES.format(queries=next(iter(rows.values()))["queries"], table="\n".join(lines))
+    shown = ([name, *(f"{audit[column]:.3f}" for column in columns)] for name, audit in rows.items())
+    return SEARCHES.format(queries=next(iter(rows.values()))["queries"], table=markdown(["", *columns], shown))
 
 
 SEARCHES = """### Search, {queries} queries

@@ -2,7 +2,9 @@
 
 import os
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -59,3 +61,17 @@ def redacted(text: str) -> str:
     'postgresql://me:***@db/mlflow'
     """
     return re.sub(r"(://[^:/@\s]*:)[^/\s\"']+@", r"\1***@", text)
+
+
+def flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and values of a nested dictionary."""
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def clean(name: str) -> str:
+    """A name that MLflow takes: nDCG@10 becomes nDCG_10."""
+    return re.sub(r"[^\w\-./ ]", "_", name)

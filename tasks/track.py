@@ -8,10 +8,9 @@ import csv
 import hashlib
 import json
 import os
-import re
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +210,7 @@ def log_page(client: MlflowClient, parent: str, new: Iterable[str]) -> None:
 
 def log_params(client: MlflowClient, run: str, nested: Mapping[str, Any]) -> None:
     """Nested parameters as dotted names, in batches of MLflow's limit."""
-    flat = [Param(clean(name), store.redacted(str(value))[:6000]) for name, value in flatten(nested)]
+    flat = [Param(store.clean(name), store.redacted(str(value))[:6000]) for name, value in store.flatten(nested)]
     for start in range(0, len(flat), 100):
         client.log_batch(run, params=flat[start : start + 100])
 
@@ -219,8 +218,8 @@ def log_params(client: MlflowClient, run: str, nested: Mapping[str, Any]) -> Non
 def log_metrics(client: MlflowClient, run: str, nested: Mapping[str, Any]) -> None:
     """The numbers of a nested dictionary; lists and words are in the file, which is logged too."""
     now = int(time.time() * 1000)
-    numbers = [(name, value) for name, value in flatten(nested) if isinstance(value, (int, float))]
-    log_points(client, run, [Metric(clean(name), float(value), now, 0) for name, value in numbers])
+    numbers = [(name, value) for name, value in store.flatten(nested) if isinstance(value, (int, float))]
+    log_points(client, run, [Metric(store.clean(name), float(value), now, 0) for name, value in numbers])
 
 
 def log_history(client: MlflowClient, run: str, path: Path, step: str = "step") -> None:
@@ -228,7 +227,7 @@ def log_history(client: MlflowClient, run: str, path: Path, step: str = "step") 
     now = int(time.time() * 1000)
     with path.open() as file:
         points = [
-            Metric(clean(name), float(value), now, int(row[step]))
+            Metric(store.clean(name), float(value), now, int(row[step]))
             for row in csv.DictReader(file)
             for name, value in row.items()
             if name != step and value
@@ -249,20 +248,6 @@ def log_files(client: MlflowClient, run: str, path: Path) -> None:
         if file.stat().st_size <= LARGEST_ARTIFACT:
             inner = "" if path.is_file() else str(Path(path.name, file.parent.relative_to(path)))
             client.log_artifact(run, str(file), inner or None)
-
-
-def flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names and values of a nested dictionary."""
-    for key, value in nested.items():
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def clean(name: str) -> str:
-    """A name that MLflow takes: nDCG@10 becomes nDCG_10."""
-    return re.sub(r"[^\w\-./ ]", "_", name)
 
 
 def stage_hash(entry: Mapping[str, Any]) -> str:

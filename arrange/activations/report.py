@@ -1,10 +1,11 @@
 """Searches and transfer as Markdown: what each arm found, whether it held on fresh problems, and what transferred."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import polars as pl
+
+from arrange.formats import interval, markdown, p_value
 
 
 def searches_table(candidates: Mapping[str, pl.DataFrame], generations: Mapping[str, pl.DataFrame]) -> str:
@@ -65,7 +66,7 @@ def compared_table(compared: pl.DataFrame) -> str:
     rows = [
         [
             f"{row['activation']}{'' if row['pointwise'] else ' †'}",
-            ratio(row),
+            interval(row["log_ratio"], row["low"], row["high"]),
             p_value(row["p_holm"]),
             f"{row['worst']:+.2f}",
             str(row["problems"]),
@@ -81,10 +82,10 @@ def winners_table(compared: pl.DataFrame) -> str:
 
     `compared` is tables of `transfer.table.compare` for one group, one below the other, their reference in `rival`.
     """
-    cells = {
-        (row["activation"], row["rival"]): f"{ratio(row)}, p {p_value(row['p_holm'])}"
-        for row in compared.rows(named=True)
-    }
+    cells = {}
+    for row in compared.rows(named=True):
+        ratio = interval(row["log_ratio"], row["low"], row["high"])
+        cells[row["activation"], row["rival"]] = f"{ratio}, p {p_value(row['p_holm'])}"
     names, rivals = (compared[column].unique(maintain_order=True).to_list() for column in ("activation", "rival"))
     rows = [[name, *(cells.get((name, rival), "-") for rival in rivals)] for name in names]
     return markdown(["", *(f"against {rival}" for rival in rivals)], rows)
@@ -110,22 +111,6 @@ def expression(source: str) -> str:
     return "; ".join(lines).removeprefix("return ").replace("|", "\\|").replace("`", "")
 
 
-def ratio(row: Mapping[str, Any]) -> str:
-    """A mean log-ratio with its interval."""
-    return f"{row['log_ratio']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
-
-
 def number(value: float | None) -> str:
     """A signed number with three digits, a dash for none."""
     return "-" if value is None else f"{value:+.3f}"
-
-
-def p_value(p: float) -> str:
-    """A p-value as tables show it."""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])

@@ -1,6 +1,6 @@
 """Results as tables and pictures: measures of several systems, learning curves, maps of a grid, a trie's shape."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -11,13 +11,15 @@ import numpy as np
 import polars as pl
 
 from arrange.files import replacing
+from arrange.formats import interval, markdown, p_value
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, float]]]  # system -> measure -> mean, low, high
 
 
 def markdown_table(metrics: Metrics, measures: Sequence[str]) -> str:
     """Systems as rows and measures as columns, in Markdown; see `cell`."""
-    return _markdown(measures, ([system, *(cell(row[name]) for name in measures)] for system, row in metrics.items()))
+    rows = ([system, *(cell(row[name]) for name in measures)] for system, row in metrics.items())
+    return markdown(["", *measures], rows)
 
 
 def cell(value: Mapping[str, float]) -> str:
@@ -43,26 +45,20 @@ def differences_table(differences: pl.DataFrame, measures: Sequence[str]) -> str
     for (system,), rows in differences.group_by("system", maintain_order=True):
         values = {row["measure"]: row for row in rows.rows(named=True)}
         lines.append([system, *(_difference(values[name]) for name in measures)])
-    return _markdown(measures, lines)
+    return markdown(["", *measures], lines)
 
 
 def _difference(value: Mapping[str, float]) -> str:
     if value["difference"] is None:
         return "-"
-    p = "p < 0.001" if value["p_holm"] < 0.001 else f"p {value['p_holm']:.3f}"
-    return f"{value['difference']:+.3f} ({value['low']:+.3f} to {value['high']:+.3f}), {p}"
+    return f"{interval(value['difference'], value['low'], value['high'])}, p {p_value(value['p_holm'])}"
 
 
 def correlations_table(correlations: pl.DataFrame) -> str:
     """The table of `statistics.correlations` in Markdown."""
     rows = correlations.select("system", "checkpoints", "spearman").rows()
     shown = ([system, str(count), "-" if value is None else f"{value:+.2f}"] for system, count, value in rows)
-    return _markdown(["checkpoints", "Spearman"], shown)
-
-
-def _markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+    return markdown(["", "checkpoints", "Spearman"], shown)
 
 
 def plot_measure(metrics: Metrics, measure: str, path: Path) -> None:

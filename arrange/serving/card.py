@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from arrange.formats import markdown
+
 PAGE = """# {ranker}: a ranker of the {documents:,} documents of `{data}`
 
 A causal language model that ranks by generating docIDs along the trie of all docIDs here. It ranks the documents of
@@ -59,11 +61,8 @@ def _measures(metrics: Mapping[str, Mapping[str, float]]) -> str:
     | AP | - | 1.000 |
     """
     names = dict.fromkeys(name for values in metrics.values() for name in values)
-    lines = [f"| | {' | '.join(metrics)} |", "|---" * (1 + len(metrics)) + "|"]
-    for name in names:
-        cells = (f"{values[name]:.3f}" if name in values else "-" for values in metrics.values())
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    cells = {name: [f"{of[name]:.3f}" if name in of else "-" for of in metrics.values()] for name in names}
+    return markdown(["", *metrics], ([name, *row] for name, row in cells.items()))
 
 
 def _listed(section: Mapping[str, Any]) -> str:

@@ -3,20 +3,24 @@
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from math import inf
 from pathlib import Path
 from threading import Event
+from uuid import uuid4
 
 import psutil
 import pytest
 import yaml
 from checkout import PROJECT
+from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
+from prefect.futures import PrefectConcurrentFuture
+from prefect.states import Completed
 
 from arrange.errors import UserError
 from flows import pipeline
 from flows.presence import at_work
-from flows.running import Place, runner_on
+from flows.running import Place, runner_on, was_turned_away
 from flows.show import latest
 from flows.stages import end, needed, problem_in
 from flows.workspace import assignments, locked
@@ -139,3 +143,22 @@ def test_a_progress_file_that_goes_while_it_is_read_is_none(tmp_path):
             over.set()
     assert done.exception() is None
     assert all(each in (None, {"done": 1}) for each in found)
+
+
+@pytest.mark.parametrize(
+    ("error", "turned_away"),
+    [(ConcurrencySlotAcquisitionError("no server"), True), (None, False)],
+)
+def test_a_stage_that_got_no_slot_has_not_begun(error, turned_away):
+    future = PrefectConcurrentFuture(uuid4(), Future())
+    if error:
+        future.wrapped_future.set_exception(error)
+    else:
+        future.wrapped_future.set_result(Completed())
+    assert was_turned_away(future) is turned_away
+
+
+def test_flows_start_without_the_libraries_that_train():
+    heavy = "sorted({'torch', 'scipy', 'transformers', 'mlflow', 'matplotlib'} & sys.modules.keys())"
+    words = [sys.executable, "-c", f"import sys, flows.pipeline; print({heavy})"]
+    assert subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=True).stdout == "[]\n"

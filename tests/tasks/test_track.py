@@ -362,7 +362,7 @@ def test_of_metrics_only_numbers_are_logged(client, run):
 
 def test_clean_gives_names_that_mlflow_takes(client, run):
     names = ["nDCG@10", "overlap@1", "losses.item.alpha", "a b-c/d_e", "R(rel=2)@5", "Größe:m"]
-    assert [track.clean(name) for name in names] == [
+    assert [store.clean(name) for name in names] == [
         "nDCG_10",
         "overlap_1",
         "losses.item.alpha",
