@@ -1,11 +1,11 @@
 """The flow on a Dask cluster of separate processes."""
 
-import socket
 import sys
 
 import psutil
 import pytest
 from checkout import outcomes
+from servers import free_port
 
 pytest.importorskip("prefect_dask", reason="uv pip install prefect-dask==0.3.7")
 pytestmark = [pytest.mark.slow, pytest.mark.soak]
@@ -14,9 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.soak]
 @pytest.fixture
 def cluster(finished):
     """The address of a scheduler with two workers: processes that know no more than those of another machine."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     words = [sys.executable, "-m", "dask"]
     workers = finished.env | {"PYTHONPATH": str(finished.path), "ON_A_WORKER": "true"}

@@ -3,7 +3,6 @@
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ import pytest
 import requests
 from checkout import STAGES, outcomes
 from mlflow import MlflowClient
+from servers import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
@@ -102,9 +102,7 @@ def postgres():
         pytest.skip("PostgreSQL refuses root, and only root can become another user")
     folder = Path(tempfile.mkdtemp(prefix="postgres"))  # pytest's own folders are closed to other users
     shutil.chown(folder, "nobody")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = free_port()
     nobody = ["setpriv", "--reuid=nobody", "--clear-groups"]
 
     def run(binary: str, *words: str) -> None:

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ import small_export
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModelContext
+from servers import free_port
 from small_export import QUERIES
 from test_dvc_yaml import imported, library_modules
 from urllib3.util import Retry
@@ -275,9 +275,7 @@ def test_requests_in_parallel_get_each_its_own_answer(tmp_path, recipe):
 @pytest.fixture(scope="module")
 def server(served, tmp_path_factory):
     """The address of `mlflow models serve`, started in a folder from which the project isn't to be seen."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = free_port()
     dropped = ("PYTHONPATH", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
     env = {key: value for key, value in os.environ.items() if key not in dropped}
     env |= {"MLFLOW_TRACKING_URI": f"sqlite:///{served[0]}/mlflow.db", "DO_NOT_TRACK": "true"}
