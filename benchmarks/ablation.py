@@ -1,7 +1,8 @@
 """What the parts of a search are worth: each switched on alone, at equal budget, against a plain one and the control.
 
 Five searches of each kind, seed by seed on the same problems. What counts is the best found function's fitness on fresh
-problems and seeds that no search saw (the rung `validate`, one set for all). --quick: two seeds, a small budget.
+problems and seeds (the rung `validate`, one set for all): polynomials and harmonics that no search saw, and equations
+of physics from the searches' own list, of which only the points are new. --quick: two seeds, a small budget.
 """
 
 import argparse

@@ -21,7 +21,7 @@ INDEPENDENT = ("random", "llm_sample")  # mutators that look at no parent: the c
 
 
 def search(name: str) -> None:
-    """-> activations/searches/<name>/: candidates, measurements, elites (parquet) and generations.csv."""
+    """-> activations/searches/<name>/: candidates, measurements, elites, calls (parquet), generations.csv."""
     settings = params.read()
     chosen = settings.searches[name]
     told = Search(seed=chosen.seed, **settings.search.model_dump())

@@ -14,34 +14,47 @@ from arrange.data import tables
 from arrange.docids import trie
 from arrange.files import replacing
 from arrange.ranking import examples, losses, model
+from arrange.ranking.measures import nearest_documents
 from arrange.ranking.train import Objective
 from tasks import params, stage
 from tasks.settings import Settings
 
-SCORES = pl.Schema({"system": pl.String(), "rate": pl.Float64(), "query_id": pl.String(), "nDCG@10": pl.Float64()})
+SCORES = pl.Schema(
+    {"system": pl.String(), "rate": pl.Float64()}
+    | dict.fromkeys(("query_id", "cluster"), pl.String())
+    | {"nDCG@10": pl.Float64()}
+)
 
 
 def swap() -> None:
-    """activations/found/, data/, docids/ -> activations/swapped.parquet: nDCG@10 of each activation and query."""
+    """activations/found/, data/, docids/ -> activations/swapped.parquet: nDCG@10 of each activation and query.
+
+    Left out is what is not pointwise: in training a statistic of the batch tells a token of those that come after it.
+    """
     settings = params.read()
     finalists = pl.read_parquet(Path("activations", "found", "finalists.parquet"))
     sources = programs(settings.swap.of, finalists, settings.swap.found)
     scores = [pl.DataFrame(schema=SCORES)]
     if sources:
         bench = workbench(settings)
+        clusters = nearest_documents(bench["test"].qrels)
         with stage.progress(len(sources), "activations") as reached:
             for done, (name, source) in enumerate(sources.items(), start=1):
                 activation = compile_program(source)
-                score: Score = ranker_score(activation, admit(activation, settings.sandbox.flops), **bench)
-                scores.append(rows(name, score))
+                admitted = admit(activation, settings.sandbox.flops)
+                if admitted.pointwise:
+                    scores.append(rows(name, ranker_score(activation, admitted, **bench), clusters))
                 reached(done, name)
     with replacing(Path("activations", "swapped.parquet")) as part:
         pl.concat(scores).write_parquet(part)
 
 
-def rows(name: str, score: Score) -> pl.DataFrame:
-    """A score as rows of SCORES."""
-    return score.per_query.select(pl.lit(name).alias("system"), pl.lit(score.rate).alias("rate"), "query_id", "nDCG@10")
+def rows(name: str, score: Score, clusters: pl.DataFrame) -> pl.DataFrame:
+    """A score as rows of SCORES; the cluster of a query is as in `measures.nearest_documents`."""
+    told = pl.lit(name).alias("system"), pl.lit(score.rate).alias("rate")
+    return score.per_query.join(clusters, on="query_id", maintain_order="left").select(
+        *told, "query_id", "cluster", "nDCG@10"
+    )
 
 
 def workbench(settings: Settings) -> dict[str, Any]:

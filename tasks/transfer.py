@@ -8,7 +8,9 @@ import polars as pl
 
 from arrange.activations.entrants import programs
 from arrange.activations.evaluation import Activation, Admitted, Evaluation, Measurement
+from arrange.activations.fitness.trial import trial
 from arrange.activations.laboratory import laboratory, protocol
+from arrange.activations.problems.draw import LISTED
 from arrange.activations.programs.check import compile_program
 from arrange.activations.transfer import extrapolation, table
 from arrange.activations.transfer.digits import digits
@@ -31,7 +33,9 @@ def transfer() -> None:
     entrants = {
         name: (compile_program(sources[name]), one.admitted) for name, one in evaluations.items() if one.admitted
     }
-    measured = table.long({**held_out(evaluations, settings), **on_data(entrants, settings)})
+    sets = data_sets(settings)
+    by_group = {**held_out(evaluations, settings), **on_data(entrants, sets, settings)}
+    measured = table.long(by_group, shared(sets, settings))
     admitted = {name: one for name, (_, one) in entrants.items()}
     winners = finalists.filter("winner")["name"].to_list()
     with replacing(Path("activations", "transfer")) as part:
@@ -69,15 +73,31 @@ def held_out(evaluations: Mapping[str, Evaluation], settings: Settings) -> dict[
     return {"held-out": {name: list(one.measurements) for name, one in evaluations.items() if one.measurements}}
 
 
-def on_data(entrants: Entrants, settings: Settings) -> dict[str, dict[str, list[Measurement]]]:
-    """The measurements on digits and tables, each a group."""
+def data_sets(settings: Settings) -> dict[str, list[DataSet]]:
+    """The digits and the tables, each a group, where these are asked for."""
     how = settings.transfer
     sets: dict[str, list[DataSet]] = {}
     if "digits" in how.to:
         sets["digits"] = [digits(how.seed)]
     if "tabular" in how.to:
         sets["tabular"] = tabular(how.seed)
-    training = Training(**how.networks.model_dump())
+    return sets
+
+
+def shared(sets: Mapping[str, Sequence[DataSet]], settings: Settings) -> dict[str, str]:
+    """What problems share with others, by their names: the table that they were cut from, the equation of physics."""
+    cut = [one for of_group in sets.values() for one in of_group if one.source]
+    tables = {problem: one.source for one in cut for problem in one.problems.values()}
+    test = trial(protocol(**settings.fitness.model_dump()), "test", settings.transfer.seed)
+    drawn = [problem for part in test.parts for problem in part.problems]
+    return tables | {problem.name: problem.about for problem in drawn if problem.family in LISTED}
+
+
+def on_data(
+    entrants: Entrants, sets: Mapping[str, Sequence[DataSet]], settings: Settings
+) -> dict[str, dict[str, list[Measurement]]]:
+    """The measurements on digits and tables, each a group."""
+    training = Training(**settings.transfer.networks.model_dump())
     with stage.progress(len(sets) * len(entrants), "activations") as reached:
         measured: dict[str, dict[str, list[Measurement]]] = {group: {} for group in sets}
         for group, of_group in sets.items():

@@ -41,7 +41,6 @@ class Outcome:
     detail: str = ""  # one line for people
     admitted: Admitted | None = None
     arrays: Arrays = field(default_factory=dict)  # what the entry function returned
-    cpu_seconds: float = 0.0
 
 
 Run = Callable[[Sequence[Job]], list[Outcome]]  # a sandbox's pool, or anything that keeps the order of the jobs

@@ -1,28 +1,35 @@
 """Searches and transfer as Markdown: what each arm found, whether it held on fresh problems, and what transferred."""
 
+import ast
 from collections import Counter
 from collections.abc import Mapping
 
 import polars as pl
 
+from arrange.activations.programs.check import check
+from arrange.activations.search.database import SEED
+from arrange.activations.search.identity import distinct, identities
 from arrange.formats import interval, markdown, p_value
 
 
 def searches_table(candidates: Mapping[str, pl.DataFrame], generations: Mapping[str, pl.DataFrame]) -> str:
-    """One row per search: candidates, how many got a fitness, why the others didn't, steps, flukes, the best.
+    """One row per search: places filled, attempts with a fitness, why the others have none, steps, flukes, the best.
 
-    A fluke beat the reference in the search and not on the fresh problems and seeds of its re-test. `candidates` and
-    `generations` are the tables of `search.export.tables`, by search.
+    A fluke beat the reference in the search and not on the fresh problems and seeds of its re-test; of functions that
+    the search found itself, each once. `candidates` and `generations` are the tables of `search.export.tables`, by
+    search.
     """
     rows = []
     for name, table in candidates.items():
-        retested = table.filter(pl.col("fitness") > 0, pl.col("confirm_reason").is_not_null())
+        seeds, own = table.filter(mutator=SEED), table.filter(pl.col("mutator") != SEED)
+        better = own.filter(pl.col("fitness") > 0, pl.col("confirm_reason").is_not_null())
+        retested = distinct(better, identities(seeds))
         flukes = retested.filter(pl.col("confirmed").fill_null(-1) <= 0).height
         best = generations[name]["confirmed"].drop_nulls()
         rows.append(
             [
                 name,
-                f"{table['place'].count():,}",
+                f"{table.filter(attempt=0).height:,}",
                 f"{table['fitness'].count():,}",
                 reasons(table),
                 f"{int(table['member_steps'].sum()) / 1e6:.2f}",
@@ -30,9 +37,8 @@ def searches_table(candidates: Mapping[str, pl.DataFrame], generations: Mapping[
                 f"{best[-1]:+.3f}" if len(best) else "-",
             ]
         )
-    return markdown(
-        ["search", "candidates", "measured", "not measured", "million steps", "flukes", "best confirmed"], rows
-    )
+    columns = ["candidates", "measured", "not measured", "million steps", "flukes of re-tested", "best confirmed"]
+    return markdown(["search", *columns], rows)
 
 
 def reasons(candidates: pl.DataFrame) -> str:
@@ -61,7 +67,8 @@ def finalists_table(finalists: pl.DataFrame) -> str:
 def compared_table(compared: pl.DataFrame) -> str:
     """Activations against the reference: mean log-ratio with its interval, p after Holm, the worst problem.
 
-    `compared` is the table of `transfer.table.compare` for one group. A † marks those that use batch statistics.
+    `compared` is the table of `transfer.table.compare` for one group. A † marks those that use batch statistics; in
+    brackets is the number of clusters, where these are fewer than the problems.
     """
     rows = [
         [
@@ -69,7 +76,7 @@ def compared_table(compared: pl.DataFrame) -> str:
             interval(row["log_ratio"], row["low"], row["high"]),
             p_value(row["p_holm"]),
             f"{row['worst']:+.2f}",
-            str(row["problems"]),
+            str(row["problems"]) + (f" ({row['clusters']})" if row["clusters"] < row["problems"] else ""),
             f"{row['flops']:.0f}",
         ]
         for row in compared.rows(named=True)
@@ -106,8 +113,8 @@ def families_table(families: pl.DataFrame) -> str:
 
 
 def expression(source: str) -> str:
-    """A program of one line as that line's expression; of a longer one, its text in one line."""
-    lines = [line.strip() for line in source.strip().splitlines()[1:]]
+    """A program of one statement as its expression; of a longer one, all of its lines in one."""
+    lines = [line.strip() for statement in check(source).body for line in ast.unparse(statement).splitlines()]
     return "; ".join(lines).removeprefix("return ").replace("|", "\\|").replace("`", "")
 
 

@@ -165,12 +165,12 @@ def judge(ending: dict[str, Any], answer: bytes, limits: Limits) -> Outcome:
     """The outcome of a job by how its process ended; an answer counts when the process ended well."""
     cpu = ending["cpu"]
     if ending["code"] == -signal.SIGXCPU or cpu >= limits.cpu:
-        return Outcome("cpu", f"more than {limits.cpu} seconds of CPU time", cpu_seconds=cpu)
+        return Outcome("cpu", f"more than {limits.cpu} seconds of CPU time")
     if ending["late"]:
-        return Outcome("wall", f"{limits.wall:g} seconds passed, {cpu:.1f} of them computing", cpu_seconds=cpu)
+        return Outcome("wall", f"{limits.wall:g} seconds passed, {cpu:.1f} of them computing")
     if ending["full"]:
-        return Outcome("output", f"an answer of more than {limits.answer} bytes", cpu_seconds=cpu)
+        return Outcome("output", f"an answer of more than {limits.answer} bytes")
     if ending["code"] == 0:
-        return unpack_outcome(answer, cpu)
+        return unpack_outcome(answer)
     end = f"signal {-ending['code']}" if ending["code"] < 0 else f"exit code {ending['code']}"
-    return Outcome("crashed", end, cpu_seconds=cpu)
+    return Outcome("crashed", end)

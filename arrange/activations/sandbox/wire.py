@@ -47,7 +47,7 @@ def unpack_job(message: bytes) -> Job:
 
 
 def pack_outcome(outcome: Outcome) -> bytes:
-    """An outcome as bytes; the CPU seconds are for the one who measured them to add.
+    """An outcome as bytes.
 
     Raises TypeError or ValueError when the entry function returned anything but arrays of numbers.
     """
@@ -60,7 +60,7 @@ def pack_outcome(outcome: Outcome) -> bytes:
     return pack({"reason": outcome.reason, "detail": outcome.detail, "admitted": admitted}, outcome.arrays)
 
 
-def unpack_outcome(message: bytes, cpu_seconds: float) -> Outcome:
+def unpack_outcome(message: bytes) -> Outcome:
     """The outcome of bytes that nobody vouches for: `output` is the reason of all that is not well formed."""
     try:
         head, arrays = unpack(message)
@@ -68,10 +68,10 @@ def unpack_outcome(message: bytes, cpu_seconds: float) -> Outcome:
         if not isinstance(reason, str) or not isinstance(detail, str):
             raise ValueError("no words")
         if reason:
-            return Outcome(reason[:20], one_line(detail), cpu_seconds=cpu_seconds)
-        return Outcome("", "", _admitted(admitted), arrays, cpu_seconds)
+            return Outcome(reason[:20], one_line(detail))
+        return Outcome("", "", _admitted(admitted), arrays)
     except (ValueError, KeyError, TypeError) as error:
-        return Outcome("output", one_line(f"an answer that is none: {error}"), cpu_seconds=cpu_seconds)
+        return Outcome("output", one_line(f"an answer that is none: {error}"))
 
 
 def _admitted(fields: Mapping[str, Any]) -> Admitted:

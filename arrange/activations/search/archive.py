@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from arrange.activations.evaluation import GRID, Admitted
+from arrange.activations.search.identity import Identity, among
 
 Cell = tuple[int, int]
 ANYWHERE: Cell = (0, 0)  # where the archive is off
@@ -19,7 +20,7 @@ class Entry:
 
     id: int
     source: str
-    canonical: str
+    identity: Identity
     fitness: float
     cell: Cell
 
@@ -39,13 +40,11 @@ def _doublings(value: float) -> int:
 
 
 def keep(entries: Iterable[Entry], places: int) -> list[Entry]:
-    """The `places` best of each cell, best first; the older of equals, and no program twice."""
+    """The `places` best of each cell, best first; the older of equals, and no function twice."""
     kept: list[Entry] = []
     taken: Counter[Cell] = Counter()
-    seen: set[str] = set()
     for entry in sorted(entries, key=lambda entry: (-entry.fitness, entry.id)):
-        if entry.canonical not in seen and taken[entry.cell] < places:
+        if taken[entry.cell] < places and not among(entry.identity, (other.identity for other in kept)):
             kept.append(entry)
             taken[entry.cell] += 1
-            seen.add(entry.canonical)
     return kept

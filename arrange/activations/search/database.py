@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from arrange.activations.evaluation import Admitted, Evaluation
 from arrange.activations.search.archive import ANYWHERE, Entry, cell
 from arrange.activations.search.bandit import reward
+from arrange.activations.search.identity import Identity, identity
 from arrange.activations.search.ledger import Calls
 from arrange.activations.search.proposals import Proposal, Slot
 from arrange.activations.search.settings import Search
@@ -43,6 +44,11 @@ class Candidate:
         """What admission found out about it, where it was let in."""
         return self.searched.admitted if self.searched else None
 
+    @property
+    def identity(self) -> Identity:
+        """What function it is, as far as that is known."""
+        return identity(self.canonical, self.admitted)
+
 
 @dataclass(frozen=True)
 class Position:
@@ -55,10 +61,8 @@ class Position:
 
 
 @contextmanager
-def opened(path: Path, search: Search, about: Mapping[str, Any] | None = None) -> Iterator["Database"]:
+def opened(path: Path, search: Search) -> Iterator["Database"]:
     """The database at `path`, made if it is not there, for this search and this process alone.
-
-    `about`: plain JSON, what else the results depend on (the protocol's settings, the mutators').
 
     Raises UserError where another process has it, where it belongs to another search, and where it is none.
     """
@@ -70,7 +74,7 @@ def opened(path: Path, search: Search, about: Mapping[str, Any] | None = None) -
         raise UserError(f"{path}: another process searches there", "wait for its end, or name another file") from None
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            _prepare(connection, path, json.loads(json.dumps({**asdict(search), **(about or {})})))
+            _prepare(connection, path, asdict(search))
             yield Database(connection, search)
     finally:
         lock.release()
@@ -123,9 +127,9 @@ class Database:
             "FROM elites JOIN candidates ON id = candidate "
             "WHERE elites.generation = (SELECT max(generation) FROM candidates) ORDER BY confirmed DESC, id"
         ):
-            admitted = Admitted(flops, bool(pointwise), gain, tuple(np.frombuffer(curve)))
+            admitted = _admitted(flops, pointwise, gain, curve)
             place = cell(admitted) if self._search.archive else ANYWHERE
-            islands[island].append(Entry(number, source, canonical, fitness, place))
+            islands[island].append(Entry(number, source, identity(canonical, admitted), fitness, place))
         return islands
 
     def children(self) -> Counter[int]:
@@ -133,10 +137,24 @@ class Database:
         rows = self.connection.execute("SELECT value, count(*) FROM candidates, json_each(parents) GROUP BY value")
         return Counter(dict(rows.fetchall()))
 
-    def retested(self) -> set[str]:
-        """The canonical texts of all that were re-tested: a second time would give the same."""
-        rows = self.connection.execute("SELECT canonical FROM candidates WHERE confirm_reason IS NOT NULL")
-        return {canonical for (canonical,) in rows}
+    def measured(self, canonical: str) -> Evaluation | None:
+        """What the search's problems said of this text when networks were trained for it; None if they never were."""
+        row = self.connection.execute(
+            "SELECT fitness, reason, detail, flops, pointwise, gain, curve FROM candidates "
+            "WHERE canonical = ? AND member_steps > 0 ORDER BY id LIMIT 1",
+            (canonical,),
+        ).fetchone()
+        if row is None:
+            return None
+        fitness, reason, detail, *admitted = row
+        return Evaluation(fitness, reason, detail, 0, _admitted(*admitted) if admitted[-1] else None)
+
+    def retested(self) -> list[Identity]:
+        """All that were re-tested: a second time would give the same."""
+        rows = self.connection.execute(
+            "SELECT canonical, flops, pointwise, gain, curve FROM candidates WHERE confirm_reason IS NOT NULL"
+        )
+        return [identity(canonical, _admitted(*admitted)) for canonical, *admitted in rows]
 
     def known(self, island: int) -> tuple[set[str], list[np.ndarray]]:
         """The canonical texts of what was tried on an island or lives there, and the curves of what was admitted."""
@@ -169,6 +187,10 @@ class Database:
                 holes = ", ".join("?" * len(content[0]))
                 self.connection.executemany(f"INSERT INTO {table} VALUES ({holes})", content)
         self.connection.execute("COMMIT")
+
+
+def _admitted(flops: float, pointwise: int, gain: float, curve: bytes) -> Admitted:
+    return Admitted(flops, bool(pointwise), gain, tuple(np.frombuffer(curve).tolist()))
 
 
 def _row(number: int, candidate: Candidate) -> tuple[Any, ...]:

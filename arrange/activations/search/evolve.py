@@ -37,7 +37,7 @@ def evolve(
             tried = [planted(place, source) for place, source in enumerate(seeds[:left])]
         else:
             tried = propose(database, search, evaluate, mutators, min(search.generation_size, left))
-        fresh = measure(dict(enumerate(tried, start.attempts + 1)), evaluate)
+        fresh = measure(dict(enumerate(tried, start.attempts + 1)), evaluate, database.measured)
         populations = database.elites()
         fresh = retest(fresh, populations, database.retested(), search, evaluate)
         elites = [elect(population, fresh, island, search) for island, population in enumerate(populations)]

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from arrange.activations.search.database import SEED
+from arrange.activations.search.identity import distinct, identities
 from arrange.activations.search.progress import generation
 
 Schema = Mapping[str, pl.DataType | type[pl.DataType]]
@@ -25,6 +26,10 @@ MEASUREMENTS = {
     **{"rate": REAL, "train": REAL, "valid": REAL, "ood": REAL},
 }
 ELITES = {"generation": WHOLE, "island": WHOLE, "candidate": WHOLE}
+CALLS = {
+    **{"generation": WHOLE, "place": WHOLE, "attempt": WHOLE, "prompt": TEXT, "answer": TEXT},
+    **{"tokens_in": WHOLE, "tokens_out": WHOLE, "money": REAL, "error": TEXT},
+}
 GENERATIONS = {
     **{"generation": WHOLE, "candidates": WHOLE, "member_steps": WHOLE, "best": WHOLE, "confirmed": REAL},
     "median": REAL,
@@ -32,10 +37,12 @@ GENERATIONS = {
 
 
 def tables(path: Path) -> dict[str, pl.DataFrame]:
-    """All of a search's database but its calls: `candidates`, `measurements`, `elites`, `generations`.
+    """All of a search's database: `candidates`, `measurements`, `elites`, `calls`, `generations`.
 
-    `generations` says how the search stood after each: candidates and member-steps so far, the best by confirmed
-    fitness (`best` is its id), the median search fitness of the generation itself. Reads while a search writes.
+    `calls` are the questions to language models with their answers, in the order in which they were asked; in the
+    database they are in the order of the answers, which is another one each time. `generations` says how the search
+    stood after each: candidates and member-steps so far, the best by confirmed fitness (`best` is its id), the median
+    search fitness of the generation itself. Reads while a search writes.
     """
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
         connection.execute("BEGIN")  # all tables as of one moment
@@ -43,19 +50,16 @@ def tables(path: Path) -> dict[str, pl.DataFrame]:
             "candidates": _candidates(connection),
             "measurements": _table(connection, "measurements", MEASUREMENTS, "rowid"),
             "elites": _table(connection, "elites", ELITES, "generation, island, candidate"),
+            "calls": _table(connection, "calls", CALLS, "generation, attempt, place, prompt"),
             "generations": _generations(connection),
         }
 
 
 def finalists(candidates: pl.DataFrame, count: int) -> pl.DataFrame:
-    """The `count` best by confirmed fitness of what the search found itself, best first, no program twice."""
-    seeds = candidates.filter(mutator=SEED)["canonical"].to_list()
-    return (
-        candidates.filter(pl.col("confirmed").is_not_null(), ~pl.col("canonical").is_in(seeds))
-        .sort("confirmed", "id", descending=[True, False])
-        .unique("canonical", keep="first", maintain_order=True)
-        .head(count)
-    )
+    """The `count` best by confirmed fitness of what the search found itself, best first, no function twice."""
+    confirmed = candidates.filter(pl.col("confirmed").is_not_null())
+    seeds = identities(candidates.filter(mutator=SEED))
+    return distinct(confirmed.sort("confirmed", "id", descending=[True, False]), seeds).head(count)
 
 
 def family(candidates: pl.DataFrame, id: int) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from arrange.activations.search.archive import Entry, keep
+from arrange.activations.search.identity import among
 
 
 def island_of(place: int, islands: int) -> int:
@@ -19,5 +20,5 @@ def migrate(populations: Sequence[Sequence[Entry]], places: int) -> list[list[En
 
 
 def _migrants(source: Sequence[Entry], target: Sequence[Entry]) -> list[Entry]:
-    there = {entry.canonical for entry in target}
-    return [entry for entry in source if entry.canonical not in there][:1]
+    there = [entry.identity for entry in target]
+    return [entry for entry in source if not among(entry.identity, there)][:1]

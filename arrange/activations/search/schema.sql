@@ -21,9 +21,10 @@ CREATE TABLE candidates (
     detail TEXT NOT NULL,
     confirmed REAL, -- fitness on fresh problems and seeds, of those that were re-tested
     confirm_reason TEXT, -- null: not re-tested
-    member_steps INTEGER NOT NULL, -- spent on all of its measurements
+    member_steps INTEGER NOT NULL, -- spent on all of its measurements; a repeat takes over its first's and spends none
     UNIQUE (generation, place, attempt)
 ) STRICT;
+CREATE INDEX candidates_by_canonical ON candidates (canonical);
 
 CREATE TABLE measurements (
     candidate INTEGER NOT NULL REFERENCES candidates,

@@ -37,6 +37,12 @@ class DataSet:
     train: Points
     valid: Points
     shifted: Mapping[str, Points]
+    source: str = ""  # the data that it was cut from, where others were cut from it as well
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """The names of its problems, by shift."""
+        return {shift: f"{self.name} {shift}" for shift in self.shifted}
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def _together(activation: Activation, sets: Sequence[DataSet], training: Trainin
         ood_RPS = _errors(activation, layers, sets, [one.shifted[shift] for one in sets], training)
         for (p, s), r in np.ndenumerate(best_PS):
             errors = (float(errors_RPS[r, p, s]) for errors_RPS in (train_RPS, valid_RPS, ood_RPS))
-            problem, seed = f"{sets[p].name} {shift}", training.seeds[s]
+            problem, seed = sets[p].problems[shift], training.seeds[s]
             found.append(Measurement(RUNG, problem, sets[p].family, seed, training.rates[r], *errors))
     return found
 

@@ -14,27 +14,31 @@ from arrange.ranking.statistics import holm, summary
 
 FLOOR = 1e-3  # of the targets' variance: errors below it are equally small
 COLUMNS = pl.Schema(
-    dict.fromkeys(("activation", "group", "family", "problem"), pl.String())
+    dict.fromkeys(("activation", "group", "family", "cluster", "problem"), pl.String())
     | {"seed": pl.Int64()}
     | dict.fromkeys(("rate", "train", "valid", "ood"), pl.Float64())
 )
 COMPARED = pl.Schema(
-    {"group": pl.String(), "activation": pl.String(), "problems": pl.Int64()}
+    {"group": pl.String(), "activation": pl.String(), "problems": pl.Int64(), "clusters": pl.Int64()}
     | dict.fromkeys(("log_ratio", "low", "high", "worst", "p", "p_holm", "flops"), pl.Float64())
     | {"pointwise": pl.Boolean()}
 )
 
 
-def long(measured: Mapping[str, Mapping[str, Sequence[Measurement]]]) -> pl.DataFrame:
+def long(
+    measured: Mapping[str, Mapping[str, Sequence[Measurement]]], clusters: Mapping[str, str] | None = None
+) -> pl.DataFrame:
     """One row per activation, problem and seed: COLUMNS.
 
-    `measured` has the measurements by group ("digits", say, or "held-out") and activation.
+    `measured` has the measurements by group ("digits", say, or "held-out") and activation; `clusters` says of a problem
+    what it shares with others (a data set, an equation), so that they aren't independent. The others stand alone.
     """
+    shared = clusters or {}
     rows = [
-        asdict(measurement) | {"group": group, "activation": activation}
+        asdict(one) | {"group": group, "activation": activation, "cluster": shared.get(one.problem, one.problem)}
         for group, of_group in measured.items()
         for activation, measurements in of_group.items()
-        for measurement in measurements
+        for one in measurements
     ]
     return pl.DataFrame(rows, schema=COLUMNS)
 
@@ -44,18 +48,18 @@ def log_ratios(table: pl.DataFrame, reference: str) -> pl.DataFrame:
 
     Errors are out of distribution. As in `fitness.protocol.log_ratios` pairs have one seed, are clipped at +-CLIP, then
     averaged over seeds, and training that diverged (an error of inf) counts as +CLIP, whatever the reference did.
-    Returns activation, group, family, problem, log_ratio.
+    Returns activation, group, family, cluster, problem, log_ratio.
     Raises UserError where the table lacks the reference.
     """
     if reference not in table["activation"]:
         raise UserError(f"the reference {reference!r} is no activation of the table", "measure it with the others")
-    keys = ["group", "family", "problem", "seed"]
+    keys = ["group", "family", "cluster", "problem", "seed"]
     logs = table.select("activation", *keys, log=pl.col("ood").clip(lower_bound=FLOOR).log())
     ratio = (pl.col("log") - pl.col("log_right")).fill_nan(CLIP).clip(-CLIP, CLIP)
     return (
         logs.filter(pl.col("activation") != reference)
         .join(logs.filter(activation=reference).drop("activation"), on=keys, maintain_order="left")
-        .group_by("activation", *keys[:3], maintain_order=True)
+        .group_by("activation", *keys[:-1], maintain_order=True)
         .agg(log_ratio=ratio.mean())
     )
 
@@ -71,10 +75,11 @@ def compare(
 ) -> pl.DataFrame:
     """Each activation against the reference within each group (or family) of problems: COMPARED, the best first.
 
-    log_ratio is the mean of `log_ratios` over problems, low and high its 95% bootstrap interval over problems, worst
-    the largest of them. p is the Wilcoxon signed-rank test's (1945) over problems, two-sided; p_holm adjusts it over
-    the activations of the group. Problems of one data set (the digits' shifts) share their trained networks: their
-    interval tells of shifts like these, not of other data. An activation that isn't `pointwise` uses batch statistics:
+    `log_ratios` are averaged over the problems of a cluster. log_ratio is the mean over clusters, low and high its 95%
+    bootstrap interval over clusters. p is the Wilcoxon signed-rank test's (1945) over clusters, two-sided: with four of
+    them it can't be below 1/8. p_holm adjusts it over the activations of the group. worst is the largest of all
+    problems. The digits' shifts are clusters of their own although they share their trained networks: their interval
+    tells of shifts like these, not of other data. An activation that isn't `pointwise` uses batch statistics:
     it sees all shifted points at once, which no other does. flops are per element.
     """
     tables = [pl.DataFrame(schema=COMPARED)]
@@ -90,20 +95,17 @@ def compare(
 
 
 def _against(ratios: pl.DataFrame, draws: int, seed: int) -> dict[str, float]:
-    """The statistics of one activation's log-ratios: each problem is what is drawn."""
-    problems = pl.format("{} {}", "family", "problem")
-    row = summary(
-        ratios.select("log_ratio", query_id=problems),
-        ratios.select(query_id=problems, cluster=problems),
-        draws=draws,
-        seed=seed,
-    ).row(0, named=True)
-    values_P = ratios["log_ratio"].to_numpy()
+    """The statistics of one activation's log-ratios: each cluster's mean is what is drawn."""
+    name = pl.format("{} {}", "family", "cluster")
+    means = ratios.group_by(query_id=name, maintain_order=True).agg(pl.col("log_ratio").mean())
+    row = summary(means, means.select("query_id", cluster="query_id"), draws=draws, seed=seed).row(0, named=True)
+    values_C = means["log_ratio"].to_numpy()
     return {
-        "problems": len(values_P),
+        "problems": len(ratios),
+        "clusters": len(values_C),
         "log_ratio": row["mean"],
         "low": row["low"],
         "high": row["high"],
-        "worst": values_P.max(),
-        "p": float(wilcoxon(values_P).pvalue) if values_P.any() else 1.0,
+        "worst": ratios["log_ratio"].max(),
+        "p": float(wilcoxon(values_C).pvalue) if values_C.any() else 1.0,
     }

@@ -1,6 +1,7 @@
 """Tables split by covariate shift: trained on the bulk, tested on the far end along a principal component."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,8 @@ def tabular(seed: int = 0) -> list[DataSet]:
         classes = name != "diabetes"
         for component, scores_N in enumerate(principal(x_ND, COMPONENTS).T, start=1):
             for end, along_N in (("low", -scores_N), ("high", scores_N)):
-                found.append(cut(f"{name} {component} {end}", x_ND, y_N, along_N, classes, seed))
+                one = cut(f"{name} {component} {end}", x_ND, y_N, along_N, classes, seed)
+                found.append(replace(one, source=name))
     return [one for one in found if (one.shifted["end"].y_NO.var(0) > 0).any()]
 
 

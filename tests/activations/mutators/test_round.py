@@ -12,13 +12,12 @@ from hashlib import sha256
 
 import polars as pl
 import pytest
-from activations.search.target import in_child, run, settings
+from activations.search.target import PARTS, in_child, run, settings
 
 from arrange.activations.mutators.expression import expression
 from arrange.activations.mutators.llm import llm
 from arrange.activations.search.export import tables
 
-PARTS = {"archive": True, "novelty": True, "bandit": True, "islands": 2, "migration_every": 2, "parents": "weighted"}
 MOST = 100  # tokens of an answer
 CONNECT = sqlite3.connect
 
@@ -157,7 +156,7 @@ def search(path, chat, last=None):
     run(path, SEARCH, both(chat, money=MONEY))
 
 
-@pytest.mark.parametrize("last", [1, 2, 3, 5, 9, 14, 20])
+@pytest.mark.parametrize("last", [1, 2, 3, 5, 9, 14, 19])
 def test_killed_in_the_middle_of_a_round_it_ends_with_the_same_rows_and_asks_only_for_what_is_missing(
     talkative, tmp_path, last
 ):

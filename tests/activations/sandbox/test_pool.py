@@ -85,10 +85,6 @@ def test_no_jobs_no_outcomes(pool):
     assert pool([]) == []
 
 
-def test_cpu_seconds_are_those_of_the_job(pool):
-    assert 0 < pool(JOBS[:1])[0].cpu_seconds < 10
-
-
 def test_the_entry_function_gets_gain_and_label():
     seen = []
     carry_out(job(SOURCES[2], 0), lambda activation, arrays, settings: seen.append(settings) or {}, 40.0)
@@ -218,8 +214,8 @@ def test_what_is_packed_is_what_is_unpacked():
 
 def test_an_outcome_survives_the_wire():
     outcome = Outcome("", "", Admitted(11.0, False, 1.5, (0.0, -1.25)), {"y": np.ones(3, np.float32)})
-    assert content(unpack_outcome(pack_outcome(outcome), 0.5)) == content(outcome)
-    assert unpack_outcome(pack_outcome(Outcome("shape", "why")), 0.5) == Outcome("shape", "why", cpu_seconds=0.5)
+    assert content(unpack_outcome(pack_outcome(outcome))) == content(outcome)
+    assert unpack_outcome(pack_outcome(Outcome("shape", "why"))) == Outcome("shape", "why")
 
 
 @pytest.mark.parametrize(
@@ -234,9 +230,9 @@ def test_an_outcome_survives_the_wire():
     ],
 )
 def test_an_answer_that_is_none_is_told_apart(head):
-    assert unpack_outcome(pack(head, {}), 0.0).reason == "output"
+    assert unpack_outcome(pack(head, {})).reason == "output"
 
 
 def test_a_detail_is_one_short_line():
-    outcome = unpack_outcome(pack_outcome(Outcome("error", "a\tb" + "c" * 1000 + "\nsecond")), 0.0)
+    outcome = unpack_outcome(pack_outcome(Outcome("error", "a\tb" + "c" * 1000 + "\nsecond")))
     assert outcome.detail == ("a b" + "c" * 1000)[:300]

@@ -12,6 +12,7 @@ from arrange.activations.evaluation import GRID, Admitted, Evaluation, Measureme
 from arrange.activations.programs.check import Rejected, compile_program
 from arrange.activations.search.database import opened
 from arrange.activations.search.evolve import evolve
+from arrange.activations.search.novelty import form
 from arrange.activations.search.seeds import SEEDS
 from arrange.activations.search.settings import Search
 
@@ -19,7 +20,12 @@ POINTS = {
     "search": np.random.default_rng(1).uniform(-4, 4, 5),  # few: a good score may be a fluke
     "confirm": np.random.default_rng(2).uniform(-4, 4, 50),
 }
+PARTS = {"archive": True, "novelty": True, "bandit": True, "islands": 2, "migration_every": 2, "parents": "weighted"}
 STEPS = {"admit": 0, "search": 10, "confirm": 30}
+
+
+def program(expression):
+    return f"def activation(x):\n    return {expression}\n"
 
 
 def curve(source, points):
@@ -40,7 +46,7 @@ def judged(source, name):
         return Evaluation(None, error.reason, error.detail, 0)
     if not np.isfinite(on_grid).all():
         return Evaluation(None, "not_finite", "", 0)
-    admitted = Admitted(float(len(source) % 40), True, 1.0, tuple(on_grid.tolist()))
+    admitted = Admitted(float(len(form(source)) % 40), True, 1.0, tuple(on_grid.tolist()))
     if name == "admit":
         return Evaluation(None, "", "", 0, admitted)
     points = POINTS[name]

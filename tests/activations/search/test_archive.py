@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 
 from arrange.activations.evaluation import GRID, Admitted
 from arrange.activations.search.archive import Entry, cell, keep, roughness
+from arrange.activations.search.identity import Identity
 
 PROGRAMS = st.tuples(st.integers(0, 9), st.integers(-3, 3))  # program, fitness in tenths
 
 
 @given(st.lists(PROGRAMS, max_size=30), st.integers(1, 4))
 def test_places_go_to_the_best_of_each_cell(drawn, places):
-    entries = [Entry(id, "", str(of), tenths / 10, (of % 3, of % 2)) for id, (of, tenths) in enumerate(drawn)]
+    entries = [Entry(id, "", Identity(str(of)), tenths / 10, (of % 3, of % 2)) for id, (of, tenths) in enumerate(drawn)]
     by_program = {}
     for entry in sorted(entries, key=lambda entry: (entry.fitness, -entry.id)):
-        by_program[entry.canonical] = entry  # the best one, the older of equals, is the last
+        by_program[entry.identity.canonical] = entry  # the best one, the older of equals, is the last
     ordered = sorted(by_program.values(), key=lambda entry: (entry.cell, -entry.fitness, entry.id))
     expected = [entry for _, group in groupby(ordered, lambda entry: entry.cell) for entry in list(group)[:places]]
     kept = keep(entries, places)
@@ -28,8 +29,14 @@ def test_places_go_to_the_best_of_each_cell(drawn, places):
 
 
 def test_an_incumbent_is_not_displaced_by_its_equal():
-    old, new = Entry(1, "", "old", 0.5, (0, 0)), Entry(2, "", "new", 0.5, (0, 0))
+    old, new = Entry(1, "", Identity("old"), 0.5, (0, 0)), Entry(2, "", Identity("new"), 0.5, (0, 0))
     assert keep([new, old], 1) == [old]
+
+
+def test_a_function_written_otherwise_takes_no_second_place():
+    found = [Identity("f", (1.0, 2.0)), Identity("-f", (-1.0, -2.0)), Identity("g", (1.0, 2.1))]
+    entries = [Entry(id, "", one, 0.5 + id, (id, 0)) for id, one in enumerate(found)]
+    assert [entry.id for entry in keep(entries, 2)] == [2, 1]
 
 
 def admitted(function, flops=1.0, gain=1.0):

@@ -11,12 +11,13 @@ from activations.search.target import in_child, settings
 from arrange.activations.evaluation import Admitted, Evaluation
 from arrange.activations.search.archive import Entry
 from arrange.activations.search.database import SEED, Candidate, Position, opened
+from arrange.activations.search.identity import Identity
 from arrange.activations.search.proposals import Proposal, Slot
 from arrange.errors import UserError
 
 
-def opened_once(path, search, **about):
-    with opened(path, search, about) as database:
+def opened_once(path, search):
+    with opened(path, search) as database:
         return database.position()
 
 
@@ -38,14 +39,6 @@ def test_another_search_is_refused(tmp_path, changed, told):
     opened_once(tmp_path / "one.db", settings())
     with pytest.raises(UserError, match=told):
         opened_once(tmp_path / "one.db", replace(settings(), **changed))
-
-
-def test_whatever_else_results_depend_on_is_compared(tmp_path):
-    protocol = {"rungs": [{"steps": 250, "rates": (1e-3, 3e-3)}]}
-    opened_once(tmp_path / "one.db", settings(), protocol=protocol)
-    opened_once(tmp_path / "one.db", settings(), protocol=protocol)
-    with pytest.raises(UserError, match="protocol is"):
-        opened_once(tmp_path / "one.db", settings(), protocol={"rungs": []})
 
 
 def test_what_is_no_database_of_a_search_is_refused_and_left_alone(tmp_path):
@@ -96,7 +89,7 @@ def candidate(generation, place, island, text, fitness, confirmed=None, parents=
 
 
 def entry(number):
-    return Entry(number, "", "", 0.0, (0, 0))
+    return Entry(number, "", Identity(""), 0.0, (0, 0))
 
 
 def test_what_was_committed_is_read_back_by_hand(tmp_path):
@@ -115,7 +108,10 @@ def test_what_was_committed_is_read_back_by_hand(tmp_path):
         assert [[entry.id for entry in island] for island in database.elites()] == [[2, 4, 1], [1]]
         assert [entry.fitness for entry in database.elites()[0]] == [0.4, 0.3, 0.2]
         assert database.children() == {1: 1, 2: 3}
-        assert database.retested() == {"a", "bb", "dddd"}
+        assert database.retested() == [Identity(text, (float(len(text)),) * 65) for text in ("a", "bb", "dddd")]
+        assert database.elites()[1][0].identity == Identity("a", (1.0,) * 65)
+        assert database.measured("bb") == replace(seeds[2].searched, member_steps=0)
+        assert database.measured("b") is None
         assert database.results() == [("told", 0.0), ("told", expm1(0.9 - 0.5)), ("told", 0.0)]
         assert [(texts, [int(curve[0]) for curve in curves]) for texts, curves in map(database.known, (0, 1))] == [
             ({"a", "bb", "ccc", "dddd", "eeeee"}, [1, 2, 4, 5]),  # what was similar widens no circle

@@ -6,17 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import polars as pl
 import pytest
-from activations.search.target import STEPS, objective, run, settings
+from activations.search.target import PARTS, STEPS, objective, program, run, settings
 
 from arrange.activations.evaluation import Evaluation
 from arrange.activations.mutators.expression import expression
 from arrange.activations.search.bandit import chances
 from arrange.activations.search.export import tables
+from arrange.activations.search.identity import distinct
 from arrange.activations.search.proposals import Proposal, Slot, Unusable
 from arrange.errors import UserError
 
 MUTATORS = expression()
-PARTS = {"archive": True, "novelty": True, "bandit": True, "islands": 2, "migration_every": 2, "parents": "weighted"}
 
 
 def searched(path, evaluate=objective, mutators=MUTATORS, **changes):
@@ -56,6 +56,28 @@ def test_the_cap_in_candidates_is_exact_and_seeds_count(tmp_path, cap):
     assert found["candidates"].select("generation", "place").unique().height == cap
 
 
+@pytest.mark.parametrize("arm", ["evolution", "random"])
+def test_what_the_search_has_measured_before_costs_nothing_again(arm, tmp_path):
+    """Generation 1: gelu (a seed), a new one, it again in other words, it on another island. 2: the same three."""
+    drawn = [program(text) for text in ("F.gelu(x)", "torch.sin(3 * x)", "(x * 3).sin()", "torch.sin(3 * x)")]
+
+    def told(parents, rng, slot):
+        return Proposal(drawn[slot.place], "told")
+
+    changes = {"arm": arm, "islands": 2, "candidates": 11 + 8, "generation_size": 4}
+    found = searched(tmp_path / "one.db", mutators={"told": told}, **changes)
+    candidates = found["candidates"].filter(pl.col("generation") > 0)
+    retested = STEPS["confirm"] * candidates["confirm_reason"].is_not_null().cast(int)
+    assert (candidates["member_steps"] - retested).to_list() == [0, STEPS["search"], 0, 0, 0, 0, 0, 0]
+    assert retested[2:].sum() == 0
+    seed = found["candidates"].filter(generation=0, canonical=candidates["canonical"][0])
+    told_once = ["fitness", "reason", "flops", "pointwise", "gain", "curve"]
+    assert candidates.head(1).select(told_once).equals(seed.select(told_once))
+    assert candidates[1:4]["fitness"].n_unique() == candidates[5:]["fitness"].n_unique() == 1
+    own = found["measurements"].filter(pl.col("candidate") > 11, set="search")
+    assert own["candidate"].to_list() == [13]
+
+
 def fluky(sources, name):
     """Whoever has a sine looks far better than it is on the search's problems."""
     lucky = [name == "search" and "sin" in source for source in sources]
@@ -73,7 +95,7 @@ def test_flukes_are_recorded_but_never_elites(tmp_path):
     for generation in found["generations"]["generation"]:
         elites = found["elites"].filter(generation=generation)["candidate"]
         known = candidates.filter(pl.col("generation") <= generation, pl.col("confirmed").is_not_null())
-        best = known.sort("confirmed", "id", descending=[True, False]).unique("canonical", maintain_order=True)
+        best = distinct(known.sort("confirmed", "id", descending=[True, False]))
         assert sorted(elites) == sorted(best["id"].head(6))  # by what was confirmed, and by nothing else
 
 

@@ -6,7 +6,9 @@ from activations.search.target import KNOWN, judged, run, settings
 
 from arrange.activations.evaluation import Measurement
 from arrange.activations.mutators.expression import expression
-from arrange.activations.search.export import family, finalists, tables
+from arrange.activations.search.database import opened
+from arrange.activations.search.export import CALLS, CANDIDATES, family, finalists, tables
+from arrange.activations.search.proposals import Slot
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +34,11 @@ def test_every_candidate_is_there_with_what_it_was_told(found):
     assert candidates["confirmed"].is_not_null().sum() > 6
 
 
-def test_every_single_measurement_is_there(found):
+def test_every_single_measurement_is_there_once(found):
+    columns = found["candidates"].select("id", "source", "confirmed", pl.col("canonical").is_first_distinct())
     expected = []
-    for id, source, confirmed in found["candidates"].select("id", "source", "confirmed").iter_rows():
-        for name in ("search", "confirm") if confirmed is not None else ("search",):
+    for id, source, confirmed, first in columns.iter_rows():
+        for name in ["search"] * first + ["confirm"] * (confirmed is not None):
             expected += [(id, name, measurement) for measurement in judged(source, name).measurements]
     rows = found["measurements"].iter_rows()
     assert [(id, name, Measurement(*rest)) for id, name, *rest in rows] == expected
@@ -53,8 +56,9 @@ def test_generations_say_how_the_search_stood(found):
 
 
 def rows(*told):
-    schema = ["id", "mutator", "canonical", "confirmed", "parents"]
-    return pl.DataFrame(told, schema, orient="row")
+    schema = {name: CANDIDATES[name] for name in ("id", "mutator", "canonical", "confirmed", "parents")}
+    table = pl.DataFrame(told, schema, orient="row")
+    return table.with_columns(pl.lit(None, CANDIDATES[name]).alias(name) for name in ("pointwise", "gain", "curve"))
 
 
 def test_finalists_are_the_best_confirmed_that_the_search_found_itself():
@@ -69,6 +73,32 @@ def test_finalists_are_the_best_confirmed_that_the_search_found_itself():
     )
     assert finalists(table, 3)["id"].to_list() == [5, 4, 6]
     assert finalists(table, 1)["id"].to_list() == [5]
+
+
+def test_a_known_function_at_another_scale_is_no_finalist():
+    table = rows(
+        (1, "seed", "gelu", 0.0, []),
+        (2, "subtree", "2 * gelu", 0.1, []),
+        (3, "subtree", "f", 0.1, []),
+        (4, "subtree", "-f", 0.2, []),
+    )
+    curves = {"gain": [1.0, 0.5, 1.0, 1.0], "curve": [[1.0, 2.0], [2.0, 4.0], [1.0, 1.5], [-1.0, -1.5]]}
+    table = table.with_columns(pl.lit(True).alias("pointwise"), *(pl.Series(*column) for column in curves.items()))
+    assert finalists(table, 3)["id"].to_list() == [4]
+
+
+def test_calls_are_in_the_order_of_the_questions(tmp_path):
+    with opened(tmp_path / "one.db", settings()) as database:
+        for slot, answer in ((Slot(2, 0, 0), "d"), (Slot(1, 3, 1), "c"), (Slot(1, 7, 0), "b"), (Slot(1, 3, 0), "a")):
+            database.ledger.record(slot, "?", answer, 5, 3, 0.25, "")
+        database.ledger.record(Slot(2, 1, 0), "?", "", 5, 0, 0.5, "status 500")
+    calls = tables(tmp_path / "one.db")["calls"]
+    assert calls["answer"].to_list() == ["a", "b", "c", "d", ""]
+    assert calls.row(-1) == (2, 1, 0, "?", "", 5, 0, 0.5, "status 500")
+
+
+def test_a_search_without_a_language_model_has_the_same_columns(found):
+    assert (found["calls"].height, found["calls"].schema) == (0, pl.Schema(CALLS))
 
 
 def test_a_family_is_all_ancestors_and_nobody_else():

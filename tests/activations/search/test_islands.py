@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from arrange.activations.search.archive import Entry
+from arrange.activations.search.identity import Identity
 from arrange.activations.search.islands import island_of, migrate
 
 
 def entry(id, fitness):
-    return Entry(id, "", f"program {id}", fitness, (0, 0))
+    return Entry(id, "", Identity(f"program {id}"), fitness, (0, 0))
 
 
 def test_places_are_dealt_in_turn():

@@ -2,17 +2,13 @@
 
 import numpy as np
 import pytest
-from activations.search.target import curve, objective, run, settings
+from activations.search.target import curve, objective, program, run, settings
 
 from arrange.activations.evaluation import GRID
 from arrange.activations.mutators.expression import expression
 from arrange.activations.search.export import tables
 from arrange.activations.search.novelty import SIMILAR, features, form, similarity
 from arrange.activations.search.proposals import Proposal
-
-
-def program(expression):
-    return f"def activation(x):\n    return {expression}\n"
 
 
 def like(one, other):
@@ -105,11 +101,12 @@ def test_what_is_not_admitted_uses_up_its_place(tmp_path):
     assert last["reason"].to_list() == ["not_finite"]
 
 
-def test_without_novelty_the_same_is_measured_again(tmp_path):
+def test_without_novelty_the_same_may_come_again(tmp_path):
     run(tmp_path / "one.db", settings(candidates=13, generation_size=2), {"told": told("F.gelu(x)")})
     last = tables(tmp_path / "one.db")["candidates"].filter(generation=1)
     assert last["fitness"].is_not_null().all()
-    assert last["confirmed"].is_null().all()  # but a program is re-tested once
+    assert last["member_steps"].to_list() == [0, 0]
+    assert last["confirmed"].is_null().all()  # a program is re-tested once
 
 
 def test_no_two_programs_of_an_island_are_alike(tmp_path):

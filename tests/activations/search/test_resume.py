@@ -5,8 +5,9 @@ import signal
 import sqlite3
 
 import numpy as np
+import polars as pl
 import pytest
-from activations.search.target import in_child, objective, settings
+from activations.search.target import PARTS, in_child, objective, settings
 
 from arrange.activations.mutators.expression import expression
 from arrange.activations.search.database import opened
@@ -14,7 +15,6 @@ from arrange.activations.search.evolve import evolve
 from arrange.activations.search.export import tables
 from arrange.activations.search.proposals import Proposal
 
-PARTS = {"archive": True, "novelty": True, "bandit": True, "islands": 2, "migration_every": 2, "parents": "weighted"}
 CONNECT = sqlite3.connect
 SEARCH = settings(candidates=36, **PARTS)
 
@@ -38,7 +38,7 @@ def paying(receipts):
     return mutators
 
 
-def search(path, receipts, last=None):
+def search(path, receipts, last=None, told=SEARCH):
     """Search to the end, or die of kill -9 as the `last`th statement of SQL begins. Returns how many there were."""
     count = 0
 
@@ -54,8 +54,8 @@ def search(path, receipts, last=None):
         return connection
 
     sqlite3.connect = connect  # in a child process, which ends with this
-    with opened(path, SEARCH) as database:
-        evolve(database, SEARCH, objective, paying(receipts)(database.ledger))
+    with opened(path, told) as database:
+        evolve(database, told, objective, paying(receipts)(database.ledger))
     return count
 
 
@@ -89,6 +89,17 @@ def test_killed_at_any_statement_it_ends_with_the_same_bytes(lives, unbroken, tm
     assert exported(path, tmp_path / "tables") == expected
     lost = len(receipts.read_text().splitlines()) - len(paid.splitlines())
     assert 0 <= lost <= ends.count(signal.SIGKILL)  # at most the answer that was being written down
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8])
+def test_killed_it_knows_what_was_measured_before(share, tmp_path):
+    told, one, two = settings(candidates=60), tmp_path / "one.db", tmp_path / "two.db"
+    count = in_child(lambda: search(one, tmp_path / "receipts", told=told))
+    assert in_child(lambda: search(two, tmp_path / "receipts", int(share * count), told)) == signal.SIGKILL
+    in_child(lambda: search(two, tmp_path / "receipts", told=told))
+    assert exported(two, tmp_path / "two") == exported(one, tmp_path / "one")
+    repeats = tables(one)["candidates"].filter(pl.col("fitness").is_not_null(), pl.col("member_steps") == 0)
+    assert repeats["generation"].n_unique() > 1
 
 
 def test_a_finished_search_is_left_as_it_is(unbroken, tmp_path):

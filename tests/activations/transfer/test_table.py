@@ -30,6 +30,10 @@ def long(group="digits", **errors):
     return table.long({group: {name: measured(values) for name, values in errors.items()}})
 
 
+def clustered(clusters, **errors):
+    return table.long({"tabular": {name: measured(values) for name, values in errors.items()}}, clusters)
+
+
 def ratios(found, reference="gelu"):
     return table.log_ratios(found, reference)["log_ratio"].to_list()
 
@@ -37,10 +41,10 @@ def ratios(found, reference="gelu"):
 def test_the_long_table_has_a_row_per_measurement():
     found = long(gelu=[[1.0, 2.0]], f=[[3.0, 4.0]])
     assert found.rows() == [
-        ("gelu", "digits", "toy", "p0", 0, 1e-3, 0.1, 0.2, 1.0),
-        ("gelu", "digits", "toy", "p0", 1, 1e-3, 0.1, 0.2, 2.0),
-        ("f", "digits", "toy", "p0", 0, 1e-3, 0.1, 0.2, 3.0),
-        ("f", "digits", "toy", "p0", 1, 1e-3, 0.1, 0.2, 4.0),
+        ("gelu", "digits", "toy", "p0", "p0", 0, 1e-3, 0.1, 0.2, 1.0),
+        ("gelu", "digits", "toy", "p0", "p0", 1, 1e-3, 0.1, 0.2, 2.0),
+        ("f", "digits", "toy", "p0", "p0", 0, 1e-3, 0.1, 0.2, 3.0),
+        ("f", "digits", "toy", "p0", "p0", 1, 1e-3, 0.1, 0.2, 4.0),
     ]
 
 
@@ -92,6 +96,24 @@ def test_the_interval_is_the_bootstrap_over_problems_not_over_seeds():
     row = table.compare(long(gelu=[[1.0, 1.0]] * 4, f=f), ADMITTED, draws=4000).row(0, named=True)
     exact = np.quantile([np.mean(pick) for pick in product(values, repeat=4)], [0.025, 0.975])
     assert (row["low"], row["high"]) == pytest.approx(exact, abs=0.06)
+
+
+def test_problems_of_a_data_set_are_one_by_their_mean():
+    """Four data sets of two cuts each, and all eight worse: p = 2 / 2^4, the mean of means, the worst of all."""
+    values = [0.1, 0.3, 0.2, 0.4, 0.5, 0.7, 0.8, 0.8]
+    clusters = {f"p{problem}": f"data {problem // 2}" for problem in range(8)}
+    found = clustered(clusters, gelu=[[1.0]] * 8, f=[[e**value] for value in values])
+    row = table.compare(found, ADMITTED, draws=4000).row(0, named=True)
+    assert (row["problems"], row["clusters"], row["p"]) == (8, 4, 0.125)
+    assert (row["log_ratio"], row["worst"]) == (pytest.approx((0.2 + 0.3 + 0.6 + 0.8) / 4), pytest.approx(0.8))
+    exact = np.quantile([np.mean(pick) for pick in product([0.2, 0.3, 0.6, 0.8], repeat=4)], [0.025, 0.975])
+    assert (row["low"], row["high"]) == pytest.approx(exact, abs=0.03)
+
+
+def test_a_large_data_set_weighs_no_more_than_a_small_one():
+    found = clustered(dict.fromkeys(("p0", "p1", "p2"), "large"), gelu=[[1.0]] * 4, f=[[e], [e], [e], [1 / e]])
+    row = table.compare(found, ADMITTED).row(0, named=True)
+    assert (row["log_ratio"], row["problems"], row["clusters"]) == (pytest.approx(0), 4, 2)
 
 
 def test_groups_and_families_are_compared_apart():

@@ -41,6 +41,7 @@ def test_the_data_sets_are_named_once_and_every_end_has_two_classes():
     assert {"diabetes 1 low", "diabetes 3 high", "wine 1 low", "breast cancer 1 high", "iris 2 low"} <= set(names)
     assert not {"breast cancer 1 low", "iris 1 low"} & set(names)  # one class alone
     for one in sets:
+        assert one.source == one.name.rsplit(" ", 2)[0]
         assert one.classes == (not one.name.startswith("diabetes"))
         assert (one.shifted["end"].y_NO.var(0) > 0).any()
         assert all(part.isfinite().all() for points in (one.train, one.valid, one.shifted["end"]) for part in points)
