@@ -30,10 +30,10 @@ run: .venv/ready ## the whole pipeline; PRESET=tiny, SET="rank.beams=50", DATA=f
 	@$(IN_VENV) -m flows.pipeline $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
 
 activations: .venv/ready ## search for activation functions, and the whole transfer table; PRESET=quick
-	@$(IN_VENV) -m flows.activations --preset $(or $(PRESET),quick) $(if $(SET),--set $(SET))
+	@$(IN_VENV) -m flows.activations --preset $(or $(PRESET),quick) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
 
 sweep: .venv/ready ## losses over a grid of their parameters (section sweep), measured on validation queries
-	@$(IN_VENV) -m flows.sweep $(if $(PRESET),--preset $(PRESET)) $(if $(SET),--set $(SET))
+	@$(IN_VENV) -m flows.sweep $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
 
 test: .venv/ready ## the tests, without those that take minutes
 	@$(IN_VENV) -m pytest -m "not slow"
@@ -87,7 +87,7 @@ clean-records: clean ## and DVC's cache, MLflow's and Prefect's records
 	@rm -rf .dvc/cache .dvc/tmp mlflow.db mlartifacts mlruns .prefect
 
 clean-all: clean-records ## and .venv: a checkout as it was cloned
-	@rm -rf .venv
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # torch first: with it there, nothing else pulls another build of it. The stamp comes last, so that a set-up
 # that failed half-way is taken up again.

@@ -6,11 +6,12 @@ What the checkout and the workspaces that stay need is kept, in the cache and in
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -20,7 +21,7 @@ from mlflow.entities import Run
 from rich.console import Console
 
 from arrange.errors import UserError
-from flows.workspace import git, locked
+from flows.workspace import git, lock_of, locked
 from tasks import store
 from tasks.track import EXPERIMENT, stage_hash
 
@@ -45,23 +46,31 @@ def main() -> None:
 
 def prune(home: Path, kinds: Sequence[str], days: float, go: bool) -> None:
     """Say what would go, or remove it. Workspaces first: they hold what the cache and MLflow keep."""
-    if "workspaces" in kinds:
-        free = list(free_workspaces(home))
-        say("workspaces", len(free), sum(map(size, free)), go)
-        for folder in free if go else []:
-            git(home, "worktree", "remove", "--force", "--force", str(folder))
-    left = sorted(path.parent for path in home.glob(".workspaces/*/dvc.yaml"))
-    if "cache" in kinds:
-        unused = unused_objects(home, left)
-        say("cached objects", len(unused), sum(map(size, unused)), go)
-        if go and unused:
-            collect(home, left)
-    if "runs" in kinds:
-        client = MlflowClient(tracking_uri=store.address())
-        old = old_runs(client, kept_hashes([home, *left]), time.time() - days * 86400)
-        say("MLflow runs", len(old), sum(size(artifacts(run)) for run in old), go)
-        if go and old:
-            delete(client, old)
+    with ExitStack() as held:  # no run may start in what goes until all is done
+        gone = prune_workspaces(home, held, go) if "workspaces" in kinds else []
+        left = sorted(path.parent for path in home.glob(".workspaces/*/dvc.yaml") if path.parent not in gone)
+        if "cache" in kinds:
+            unused = unused_objects(home, left)
+            say("cached objects", len(unused), sum(map(size, unused)), go)
+            if go and unused:
+                collect(home, left)
+        if "runs" in kinds:
+            client = MlflowClient(tracking_uri=store.address())
+            old = old_runs(client, kept_hashes([home, *left]), time.time() - days * 86400)
+            say("MLflow runs", len(old), sum(size(artifacts(run)) for run in old), go)
+            if go and old:
+                delete(client, old)
+
+
+def prune_workspaces(home: Path, held: ExitStack, go: bool) -> list[Path]:
+    """The workspaces that go, or have gone."""
+    free = free_workspaces(home, held)
+    say("workspaces", len(free), sum(map(size, free)), go)
+    if go:
+        for folder in free:
+            shutil.rmtree(folder)  # git itself refuses one that was moved with its checkout
+        git(home, "worktree", "prune")
+    return free
 
 
 def say(what: str, count: int, room: int, go: bool) -> None:
@@ -75,11 +84,14 @@ def size(path: Path) -> int:
     return sum(file.lstat().st_size for file in files if file.is_file() and not file.is_symlink())
 
 
-def free_workspaces(home: Path) -> Iterator[Path]:
-    """The workspaces in which no run is at work now."""
+def free_workspaces(home: Path, held: ExitStack) -> list[Path]:
+    """The workspaces in which no run is at work; none starts there while `held` has their locks."""
+    free = []
     for folder in sorted(path for path in home.glob(".workspaces/*") if path.is_dir()):
-        with suppress(UserError), locked(home / "state" / f"{folder.name}.lock"):
-            yield folder
+        with suppress(UserError):
+            held.enter_context(locked(lock_of(home, folder)))
+            free.append(folder)
+    return free
 
 
 def unused_objects(home: Path, others: Sequence[Path]) -> list[Path]:

@@ -78,7 +78,7 @@ def run_flow(
         presence.close_abandoned(Path.cwd())
         with opened(Path.cwd(), preset, overrides) as workspace:
             say(f"works in {workspace.root}, records in {store.tracking_uri()}")
-            ends = time.time() + hours * 3600 if hours else float("inf")
+            ends = float("inf") if hours is None else time.time() + hours * 3600
             place = Place(workspace.root, environment(workspace, again), workspace.mark, str(flow_run.id), ends)
             with presence.at_work(place.mark, place.flow_run):
                 return conclude(workspace, place, run_all(place, stages, parallel, cluster), again)

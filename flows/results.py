@@ -15,7 +15,7 @@ from rich.table import Table
 from arrange.formats import interval, markdown, p_value
 from flows.show import console
 from flows.workspace import Workspace
-from tasks import store
+from tasks import params, store
 
 REPORTS = {"report": "reports/report.md", "present": "activations/report/report.md"}  # by stage, the fuller one first
 SHOWN = ("nDCG@10", "overlap@1", "overlap@3", "R@10", "tau_b")
@@ -24,9 +24,11 @@ SHOWN = ("nDCG@10", "overlap@1", "overlap@3", "R@10", "tau_b")
 def conclude(workspace: Workspace, states: Mapping[str, State], again: str) -> State:
     """Show the results of a finished run; its final state says what was run, restored and reused."""
     if any(stage.startswith("evaluate@") for stage in states):
-        rows = [row for path in sorted(workspace.root.glob("results/*/metrics.json")) for row in table_rows(path)]
-        show_table(rows)
-        create_table_artifact(rows, key="results", description="means over the test queries")
+        settings = params.read(workspace.root / params.PARAMS)
+        rows = [row for data in settings.datasets for row in table_rows(workspace.root, data)]
+        title = f"Means over the {settings.rank.split} queries"
+        show_table(title, rows)
+        create_table_artifact(rows, key="results", description=title)
     if "transfer" in states:
         show_winners(pl.read_parquet(workspace.root / "activations" / "transfer" / "winners.parquet"))
     links = mlflow_links(workspace)
@@ -54,18 +56,18 @@ def mlflow_links(workspace: Workspace) -> dict[str, str]:
     return {stage: f"{uri}/#/experiments/{experiment}/runs/{run}" for stage, run in runs.items() if run}
 
 
-def table_rows(metrics: Path) -> list[dict[str, str | float | None]]:
+def table_rows(root: Path, data: str) -> list[dict[str, str | float | None]]:
     """One row per system of a data set."""
-    systems = json.loads(metrics.read_text())
+    systems = json.loads((root / "results" / data / "metrics.json").read_text())
     return [
-        {"data": metrics.parent.name, "system": system} | {name: measures[name]["mean"] for name in SHOWN}
+        {"data": data, "system": system} | {name: measures[name]["mean"] for name in SHOWN}
         for system, measures in systems.items()
     ]
 
 
-def show_table(rows: list[dict[str, str | float | None]]) -> None:
+def show_table(title: str, rows: list[dict[str, str | float | None]]) -> None:
     """The results on the terminal."""
-    table = Table(title="Means over the test queries")
+    table = Table(title=title)
     for name in ("data", "system", *SHOWN):
         table.add_column(name, justify="right" if name in SHOWN else "left")
     for row in rows:
@@ -96,12 +98,15 @@ def outcome_table(states: Mapping[str, State], links: Mapping[str, str]) -> str:
 
 def next_steps(workspace: Workspace, report: Path | None, again: str) -> str:
     """Where the report is, and the commands that come next."""
+    more = "make run PRESET=standard                   the whole noun hierarchy, a night"
+    if report and report.is_relative_to(workspace.root / "activations"):
+        more = "make activations PRESET=thorough           five seeds of each arm: hours"
     return "\n".join(
         [
             *([f"Report: {report.with_suffix('.html').relative_to(workspace.home)}"] if report else []),
             "Next:   make ui                                    browse the runs",
             '        make run SET="losses.item.alpha=2"         change a parameter (params.yaml has them all)',
-            "        make run PRESET=standard                   the whole noun hierarchy, a night",
+            f"        {more}",
             f"Again:  {again}",
         ]
     )

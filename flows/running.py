@@ -25,7 +25,7 @@ from flows.presence import check_server, is_at_work, keep_temporary_server, stop
 from flows.show import Rows, say
 from tasks.stage import STARTER
 
-ON_GPU = ("finetune", "rank", "baselines")  # tagged `gpu`, so that a limit of Prefect's can keep them apart
+ON_GPU = ("finetune", "rank", "swap")  # tagged `gpu`, so that a limit of Prefect's can keep them apart
 TRIES = 3  # to start a stage while Prefect's server comes and goes
 PAUSE = 0.1  # seconds between two looks at the working stages
 

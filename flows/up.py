@@ -46,22 +46,26 @@ def up(host: str) -> None:
     """Start the servers, deploy, start the worker; stay until one of them ends, then raise UserError."""
     processes: Processes = {}
     with ExitStack() as stack:
-        prefect, mlflow = (f"http://{reachable(host)}:{port}" for port in free_ports(host, 2))
+        prefect, mlflow = (f"http://{reachable(host)}:{port}" for port in ports(host))
         words, env = prefect_server(host, prefect)
         stack.enter_context(running(processes, "prefect", words, env))
-        if store.tracking_uri().startswith("http"):
+        theirs = store.tracking_uri().startswith("http")
+        if theirs:
             mlflow = store.tracking_uri()
         else:
+            share_records(host)
             stack.enter_context(running(processes, "mlflow", *mlflow_server(host, mlflow)))
             wait_for("mlflow", f"{mlflow}/health", processes)
         wait_for("prefect", f"{prefect}/api/health", processes)
         env = {"PREFECT_API_URL": f"{prefect}/api", "MLFLOW_TRACKING_URI": mlflow}
         deploy(env)
-        worker = ["prefect", "worker", "start", "--pool", "local", "--limit", "2"]
-        stack.enter_context(running(processes, "worker", worker, env))
-        mlflow = store.redacted(mlflow)
-        print(f"Prefect  {prefect}\nMLflow   {mlflow}\nReady. Another terminal can start runs:\n", flush=True)
-        print(f"    export PREFECT_API_URL={prefect}/api MLFLOW_TRACKING_URI={mlflow}")
+        for name, (words, sees) in workers(count_gpus()).items():
+            stack.enter_context(running(processes, name, words, env | sees))
+        print(
+            f"Prefect  {prefect}\nMLflow   {store.redacted(mlflow)}\nReady. Another terminal can start runs:\n",
+            flush=True,
+        )
+        print(f"    export PREFECT_API_URL={prefect}/api{'' if theirs else f' MLFLOW_TRACKING_URI={mlflow}'}")
         print("    .venv/bin/prefect deployment run pipeline/tiny --watch\n\nCtrl-C stops everything.", flush=True)
         while True:
             check(processes)
@@ -69,10 +73,35 @@ def up(host: str) -> None:
 
 
 def prefect_server(host: str, address: str) -> tuple[list[str], dict[str, str]]:
-    """The command and environment of a Prefect server: its pages ask the address that they are told."""
+    """The command and environment of a Prefect server: its pages ask the address that they are told, and no others do.
+
+    Any page could start commands here through its reader's browser else.
+    """
     port = address.rpartition(":")[2]
     env = {"PREFECT_SERVER_API_PORT": port, "PREFECT_SERVER_UI_API_URL": f"{address}/api"}
+    env["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = f"{address},http://localhost:{port}"
     return ["prefect", "server", "start", "--host", host, "--port", port], env
+
+
+def share_records(host: str) -> None:
+    """See to it that flows find the files of this checkout's records with the server as without it.
+
+    Raises UserError where other machines are let in, and could not.
+    """
+    if os.environ.get("MLFLOW_BACKEND_STORE_URI"):
+        return
+    from mlflow import MlflowClient  # takes seconds
+
+    from tasks import track
+
+    client = MlflowClient(tracking_uri=store.tracking_uri())
+    if reachable(host) == host:
+        track.experiment_id(client)
+    elif (found := client.get_experiment_by_name(track.EXPERIMENT)) and found.artifact_location.startswith("file:"):
+        raise UserError(
+            "the records of this checkout have their files on this machine's disk, which others don't see",
+            "let MLFLOW_BACKEND_STORE_URI name a database of the team's, sqlite:///team.db for one",
+        )
 
 
 def mlflow_server(host: str, address: str) -> tuple[list[str], dict[str, str]]:
@@ -132,7 +161,8 @@ def wait_for(name: str, address: str, processes: Processes) -> None:
             if requests.get(address, timeout=5).ok:
                 return
         except requests.RequestException:
-            time.sleep(0.2)
+            pass
+        time.sleep(0.2)
     raise UserError(f"{name} doesn't answer at {address}", f"{LOGS / name}.log says why")
 
 
@@ -169,13 +199,23 @@ def count_gpus() -> int:
     return len(listed.stdout.splitlines()) if listed.returncode == 0 else 0
 
 
-def free_ports(host: str, count: int) -> list[int]:
-    """Ports that nobody listens on."""
+def workers(gpus: int) -> dict[str, tuple[list[str], dict[str, str]]]:
+    """By name: the command of a worker for two runs at once; of several GPUs, one for each, which sees no other."""
+    words = ["prefect", "worker", "start", "--pool", "local", "--limit"]
+    if gpus < 2:
+        return {"worker": ([*words, "2"], {})}
+    return {f"worker-{gpu}": ([*words, "1"], {"CUDA_VISIBLE_DEVICES": str(gpu)}) for gpu in range(gpus)}
+
+
+def ports(host: str) -> list[str]:
+    """Prefect's and MLflow's ports: of the variables that they themselves read, else some that nobody listens on."""
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
         for each in sockets:
             each.bind((host, 0))
-        return [each.getsockname()[1] for each in sockets]
+        free = [str(each.getsockname()[1]) for each in sockets]
+    wanted = (os.environ.get("PREFECT_SERVER_API_PORT"), os.environ.get("MLFLOW_PORT"))
+    return [fixed or port for fixed, port in zip(wanted, free, strict=True)]
 
 
 def reachable(host: str) -> str:

@@ -6,6 +6,7 @@ folder, and shares the checkout's DVC cache, so that stages that are the same ar
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -91,7 +92,8 @@ def locked(path: Path) -> Iterator[None]:
 def lay_out(home: Path, root: Path, params: Mapping[str, Any]) -> None:
     """Make or refresh the worktree: the checkout's code as it stands, the effective params.yaml."""
     head = git(home, "rev-parse", "HEAD").strip()
-    if not (root / ".git").exists():
+    if not is_worktree(home, root):
+        shutil.rmtree(root, ignore_errors=True)
         git(home, "worktree", "prune")
         git(home, "worktree", "add", "--force", "--detach", "--no-checkout", str(root), head)
     git(root, "reset", "--quiet", head)
@@ -101,6 +103,19 @@ def lay_out(home: Path, root: Path, params: Mapping[str, Any]) -> None:
         with part.open("a") as file:
             yaml.safe_dump(dict(params), file, sort_keys=False)
     share_cache(home, root)
+
+
+def is_worktree(home: Path, root: Path) -> bool:
+    """Whether a folder is one of this checkout's worktrees; they name it by its path, so a move or a copy ends that."""
+    try:
+        return (root / ".git").exists() and repository(root) == repository(home)
+    except UserError:
+        return False
+
+
+def repository(folder: Path) -> Path:
+    """Where git keeps what a checkout and its worktrees share."""
+    return Path(folder, git(folder, "rev-parse", "--git-common-dir").strip()).resolve()
 
 
 def copy_code(home: Path, root: Path) -> None:
@@ -118,9 +133,9 @@ def copy_code(home: Path, root: Path) -> None:
 
 
 def listed(folder: Path) -> set[str]:
-    """The tracked and the new files of a checkout, without the ignored ones."""
+    """The tracked and the new files of a checkout, without the ignored ones and without checkouts within it."""
     names = git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    return {name for name in names.split("\0") if name}
+    return {name for name in names.split("\0") if name and not (folder / name).is_dir()}
 
 
 def share_cache(home: Path, root: Path) -> None:
@@ -144,7 +159,33 @@ def git(folder: Path, *words: str) -> str:
 def assignments(overrides: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Nested overrides as the `section.key=value` words that give them again."""
     for key, value in overrides.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and value and all(map(is_simple, value)):
             yield from assignments(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}={json.dumps(value).replace('Infinity', '.inf')}"  # as YAML writes it
+            yield f"{prefix}{key}={in_one_line(value)}"
+
+
+def is_simple(key: Any) -> bool:
+    """Whether a key can stand in front of an override's equals sign; a section with others is given in one piece."""
+    return isinstance(key, str) and key != "" and not {".", "="} & set(key)
+
+
+class OneLine(yaml.SafeDumper):
+    """YAML in which a text with line breaks is quoted with escapes, not written over several lines."""
+
+    def analyze_scalar(self, scalar: str) -> Any:
+        found = super().analyze_scalar(scalar)
+        found.allow_single_quoted = found.allow_single_quoted and not found.multiline
+        return found
+
+
+def in_one_line(value: Any) -> str:
+    """A value as YAML that is read as the same value: what JSON writes need not be, 1e-05 is a text there.
+
+    >>> in_one_line({"rate": 1e-05, "word": "yes", "beta": float("inf"), "list": [None, "a b"]})
+    "{rate: 1.0e-05, word: 'yes', beta: .inf, list: [null, a b]}"
+    """
+    within_a_list = yaml.dump(
+        [value], Dumper=OneLine, default_flow_style=True, allow_unicode=True, sort_keys=False, width=math.inf
+    )
+    return within_a_list[1:-2]  # alone it would have an end marker

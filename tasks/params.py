@@ -10,10 +10,9 @@ import yaml
 from pydantic import ValidationError
 
 from arrange.errors import UserError
-from tasks.settings import Settings
+from tasks.settings import TAKEN, Settings
 
 PARAMS = Path("params.yaml")
-MADE_HERE = ("wordnet", "products", "raw")  # folders of data/
 
 
 def read(path: Path = PARAMS) -> Settings:
@@ -121,7 +120,7 @@ def with_own_data(settings: Settings, folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder", "name one with queries, documents and qrels")
     first, name = settings.datasets[0], re.sub(r"[^\w-]+", "_", folder.resolve().name)
-    if name in MADE_HERE:
+    if name in TAKEN:
         raise UserError(f"{folder} has the name of a data set that is made here", "rename it")
     overrides: dict[str, Any] = {"own": {name: {"folder": str(folder.resolve())}}, "datasets": [name]}
     for section in ("sweep", "swap"):

@@ -28,8 +28,10 @@ def rank(name: str) -> None:
     shown = examples.of_split(
         queries, qrels, docids=docids, tokenizer=tokenizer, **prompt.templates(), seed=ranker.seed
     )
-    legal, trained = trie.load(catalogue / "trie.safetensors"), model.load(Path("models", name))
+    legal = trie.load(catalogue / "trie.safetensors")
     legal.verify()
+    trained = model.load(Path("models", name))
+    trained.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))  # type: ignore[arg-type]  # a wrapped method
     search = how.model_dump(include={"beams", "batch_size", "normaliser"})
     ids = queries["query_id"].to_list(), docids["doc_id"].to_list()
     with stage.progress(len(queries), "queries") as reached:

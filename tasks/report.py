@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -77,8 +77,6 @@ def section(data: str, settings: Settings, folder: Path) -> str:
         for name in runs_of
     }
     library.plot_measure(metrics, "nDCG@10", folder / f"{data}-ndcg.png")
-    library.plot_curves(histories, folder / f"{data}-curves.png")
-    library.plot_correlation(histories, "validation_nDCG@10", folder / f"{data}-correlation.png")
     shown = measures_of(metrics, settings)
     parts = [
         f"## {data}",
@@ -89,16 +87,31 @@ def section(data: str, settings: Settings, folder: Path) -> str:
         f"![nDCG@10]({data}-ndcg.png)",
         compared(differences, shown, settings),
         grouped(pl.read_parquet(results / "groups.parquet")),
-        f"### Training\n\n![learning curves]({data}-curves.png)",
-        "Spearman's correlation of validation loss and validation nDCG@10 over checkpoints:",
-        library.correlations_table(statistics.correlations(histories, "validation_nDCG@10")),
-        f"![validation loss and nDCG@10]({data}-correlation.png)",
+        training(data, histories, folder) if histories else "",
         searches({name: json.loads((results / f"{name}.search.json").read_text()) for name in histories}),
         *maps(data, metrics, settings, folder),
         *(catalogue(name, folder) for name, made in settings.catalogues.items() if made.data == data),
     ]
     return "\n\n".join(part for part in parts if part)
 
+
+def training(data: str, histories: Mapping[str, pl.DataFrame], folder: Path) -> str:
+    """Learning curves, and whether the validation loss tells what the ranking is worth."""
+    library.plot_curves(histories, folder / f"{data}-curves.png")
+    library.plot_correlation(histories, "validation_nDCG@10", folder / f"{data}-correlation.png")
+    table = library.correlations_table(statistics.correlations(histories, "validation_nDCG@10"))
+    return TRAINING.format(data=data, table=table)
+
+
+TRAINING = """### Training
+
+![learning curves]({data}-curves.png)
+
+Spearman's correlation of validation loss and validation nDCG@10 over checkpoints:
+
+{table}
+
+![validation loss and nDCG@10]({data}-correlation.png)"""
 
 EXPLANATION = """`random` is a random order of the true documents, `root_first` their reverse order, `copy` the
 list of the nearest training query, `neighbours` a vote of the {k} nearest, `popularity` the most frequent documents:

@@ -14,11 +14,14 @@ Whole = Annotated[int, Field(strict=True)]  # neither "400" nor true
 Count = Annotated[int, Field(gt=0, strict=True)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Part = Annotated[float, Field(gt=0, lt=1)]
 
 AtLeast0 = Annotated[float, Field(ge=0)]
 Scheme = Literal["text", "atomic", "numeric", "semantic", "rq", "sparse", "shuffled"]
 
-SECRET = re.compile(r"api[-_]?key|authorization|password|secret|(^|access|auth|hub)[-_]?token$", re.IGNORECASE)
+SECRET = re.compile(
+    r"api[-_]?key|authorization|passw(or)?d|secret|(^|access|auth|bearer|hf|hub)[-_]?token$", re.IGNORECASE
+)
 VARIABLE = r"^([A-Z_][A-Z0-9_]*)?$"
 
 
@@ -37,11 +40,13 @@ def without_password(address: str) -> str:
 
 
 def without_secrets(options: Any) -> Any:
-    """The options, unless one of them, however deep, has a secret's name and a value."""
+    """The options, unless one of them, however deep, has a secret's name and a value, or is an address with one."""
     inner = options.items() if isinstance(options, Mapping) else enumerate(options) if isinstance(options, list) else ()
     for name, value in inner:
         if value is not None and SECRET.search(str(name)):
             raise ValueError(f"{name} is a secret by its name, and would be recorded; {ELSEWHERE}")
+        if isinstance(value, str) and "://" in value:
+            without_password(value)
         without_secrets(value)
     return options
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -10,6 +11,8 @@ from tasks.mining import Fitness, Llm, Sandbox, Search, Searching, Select, Swap,
 from tasks.section import AtLeast0, Count, Name, Options, Positive, Scheme, Section, Share, Whole
 from tasks.sources import DownloadEsci, DownloadWordnet, Own, PrepareEsci, PrepareWordnet
 
+BUILT_IN = ("wordnet", "products")  # data sets that the project makes
+TAKEN = {*BUILT_IN, "raw"}  # folders of data/ that are no user's
 CONTROLS = ("random", "root_first", "copy", "neighbours", "popularity")  # the systems beside those that `losses` names
 
 
@@ -124,8 +127,8 @@ Loss = Annotated[Ntp | Item | Stepwise | Token | Combined | Geometric, Field(dis
 
 class Finetune(Section):
     model: str
-    scratch: dict[str, Any]
-    lora: dict[str, Any] | None = None
+    scratch: Options
+    lora: Options | None = None
     threads: Count
     validation_queries: Count
     arguments: Options
@@ -167,7 +170,7 @@ Baseline = Annotated[Bm25 | Vectors | Named, Field(discriminator="kind")]
 
 
 class FitBaseline(Section):
-    scratch: dict[str, Any]
+    scratch: Options
     steps: Count
     batch_size: Count
     learning_rate: Positive
@@ -240,9 +243,9 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def rankers_are_defined(self) -> "Settings":
-        known_data = {"wordnet", "products", *self.own}
-        if unknown := sorted({*self.datasets} - known_data):
-            raise ValueError(f"datasets names {unknown[0]!r}; there are {', '.join(sorted(known_data))}")
+        there = {*BUILT_IN, *self.own}
+        if unknown := sorted({*self.datasets} - there):
+            raise ValueError(f"datasets names {unknown[0]!r}; there are {', '.join(sorted(there))}")
         for name, catalogue in self.catalogues.items():
             if name != (wanted := f"{catalogue.data}-{catalogue.docids}"):
                 raise ValueError(
@@ -258,7 +261,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def runs_have_catalogues_and_folders_of_their_own(self) -> "Settings":
-        if built_in := sorted({"wordnet", "products", "raw"} & self.own.keys()):
+        if built_in := sorted(TAKEN & self.own.keys()):
             raise ValueError(f"own.{built_in[0]} has the name of a data set that is there; give it another")
         made = {(catalogue.data, catalogue.docids) for catalogue in self.catalogues.values()}
         taken = set(CONTROLS)  # each writes runs/<data>/<name>
@@ -271,6 +274,38 @@ class Settings(Section):
                     raise ValueError(f"{section}.{name} has {whose} name")
                 taken.add(name)
         return self
+
+    @model_validator(mode="after")
+    def systems_are_of_one_recipe_and_of_several_seeds(self) -> "Settings":
+        for (one, first), (other, second) in combinations(self.rankers.items(), 2):
+            if (first.data, first.docids, first.loss) != (second.data, second.docids, second.loss):
+                continue
+            both = f"rankers.{one} and rankers.{other} have the same data, docids and loss"
+            if first.arguments != second.arguments:
+                raise ValueError(f"{both}, but other arguments; give one a loss of another name, for a row of its own")
+            if first.seed == second.seed:
+                raise ValueError(f"{both}, and the same seed; give one another seed, or remove it")
+        return self
+
+    @model_validator(mode="after")
+    def systems_have_names_of_their_own(self) -> "Settings":
+        entries = [*self.rankers.values(), *self.baselines.values()]
+        for data in dict.fromkeys(entry.data for entry in entries):
+            taken = dict.fromkeys(CONTROLS, "a control")
+            for system, entry in self.rows(data):
+                if system in taken:
+                    raise ValueError(
+                        f"{entry} and {taken[system]} would both be {system} in the tables of {data}; "
+                        "give the loss (of a ranker) or the baseline another name"
+                    )
+                taken[system] = entry
+        return self
+
+    def rows(self, data: str) -> list[tuple[str, str]]:
+        """The systems of a data set's tables beside the controls, each with the entry that it comes from."""
+        rankers = [(name, f"rankers.{next(iter(runs))}") for name, runs in systems(self.rankers, data).items()]
+        baselines = [name for name, baseline in self.baselines.items() if baseline.data == data]
+        return rankers + [(name.removeprefix(f"{data}-"), f"baselines.{name}") for name in baselines]
 
 
 def systems(rankers: Mapping[str, Ranker], data: str) -> dict[str, dict[str, int]]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tasks.section import Address, Count, Section, Share, Whole
+from tasks.section import Address, Count, Part, Section, Share, Whole
 
 
 class DownloadWordnet(Section):
@@ -18,7 +18,7 @@ class PrepareWordnet(Section):
     root: str
     text: Literal["lemmas_gloss", "masked", "lemmas", "lemma"]
     split: Literal["parent", "subtree", "query"]
-    validation: Share
+    validation: Part
     test: Share
     negatives: Annotated[int, Field(ge=0, strict=True)]
     seed: Whole
@@ -51,7 +51,7 @@ class PrepareEsci(Section):
     version: Literal["small", "large"]
     text: Annotated[tuple[str, ...], Field(min_length=1)]
     gains: dict[Literal["E", "S", "C", "I"], Annotated[int, Field(ge=0, strict=True)]]
-    validation: Share
+    validation: Part
     truth: Literal["labels", "teacher"]
     teacher: Teacher
 
@@ -64,7 +64,7 @@ class PrepareEsci(Section):
 
 class Own(Section):
     folder: str
-    validation: Share = 0.05
+    validation: Part = 0.05
     test: Share = 0.1
 
     @model_validator(mode="after")

@@ -60,7 +60,8 @@ def redacted(text: str) -> str:
     >>> redacted("postgresql://me:secret@db/mlflow")
     'postgresql://me:***@db/mlflow'
     """
-    return re.sub(r"(://[^:/@\s]*:)[^/\s\"']+@", r"\1***@", text)
+    text = re.sub(r"(://(?:[^:/@\s]*:)?)[^/\s\"']+@", r"\1***@", text)
+    return re.sub(r"([?&](?:password|token|key)=)[^&\s\"']+", r"\1***", text)
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -8,9 +8,10 @@ import csv
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from dvc.repo import Repo
 from dvc.stage import PipelineStage
 from mlflow import MlflowClient, MlflowException
 from mlflow.entities import Metric, Param
+from networkx import descendants
 from requests import RequestException
 
+from arrange.errors import UserError
 from arrange.report.cost import with_cost
 from tasks import params, register, stage, store
 
@@ -45,34 +48,54 @@ def log_all(client: MlflowClient, status: str) -> None:
     close_abandoned(client, experiment)
     lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
     with Repo() as repo:
-        stages = {s.name: s for s in repo.index.stages if isinstance(s, PipelineStage) and is_done(s, lock)}
+        stages = done_stages(repo, lock)
         hashes = {name: stage_hash(lock[name]) for name in stages}
         logged = {name: find_logged(client, experiment, key) for name, key in hashes.items()}
         if new := [name for name, run in logged.items() if run is None]:
             reused = {name: run for name, run in logged.items() if run}
-            parent = start_parent(client, experiment, logged, reused, begin(new))
+            made = {out.def_path for done in stages.values() for out in done.outs}
+            parent = start_parent(client, experiment, logged, reused, made, begin(new))
             for name in new:
                 logged[name] = log_child(client, experiment, parent, stages[name], lock[name], hashes[name])
-            log_files(client, parent, Path("reports"))
-            log_page(client, parent, new)
+            if "reports" in made:
+                log_files(client, parent, Path("reports"))
+                log_page(client, parent, new)
             client.set_terminated(parent, status)
         for name, run in logged.items():
             if name.startswith("export@") and run:  # also those that an interrupted recording left out
                 register.register(client, run, Path(stages[name].outs[0].fspath))
 
 
+def done_stages(repo: Repo, lock: Mapping[str, Any]) -> dict[str, PipelineStage]:
+    """The stages with a state to log: `is_done`, and so are all that they wait for.
+
+    What comes after a change keeps its old outputs until it runs again, and belongs to no run with the new parameters.
+    """
+    stages = [each for each in repo.index.stages if isinstance(each, PipelineStage)]
+    stale = {each for each in stages if not is_done(each, lock)}
+    return {each.name: each for each in stages if not stale & {each, *descendants(repo.index.graph, each)}}
+
+
 def is_done(candidate: PipelineStage, lock: Mapping[str, Any]) -> bool:
-    """Whether a stage has a state to log: a failed one has an old entry in the lock, and other outputs or none."""
-    recorded = candidate.name in lock and candidate.name != "track"
-    return recorded and not any(out.status() for out in candidate.outs)
+    """Whether a stage's entry in the lock is of the command, parameters, dependencies and outputs that are there."""
+    recorded = candidate.name in lock and candidate.name != "track" and not candidate.cmd_changed
+    return recorded and not any(each.status() for each in (*candidate.deps, *candidate.outs))
 
 
 def experiment_id(client: MlflowClient) -> str:
-    """The project's experiment, made on first use; artifacts of the local store lie beside it."""
+    """The project's experiment, made on first use; artifacts of the local store lie beside it.
+
+    Raises UserError where a server has the artifacts, and the store is asked without it.
+    """
     found = client.get_experiment_by_name(EXPERIMENT)
+    local = not store.tracking_uri().startswith("http")
+    if found and local and found.artifact_location.startswith("mlflow-artifacts:"):
+        raise UserError(
+            f"the files of {store.redacted(store.tracking_uri())} were given to an MLflow server",
+            "let MLFLOW_TRACKING_URI name that server, or another store",
+        )
     if found:
         return found.experiment_id
-    local = not store.tracking_uri().startswith("http")
     location = (store.home() / "mlartifacts").as_uri() if local else None
     # without the tag the UI takes training for the evaluation of a language model
     return client.create_experiment(EXPERIMENT, location, {"mlflow.experimentKind": "custom_model_development"})
@@ -102,9 +125,14 @@ def begin(names: Iterable[str]) -> int:
 
 
 def start_parent(
-    client: MlflowClient, experiment: str, names: Iterable[str], reused: Mapping[str, str], started: int
+    client: MlflowClient,
+    experiment: str,
+    names: Iterable[str],
+    reused: Mapping[str, str],
+    made: Collection[str],
+    started: int,
 ) -> str:
-    """The run of this pipeline run, with all parameters and links to the reused stages' runs."""
+    """The run of this pipeline run, with all parameters, what was `made` and links to the reused stages' runs."""
     tags = {
         "workspace": workspace(),
         "git_commit": git("rev-parse", "HEAD"),
@@ -118,22 +146,21 @@ def start_parent(
         "data_source": data_sources(client, reused, names),
         **{f"reused.{name}": run for name, run in reused.items()},
     }
-    tags["mlflow.note.content"] = note(experiment, reused, tags["flow_run_url"])
+    tags["mlflow.note.content"] = note(experiment, reused, tags["flow_run_url"], "reports" in made)
     name = f"pipeline {time.strftime('%Y-%m-%d %H:%M')}"
     run = client.create_run(experiment, start_time=started, tags=tags, run_name=name)
     log_params(client, run.info.run_id, {key: value for key, value in params.load().items() if key != "presets"})
-    for path in sorted(Path("results").glob("*/metrics.json")):
+    for path in sorted(path for path in map(Path, made) if path.match("results/*/metrics.json")):
         log_metrics(client, run.info.run_id, {path.parent.name: means(json.loads(path.read_text()))})
     return run.info.run_id
 
 
-def note(experiment: str, reused: Mapping[str, str], flow_run: str) -> str:
+def note(experiment: str, reused: Mapping[str, str], flow_run: str, reported: bool) -> str:
     """What MLflow's page shows of the run, in Markdown: a link to the flow run, the report, links to reused stages."""
-    report = Path("reports/report.md")
     links = "".join(f"\n- [{name}](#/experiments/{experiment}/runs/{run})" for name, run in sorted(reused.items()))
     parts = [
         f"[The flow run in Prefect]({flow_run})" if flow_run else "",
-        report.read_text()[:LONGEST_NOTE] if report.exists() else "",
+        Path("reports/report.md").read_text()[:LONGEST_NOTE] if reported else "",
         f"Reused stages:{links}" if links else "",
     ]
     return "\n\n".join(part for part in parts if part)
@@ -256,8 +283,8 @@ def stage_hash(entry: Mapping[str, Any]) -> str:
 
 
 def workspace() -> str:
-    """The folder that this pipeline works in."""
-    return str(Path.cwd())
+    """The folder that this pipeline works in, and its machine: others that record here may have one of that path."""
+    return f"{socket.gethostname()}:{Path.cwd()}"
 
 
 def git(*words: str) -> str:

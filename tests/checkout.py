@@ -56,7 +56,13 @@ CHANGED = {
     },
     "search": {"candidates": 15, "generation_size": 2},
     "select": {"finalists": 1},
-    "transfer": {"found": 1, "networks": {"hidden": [4], "steps": 2, "rates": [1.0e-3], "seeds": [1]}, "resamples": 20},
+    "transfer": {
+        "to": ["held_out", "digits", "tabular"],
+        "found": 1,
+        "networks": {"hidden": [4], "steps": 2, "rates": [1.0e-3], "seeds": [1]},
+        "resamples": 20,
+    },
+    "swap": {"of": ["found"], "found": 1, "steps": 2, "rates": [1.0e-3]},
 }
 STAGES = [
     "download_wordnet",

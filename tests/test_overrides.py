@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from sections import PROJECT, SECTIONS, changed
@@ -35,7 +35,7 @@ def test_what_is_effective_does_not_change_when_it_is_written_and_read_again(tmp
 
 def test_infinity_can_be_said_in_an_override():
     overrides = params.parse_overrides(["losses.combined.beta=.inf", "sweep.alpha=[.inf]"])
-    for words in (overrides, params.parse_overrides(assignments(overrides))):  # the second says it as JSON does
+    for words in (overrides, params.parse_overrides(assignments(overrides))):
         settings = Settings.model_validate(params.effective(PROJECT, None, words))
         assert (settings.losses["combined"].beta, settings.sweep.alpha) == (float("inf"), (float("inf"),))
 
@@ -90,7 +90,7 @@ def test_own_data_takes_the_place_of_the_first_data_set(tmp_path):
         folder,
         ("datasets", ["wordnet", "products"]),
         ("catalogues.products-rq", {"data": "products", "docids": "rq"}),
-        ("rankers.products-rq-item", {"data": "products", "docids": "rq", "loss": "item", "seed": 1}),
+        ("rankers.products-item", {"data": "products", "docids": "rq", "loss": "item", "seed": 1}),
         ("rankers.wordnet-item", {"data": "wordnet", "docids": "text", "loss": "item", "seed": 7}),
     )
     assert settings.own["my_data_2"].folder == str(folder)
@@ -137,6 +137,11 @@ nested = st.recursive(
     st.dictionaries(names, st.integers(), min_size=1, max_size=3),
     lambda inner: st.dictionaries(names, inner | st.integers(), min_size=1, max_size=3),
 )
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner))
+sections = st.dictionaries(names, st.dictionaries(st.text(), values, min_size=1, max_size=3) | values, max_size=3)
 
 
 def leaves(tree, prefix=()):
@@ -201,3 +206,34 @@ def test_merge_with_nothing_or_itself_changes_nothing(tree):
 def test_overrides_say_what_they_were_made_from(tree):
     words = [f"{'.'.join(path)}={value}" for path, value in leaves(tree)]
     assert list(leaves(params.parse_overrides(words))) == list(leaves(tree))
+
+
+@settings(deadline=None)
+@given(sections)
+@example({"fit_baseline": {"learning_rate": 1e-05, "warmup": "1e-5"}})
+@example(
+    {"losses": {"item": {"alpha": float("inf")}}, "prompt": {"corpus": "Infinity {query}<docid>\n\n \U0001f600\x85"}}
+)
+@example(
+    {"download_esci": {"files": {"a.parquet": {"bytes": 1}}, "urls": ["yes", "no, never", "a: b", "# c", "=", ""]}}
+)
+@example({"finetune": {"lora": {1: {}, "a=b": "...", "": "\t"}}})
+def test_the_words_of_any_overrides_give_them_again(overrides):
+    words = list(assignments(overrides))
+    assert params.parse_overrides(words) == overrides
+    assert not any("\n" in word.partition("=")[2] for word in words)
+
+
+def test_values_are_written_as_one_would_type_them():
+    overrides = {
+        "fit_baseline": {"learning_rate": 1e-05, "warmup": None},
+        "prompt": {"corpus": "{query}\n<docid>"},
+        "download_esci": {"seed": 1, "files": {"a.parquet": {"bytes": 1, "sha256": "0e1"}}},
+    }
+    assert list(assignments(overrides)) == [
+        "fit_baseline.learning_rate=1.0e-05",
+        "fit_baseline.warmup=null",
+        r'prompt.corpus="{query}\n<docid>"',
+        "download_esci.seed=1",
+        "download_esci.files={a.parquet: {bytes: 1, sha256: 0e1}}",
+    ]

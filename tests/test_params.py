@@ -16,6 +16,8 @@ MISSING = "add it, or `git restore params.yaml`"
 SECTION = "give it a section of keys and values"
 WHOLE = "Input should be a valid integer"
 RANKER = {"data": "wordnet", "docids": "text", "loss": "item", "seed": 1}
+BASELINE = {"kind": "bm25", "data": "wordnet", "docids": "text"}
+OTHER_NAME = "give the loss (of a ranker) or the baseline another name"
 TEMPLATES = "in this order, once each"
 MISTAKES = {
     "key": (
@@ -176,6 +178,31 @@ MISTAKES = {
         "rankers.copy has a control's name",
         "change one of the two",
     ),
+    "system of two recipes": (
+        ("rankers.wordnet-long", RANKER | {"seed": 2, "arguments": {"max_steps": 9}}),
+        "rankers.wordnet-item and rankers.wordnet-long have the same data, docids and loss, but other arguments",
+        "give one a loss of another name, for a row of its own",
+    ),
+    "ranker that is there twice": (
+        ("rankers.wordnet-again", RANKER),
+        "rankers.wordnet-item and rankers.wordnet-again have the same data, docids and loss, and the same seed",
+        "give one another seed, or remove it",
+    ),
+    "baseline that would be a control's row": (
+        ("baselines.wordnet-random", BASELINE),
+        "baselines.wordnet-random and a control would both be random in the tables of wordnet",
+        OTHER_NAME,
+    ),
+    "baseline that would be a ranker's row": (
+        ("baselines.item", BASELINE),
+        "baselines.item and rankers.wordnet-item would both be item in the tables of wordnet",
+        OTHER_NAME,
+    ),
+    "baseline that would be another's row": (
+        ("baselines.bm25", BASELINE),
+        "baselines.bm25 and baselines.wordnet-bm25 would both be bm25 in the tables of wordnet",
+        OTHER_NAME,
+    ),
     "template without its query": (
         ("prompt.corpus", "query: <docid>"),
         "prompt: corpus is 'query: <docid>'",
@@ -269,6 +296,25 @@ def test_mistake_in_the_sections(assignment, what, remedy, tmp_path):
         params.read(path)
     assert (failure.value.what, failure.value.remedy) == (f"{path}: {what}", remedy)
     assert str(failure.value).count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["copy", "bm25"])
+def test_a_loss_with_the_name_of_another_system(name):
+    given = changed((f"losses.{name}", {"rule": "ntp"}), ("rankers.wordnet-mine", RANKER | {"loss": name}))
+    with pytest.raises(UserError, match=f"rankers.wordnet-mine.* would both be {name} in the tables of wordnet\n"):
+        params.validate(given, "params.yaml")
+
+
+def test_a_system_may_have_several_seeds_and_others_have_the_same_name_elsewhere():
+    params.validate(
+        changed(
+            ("rankers.wordnet-item-2", RANKER | {"seed": 2}),
+            ("catalogues.wordnet-rq", {"data": "wordnet", "docids": "rq"}),
+            ("rankers.wordnet-rq-item", RANKER | {"docids": "rq", "arguments": {"max_steps": 9}}),
+            ("baselines.products-dual", {"kind": "dual", "data": "products", "docids": "rq", "width": 8, "seed": 1}),
+        ),
+        "params.yaml",
+    )
 
 
 def test_every_type_that_a_section_is_made_of_is_found_by_its_place():

@@ -46,6 +46,9 @@ def environment(monkeypatch):
         (f"download_esci.urls=['https://host', 'https://me:{WORD}@host']", "download_esci.urls.1"),
         (f"finetune.arguments.hub_token={WORD}", "finetune.arguments: hub_token"),
         (f"rankers.wordnet-ntp.arguments.hub_token={WORD}", "rankers.wordnet-ntp.arguments: hub_token"),
+        (f"finetune.scratch.api_key={WORD}", "finetune.scratch: api_key"),
+        (f"llm.request.hf_token={WORD}", "llm.request: hf_token"),
+        (f"llm.request.proxy=http://me:{WORD}@host", "llm.request: it has a secret in it"),
     ],
 )
 def test_a_parameter_that_is_a_secret_is_refused_and_not_shown(word, where):

@@ -116,6 +116,8 @@ def test_a_store_that_is_no_http_server_is_not_asked(monkeypatch, uri):
         ("postgresql://me:secret@db/mlflow", "postgresql://me:***@db/mlflow"),
         ("records in https://u:p%40ss@host:5000/x, then", "records in https://u:***@host:5000/x, then"),
         ("http://:secret@host", "http://:***@host"),
+        ("https://token@host/x", "https://***@host/x"),
+        ("postgresql:///m?user=me&password=word&x=1", "postgresql:///m?user=me&password=***&x=1"),
         ("http://host:5000/a@b and me:you@there", "http://host:5000/a@b and me:you@there"),
         ("sqlite:////tmp/mlflow.db", "sqlite:////tmp/mlflow.db"),
     ],

@@ -22,6 +22,12 @@ def swept(overrides=None, **grid):
     return found, Settings.model_validate(params.effective(PROJECT, None, params.merge(overrides, found)))
 
 
+def swept_from(sections):
+    """The sections with the cells of their own sweep over them, and the settings that they are."""
+    found = params.apply(sections, cells(Settings.model_validate(sections)))
+    return found, Settings.model_validate(found)
+
+
 def combined(alpha, beta, gamma=1.0):
     return {"rule": "combined", "alpha": alpha, "beta": beta, "gamma": gamma}
 
@@ -91,6 +97,22 @@ def test_a_sweep_over_own_data(tmp_path):
     settings = Settings.model_validate(params.effective(given, None, params.merge(own, cells(chosen))))
     assert settings.datasets == ("zoo",)
     assert list(settings.rankers) == ["zoo-combined-a1-b1-g1-1"]
+
+
+@pytest.mark.parametrize("preset", [None, *PROJECT["presets"]])
+def test_what_a_sweep_tests_against_and_its_swap_name_what_is_there(preset):
+    sections = params.effective(PROJECT, preset, {"sweep": GRID | {"beta": [0.5], "alpha": [0.0, 2.0]}})
+    _, settings = swept_from(sections)
+    assert settings.evaluate.reference == "combined-a0-b0_5-g1"
+    swap = settings.swap
+    assert (swap.data, swap.docids, swap.loss, swap.of) == ("wordnet", "text", "combined-a0-b0_5-g1", ())
+
+
+def test_a_sweep_over_another_data_set():
+    _, settings = swept_from(params.effective(PROJECT, None, {"sweep": {"data": "products", "docids": "rq"}}))
+    assert settings.evaluate.reference == "combined-a1-b1-g1"
+    assert list(settings.catalogues) == ["products-rq"]
+    assert (settings.swap.data, settings.swap.docids) == ("products", "rq")
 
 
 def test_the_cells_survive_yaml():

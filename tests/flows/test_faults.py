@@ -5,6 +5,7 @@ The user is told in two lines, and when it is mended one plain run finishes.
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -149,7 +150,7 @@ def test_of_a_recording_that_was_cut_short_everything_is_recorded_again(tmp_path
     experiment = client.create_experiment("arrange")
 
     def run(folder: Path, **tags: str) -> str:
-        return client.create_run(experiment, tags={"workspace": str(folder)} | tags).info.run_id
+        return client.create_run(experiment, tags={"workspace": f"{socket.gethostname()}:{folder}"} | tags).info.run_id
 
     mine, others = run(tmp_path), run(tmp_path / "other")
     for parent, key in ((mine, "a"), (others, "b")):

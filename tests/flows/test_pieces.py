@@ -20,10 +20,11 @@ from prefect.states import Completed
 from arrange.errors import UserError
 from flows import pipeline
 from flows.presence import at_work
+from flows.results import next_steps
 from flows.running import Place, runner_on, was_turned_away
 from flows.show import latest
 from flows.stages import end, needed, problem_in
-from flows.workspace import assignments, locked
+from flows.workspace import Workspace, assignments, locked
 from tasks.params import parse_overrides
 
 LOG = Path("logs/rank.log")
@@ -51,11 +52,26 @@ def test_dvc_s_own_failure_is_told():
     assert problem_in(log, LOG).startswith("ERROR: Unable to acquire lock.")
 
 
-@pytest.mark.parametrize(
-    "words", [[], ["rank.beams=3", 'datasets=["wordnet"]', 'prepare_wordnet.root="a b"', "own=null"]]
-)
+@pytest.mark.parametrize("words", [[], ["rank.beams=3", "datasets=[wordnet]", "prepare_wordnet.root=a b", "own=null"]])
 def test_overrides_give_the_words_that_give_them(words):
     assert list(assignments(parse_overrides(words))) == words
+
+
+@pytest.mark.parametrize(
+    ("report", "more"),
+    [
+        ("reports/report.md", "make run PRESET=standard                   the whole noun hierarchy, a night"),
+        ("activations/report/report.md", "make activations PRESET=thorough           five seeds of each arm: hours"),
+    ],
+)
+def test_what_comes_next(tmp_path, report, more):
+    assert next_steps(Workspace(tmp_path / "w", tmp_path), tmp_path / "w" / report, "the same").splitlines() == [
+        f"Report: w/{report.replace('.md', '.html')}",
+        "Next:   make ui                                    browse the runs",
+        '        make run SET="losses.item.alpha=2"         change a parameter (params.yaml has them all)',
+        f"        {more}",
+        "Again:  the same",
+    ]
 
 
 def test_a_lock_is_held_once_and_freed_after(tmp_path):

@@ -9,18 +9,19 @@ from checkout import PROJECT
 from dvc.repo import Repo
 
 from flows import stages
+from flows.sweep import cells
 from tasks import params
 
 SECTIONS = params.load(PROJECT / "params.yaml")
 DEPLOYMENTS = {each["name"]: each for each in yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]}
 
 
-def needed(preset, tmp_path):
-    """The stages that a flow with this preset runs, or reuses."""
+def needed(sections, tmp_path):
+    """The stages that a flow with these sections runs, or reuses."""
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     Repo.init(str(tmp_path)).close()
     shutil.copy(PROJECT / "dvc.yaml", tmp_path)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params.effective(SECTIONS, preset, {})))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(sections))
     return stages.needed(stages.upstream(tmp_path), "track")
 
 
@@ -34,15 +35,24 @@ def test_the_deployment_wordnet_is_of_wordnet_alone(tmp_path):
     assert settings.datasets == ("wordnet",)
     for entries in (settings.catalogues, settings.rankers, settings.baselines):
         assert {entry.data for entry in entries.values()} == {"wordnet"}
-    found = needed(preset, tmp_path)
+    found = needed(params.effective(SECTIONS, preset, {}), tmp_path)
     assert {f"finetune@{name}" for name in SECTIONS["rankers"] if name.startswith("wordnet-")} < set(found)
     assert of_products(found) == set()
 
 
 @pytest.mark.parametrize("preset", ["in_context", "standard", "paper"])
 def test_no_preset_on_wordnet_makes_products(preset, tmp_path):
-    assert of_products(needed(preset, tmp_path)) == set()
+    assert of_products(needed(params.effective(SECTIONS, preset, {}), tmp_path)) == set()
 
 
 def test_the_quickstart_has_both(tmp_path):
-    assert {"prepare_wordnet", "prepare_esci", "docids@products-rq"} < set(needed(None, tmp_path))
+    assert {"prepare_wordnet", "prepare_esci", "docids@products-rq"} < set(
+        needed(params.effective(SECTIONS, None, {}), tmp_path)
+    )
+
+
+def test_a_sweep_over_products_needs_nothing_of_wordnet(tmp_path):
+    sections = params.effective(SECTIONS, None, {"sweep": {"data": "products", "docids": "rq"}})
+    found = needed(params.apply(sections, cells(params.validate(sections, "the sweep"))), tmp_path)
+    assert {"prepare_esci", "finetune@products-combined-a1-b1-g1-1", "swap"} < set(found)
+    assert not any("wordnet" in stage for stage in found)

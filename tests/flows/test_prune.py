@@ -18,23 +18,22 @@ def prune(checkout, *words, code=0):
 def files(checkout):
     listed = (path for path in checkout.path.rglob("*") if path.is_file() and "mlflow.db" not in path.name)
     sizes = {str(path.relative_to(checkout.path)): path.stat().st_size for path in listed}
-    sizes.pop(".dvc/tmp/lock", None)  # it has the number of the process that held it last
-    return sizes
+    # DVC's lock has the number of the process that held it last
+    return {name: size for name, size in sizes.items() if not name.endswith(".dvc/tmp/lock")}
 
 
 def test_a_workspace_what_it_alone_cached_and_its_old_runs_go_and_the_checkout_stays_whole(finished):
     finished.flow("--set", "evaluate.resamples=30")
     before, runs = files(finished), runs_in(finished)
 
-    output, counts = prune(finished, "--older", "0")
+    output, told = prune(finished, "--older", "0")
     assert "could go" in output
-    assert counts["workspaces"] == 1
-    assert counts["cached objects"] == 0  # the workspace still holds them
     assert files(finished) == before
 
     output, counts = prune(finished, "--older", "0", "--go")
+    assert counts == told
     assert counts["workspaces"] == 1
-    assert counts["cached objects"] > 0
+    assert counts["cached objects"] > 0  # the workspace held them
     assert not list(finished.path.glob(".workspaces/*"))
     left = runs_in(finished)
     # of the second run, the parent and the stages that it alone ran: evaluate, export, present and report

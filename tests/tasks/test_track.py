@@ -199,7 +199,7 @@ def test_a_pipeline_run_is_a_parent_and_a_child_for_every_stage(project, client)
     tags = parent.data.tags
     assert tags["git_commit"] == command(project, "git", "rev-parse", "HEAD").stdout.strip()
     assert tags["git_dirty"] == "true"  # dvc.lock is new
-    assert tags["workspace"] == str(project)
+    assert tags["workspace"] == f"{socket.gethostname()}:{project}"
     assert tags["started_by"] == "dvc repro"
     assert tags["mlflow.note.content"] == "# The report"
 
@@ -272,9 +272,9 @@ def test_what_an_interrupted_recording_left_is_killed_and_never_linked(project, 
     experiment = track.experiment_id(client)
     lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
     key = track.stage_hash(lock["prepare"])
-    here = {"workspace": str(project), "stage_hash": key}
+    here = {"workspace": f"{socket.gethostname()}:{project}", "stage_hash": key}
     mine = client.create_run(experiment, tags=here, run_name="prepare").info.run_id
-    others = client.create_run(experiment, tags={"workspace": "/elsewhere"}, run_name="prepare").info.run_id
+    others = client.create_run(experiment, tags={"workspace": f"elsewhere:{project}"}, run_name="prepare").info.run_id
     track.track()
     assert client.get_run(mine).info.status == "KILLED"
     assert client.get_run(others).info.status == "RUNNING"
@@ -293,10 +293,41 @@ def test_after_a_failure_the_other_stages_are_logged_below_a_failed_run(project,
     track.track("FAILED")
     [(parent, children)] = logged(client)
     assert parent.info.status == "FAILED"
-    assert set(children) == {"prepare", "learn@ntp", "evaluate"}  # what learn@item left is not what dvc.lock tells
+    # what learn@item left is not what dvc.lock tells, and evaluate's outputs are of what it left before
+    assert set(children) == {"prepare", "learn@ntp"}
+    assert parent.data.metrics == {}
     assert {run.info.status for run in children.values()} == {"FINISHED"}
     # params.yaml is another one than that of these stages' last run: how long they took isn't told
     assert "seconds" not in children["prepare"].data.metrics
+
+
+def test_after_a_change_only_what_it_leaves_alone_is_recorded(project, client):
+    change(project, learn={"steps": 3, "rate": {"start": 0.5}})
+    track.track()
+    [(parent, children)] = logged(client)
+    assert set(children) == {"prepare"}
+    assert parent.data.params["learn.steps"] == "3"
+    assert (parent.data.metrics, list(artifacts(client, parent))) == ({}, [])
+    assert "The report" not in parent.data.tags["mlflow.note.content"]
+
+
+def test_a_run_of_some_stages_links_no_other_that_its_change_has_made_stale(project, client):
+    track.track()
+    change(project, losses={"ntp": {"rule": "ntp"}, "item": {"rule": "item", "alpha": 3.0}})
+    assert repro(project, "--single-item", "learn@item").returncode == 0
+    track.track()
+    [_, (parent, children)] = logged(client)
+    assert set(children) == {"learn@item"}
+    assert {tag for tag in parent.data.tags if tag.startswith("reused.")} == {"reused.prepare", "reused.learn@ntp"}
+    assert (parent.data.metrics, list(artifacts(client, parent))) == ({}, [])
+
+
+def test_what_no_stage_makes_any_more_is_not_recorded(project, client):
+    Path("results/dropped").mkdir()
+    shutil.copy("results/wordnet/metrics.json", "results/dropped")
+    track.track()
+    [(parent, _)] = logged(client)
+    assert set(parent.data.metrics) == {"wordnet.item.nDCG_10"}
 
 
 @pytest.mark.slow
