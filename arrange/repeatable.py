@@ -1,4 +1,4 @@
-"""Trainings that repeat themselves bit by bit: pinned threads, deterministic kernels, nothing left behind."""
+"""Trainings that repeat themselves bit by bit: pinned threads, deterministic kernels."""
 
 import os
 from collections.abc import Iterator
@@ -10,9 +10,13 @@ from transformers.utils.logging import disable_progress_bar
 
 @contextmanager
 def repeatable(threads: int) -> Iterator[None]:
-    """Pin the threads; afterwards set back what transformers' `full_determinism` and this have set."""
+    """Pin the threads; afterwards set back what transformers' `full_determinism` and this have set.
+
+    The global random numbers go on from where the training left them.
+    """
     disable_progress_bar()  # of writing a checkpoint
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    kernels = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
     environment = dict(os.environ)
     torch.set_num_threads(threads)
     try:
@@ -20,5 +24,6 @@ def repeatable(threads: int) -> Iterator[None]:
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = kernels
         os.environ.clear()
         os.environ.update(environment)

@@ -5,6 +5,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from functools import cache
@@ -35,6 +36,14 @@ def imported(path: Path) -> frozenset[str]:
     return frozenset(names)
 
 
+@cache
+def named(path: Path) -> frozenset[str]:
+    """What the strings of a module may name of a module that it has imported elsewhere: `package.module:function`."""
+    strings = (node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
+    entries = (re.fullmatch(r"([a-z_]+(?:\.[a-z_]+)+)(?::[a-z_]+)?", text) for text in strings if isinstance(text, str))
+    return frozenset(entry[1] for entry in entries if entry)
+
+
 def local_files(names: frozenset[str], root: Path, package: str) -> set[str]:
     """The files of `package` that these names stand for, with the `__init__.py` of their packages, if not empty."""
     found = set()
@@ -53,10 +62,11 @@ def has_code(path: Path) -> bool:
 
 
 def library_modules(start: str, root: Path = PROJECT, package: str = "arrange") -> list[str]:
-    """The modules of the library that `start` imports, directly or through another of its modules."""
+    """The modules of the library that `start` imports or names, directly or through another of its modules."""
     found, waiting = set(), [start]
     while waiting:
-        new = local_files(imported(root / waiting.pop()), root, package) - found
+        path = root / waiting.pop()
+        new = local_files(imported(path) | named(path), root, package) - found
         found |= new
         waiting += sorted(new)
     return sorted(found - CONVENTIONS)
@@ -79,8 +89,12 @@ def test_imports_are_followed_through_modules_names_and_packages(tmp_path):
         "lib/__init__.py": "",
         "lib/a.py": "from lib.sub import b\n",  # a module out of a package
         "lib/sub/__init__.py": '"""Only words."""\n',
-        "lib/sub/b.py": "def late():\n    import lib.c\n",  # inside of a function
+        "lib/sub/b.py": "def late():\n    import lib.c, lib.sub.started\n",  # inside of a function
         "lib/c.py": "from lib.coded import constant\nimport lib.a\n",  # back again: a circle
+        "lib/sub/started.py": 'ENTRY = "lib.entry:fit"\ncommand = ["-m", "lib.template"]\n',  # in another process
+        "lib/entry.py": "import lib.deep\n",
+        "lib/template.py": '"""Like lib.unused, but only in words."""\n',
+        "lib/deep.py": "",
         "lib/coded/__init__.py": "constant = 1\n",
         "lib/unused.py": "",
     }
@@ -88,8 +102,13 @@ def test_imports_are_followed_through_modules_names_and_packages(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    expected = ["lib/a.py", "lib/c.py", "lib/coded/__init__.py", "lib/sub/b.py"]
-    assert library_modules("start.py", tmp_path, "lib") == expected
+    expected = ["a", "c", "coded/__init__", "deep", "entry", "sub/b", "sub/started", "template"]
+    assert library_modules("start.py", tmp_path, "lib") == [f"lib/{name}.py" for name in expected]
+
+
+def test_what_runs_in_the_sandbox_alone_is_followed():
+    sandboxed = {"fitness/training", "programs/admission", "programs/cost", "sandbox/template", "sandbox/work"}
+    assert {f"arrange/activations/{name}.py" for name in sandboxed} <= set(library_modules("tasks/search.py"))
 
 
 @pytest.mark.parametrize("stage", STAGES)

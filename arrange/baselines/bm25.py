@@ -6,6 +6,7 @@ import polars as pl
 
 from arrange.baselines.scores import Rows, Scores, rank
 from arrange.errors import UserError
+from arrange.words import WORD
 
 
 def search(
@@ -22,17 +23,19 @@ def search(
         score(q, d) = sum over words t of q:  idf(t) * tf / (tf + k1 (1 - b + b |d| / mean |d|))
         idf(t) = ln(1 + (D - df + 0.5) / (df + 0.5))
 
-    Words are runs of at least two letters or digits, in lower case, without `bm25s`'s English stop words.
+    Words are runs of at least two letters or digits, in lower case, without `bm25s`'s English stop words; of Chinese
+    and Japanese, every character.
     `queries` has query_id and text, `documents` doc_id and text. Without `candidates` a document that shares no
     word with the query is not in its run; with them (see `arrange.ranking.controls`) it scores 0.
     Raises UserError where no document has a word. Robertson and Zaragoza 2009; Lu 2024 (arXiv 2407.03618).
     """
-    tokenized = bm25s.tokenize(documents["text"].to_list(), show_progress=False)
+    tokenized = bm25s.tokenize(documents["text"].to_list(), token_pattern=WORD, show_progress=False)
     if not tokenized.vocab:
         raise UserError("BM25: no document has a word of two letters", "give the documents texts to search in")
     index = bm25s.BM25(k1=k1, b=b)
     index.index(tokenized, show_progress=False)
-    words = bm25s.tokenize(queries["text"].to_list(), return_ids=False, show_progress=False)
+    asked = queries["text"].to_list()
+    words = bm25s.tokenize(asked, token_pattern=WORD, return_ids=False, show_progress=False)
     without_match = -np.inf if candidates is None else 0.0
 
     def score(query: int, rows_K: Rows) -> Scores:

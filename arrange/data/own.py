@@ -8,7 +8,8 @@ each as .parquet or .csv; qrels also as TREC writes them (.txt, .qrels, .trec; n
 
     query_id 0 doc_id gain
 
-Ids may be numbers. Other columns are not read. A document with a gain of 0 or less is a judged negative.
+Ids may be numbers. Other columns are not read. A document with a gain of 0 or less is a judged negative. A query can't
+have a document of its own id: on WordNet that is the query itself, and no run has it.
 """
 
 from collections.abc import Callable
@@ -49,7 +50,7 @@ def tables(folder: Path, validation: float, test: float) -> tuple[Dataset, list[
     ranks of falling gains; without gains they are round(10^6 / rank). Gains below 0 become 0.
     Raises UserError, which names file, row and column, for a file or column that is missing, a file that can't be
     read, an id that is null, there twice, or unknown to the other files, an empty text, a gain or rank that is no
-    whole number, ranks that skip, and a split without a query.
+    whole number, ranks that skip, ranks and gains that contradict each other, and a split without a query.
 
     >>> dataset, left_out = tables(Path("my/folder"), validation=0.05, test=0.1)  # doctest: +SKIP
     """
@@ -129,6 +130,9 @@ def _check(queries: File, documents: File, qrels: File) -> None:
         unknown = ~pl.col(key).is_in(file.rows[key].implode())
         refuse(qrels.rows, key, unknown, f"is not in {file.path.name}", qrels.place)
     _check_keys(qrels, KEYS["qrels"])
+    itself = pl.col("doc_id") == pl.col("query_id")
+    why = "is its query's id too, and no run has a document of that id"
+    refuse(qrels.rows, "doc_id", itself, why, qrels.place, "give documents other ids, d1 for 1 say")
 
 
 def _check_keys(file: File, keys: list[str]) -> None:
@@ -150,12 +154,24 @@ def _judgements(qrels: File) -> pl.DataFrame:
         rows = rows.with_columns(pl.col("gain").clip(0))
     if "rank" not in rows.columns:
         rows = rows.with_columns(ranks_from_gains())
+    elif "gain" in rows.columns:
+        _check_agreement(qrels._replace(rows=rows))
     dense = pl.col("rank").rank("dense").over("query_id")
     why = "is not dense: ranks count from 1 without gaps within a query"
     refuse(rows, "rank", pl.col("rank") != dense, why, qrels.place)
     if "gain" not in rows.columns:
         rows = rows.with_columns(gain=(GAIN / pl.col("rank")).round().fill_null(0))
     return rows.select(SCHEMAS["qrels"].names()).cast(SCHEMAS["qrels"])
+
+
+def _check_agreement(qrels: File) -> None:
+    """Who has a rank has a gain, and nobody has a higher gain than a better rank has."""
+    ranked = pl.col("rank").is_not_null()
+    refuse(qrels.rows, "gain", (pl.col("gain") > 0) != ranked, "contradicts its rank: both or none", qrels.place)
+    least = qrels.rows.filter(ranked).group_by("query_id", "rank").agg(pl.col("gain").min()).sort("query_id", "rank")
+    before = least.select("query_id", "rank", better=pl.col("gain").cum_min().shift().over("query_id"))
+    rows = qrels.rows.join(before, on=["query_id", "rank"], how="left", maintain_order="left")
+    refuse(rows, "gain", pl.col("gain") > pl.col("better"), "is above that of a better rank", qrels.place)
 
 
 def _whole_numbers(file: File, name: str) -> pl.DataFrame:

@@ -52,12 +52,13 @@ def beam_search(
     Exact (the true top `beams`) where the beam is as wide as the catalogue, which otherwise nothing warrants:
     `arrange.decoding.exact` tells. Ties go to the docID that ends first, then to the better prefix, then to the
     lower token. A catalogue smaller than the beam gives fewer results.
-    Raises UserError for no beams, an empty prompt, an unknown normaliser or a trie of another vocabulary.
+    Raises UserError for no beams, an empty prompt, one without a subset, an unknown normaliser or a trie of another
+    vocabulary.
 
     >>> beam_search(model, [[1, 5, 3]], trie, beams=2, batch_size=8)[0].pairs()  # doctest: +SKIP
     [(17, -0.4), (3, -1.9)]
     """
-    check_search(prompts, beams)
+    check_search(prompts, beams, subsets)
     model.eval()
     there = trie.on(model.device)
     search = Search(Scorer(model, trie, normaliser), there, subsets, beams)
@@ -72,13 +73,15 @@ def beam_search(
     return [rankings[query] for query in range(len(prompts))]
 
 
-def check_search(prompts: Sequence[Sequence[int]], documents: int) -> None:
-    """Raise UserError for an empty prompt or a search for no documents."""
+def check_search(prompts: Sequence[Sequence[int]], documents: int, subsets: Subsets | None = None) -> None:
+    """Raise UserError for an empty prompt, one without a subset where there are some, or a search for no documents."""
     if documents < 1:
         raise UserError(f"a search for {documents} documents", "give a number above 0")
     empty = [query for query, prompt in enumerate(prompts) if not len(prompt)]
     if empty:
         raise UserError(f"prompt {empty[0]} is empty", "begin every prompt with a token, that for its beginning, say")
+    if subsets is not None:
+        subsets.check(len(prompts))
 
 
 class Prefixes(NamedTuple):

@@ -103,14 +103,20 @@ _takes_trees: WeakKeyDictionary[PreTrainedModel, bool] = WeakKeyDictionary()  # 
 
 def open_context(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> Context:
     """The context that suits the model, which is asked once: does a tree give what plain sequences give?"""
+    return CachedContext(model, prompts) if takes_trees(model) else PlainContext(model, prompts)
+
+
+def takes_trees(model: PreTrainedModel) -> bool:
+    """Whether a token's state is the same in a tree, behind its sibling, as in a sequence of its own."""
     if model not in _takes_trees:
-        _takes_trees[model] = _agrees(model)
-    return CachedContext(model, prompts) if _takes_trees[model] else PlainContext(model, prompts)
+        was_training = model.training
+        _takes_trees[model] = _agrees(model.eval())
+        model.train(was_training)
+    return _takes_trees[model]
 
 
 @torch.inference_mode()
 def _agrees(model: PreTrainedModel) -> bool:
-    """Whether a token's state is the same in a tree, behind its sibling, as in a sequence of its own."""
     try:
         context = CachedContext(model, [[1, 2, 3]])
         sibling_and_token = torch.tensor([[4, 5]], device=model.device)

@@ -48,7 +48,7 @@ def best_first(
     search ends with what it has, `proven=False`. A tie at the k-th place may fall either way.
     Arguments and errors otherwise as `arrange.decoding.beam.beam_search`; queries are searched one by one.
     """
-    check_search(prompts, k)
+    check_search(prompts, k, subsets)
     model.eval()
     there = trie.on(model.device)
     scorer = Scorer(model, trie, normaliser)

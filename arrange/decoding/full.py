@@ -40,7 +40,7 @@ def score_all(
     `outside` of these rankings is exact: one minus the mass of all documents that the query may have.
     Arguments and errors otherwise as `arrange.decoding.beam.beam_search`; with `subsets`, queries go one by one.
     """
-    check_search(prompts, k)
+    check_search(prompts, k, subsets)
     model.eval()
     there = trie.on(model.device)
     scorer = Scorer(model, trie, normaliser)

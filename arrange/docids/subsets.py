@@ -26,6 +26,11 @@ class Subsets:
     key_P: Tensor  # set number x documents + place, sorted, then a sentinel: all sets are searched as one
     set_B: Tensor | None  # the set of each query; None if all queries have set 0
 
+    def check(self, queries: int) -> None:
+        """Raise UserError unless each query has a set."""
+        if self.set_B is not None and len(self.set_B) < queries:
+            raise UserError(f"{queries} queries, and sets for {len(self.set_B)}", "give each query the number of a set")
+
     def allowed(self, node_R: Tensor, query_R: Tensor) -> Tensor:
         """Whether each query has a document at or below each node; both of one shape, which may be any."""
         set_R = torch.zeros_like(query_R) if self.set_B is None else self.set_B[query_R]

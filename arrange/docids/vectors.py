@@ -20,13 +20,12 @@ from threadpoolctl import threadpool_limits
 from arrange.baselines.encoders import by_name, encode
 from arrange.errors import UserError
 from arrange.files import replacing
+from arrange.words import TERM
 
 Floats = NDArray[np.float32]
 
 TFIDF_SVD = "tfidf-svd"
 TERMS = 100_000  # the most frequent ones
-# Runs of letters and digits; of Chinese and Japanese, which put no spaces, every character by itself.
-TERM = r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+"
 TITLE_TOKENS = 128  # of a text, for a sentence encoder
 
 

@@ -26,7 +26,7 @@ def tree_mask(
     Raises UserError for a model with layers that are no plain attention.
     """
     text = config.get_text_config()
-    kinds = set(getattr(text, "layer_types", None) or [])
+    kinds = {*(getattr(text, "layer_types", None) or []), *(getattr(text, "attention_layers", None) or [])} - {"global"}
     if not kinds <= KINDS or text._attn_implementation not in ("eager", "sdpa"):
         what = ", ".join(sorted(kinds - KINDS)) or text._attn_implementation
         raise UserError(f"{text.model_type}: {what} takes no tree mask", "load the model with plain attention (sdpa)")

@@ -9,7 +9,9 @@ import polars as pl
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.neighbors import NearestNeighbors
 
+from arrange.errors import UserError
 from arrange.ranking.runs import SCHEMA, from_scores
+from arrange.words import WORD
 
 
 def among(scores: pl.DataFrame, candidates: pl.DataFrame | None) -> pl.DataFrame:
@@ -66,11 +68,14 @@ def neighbours(
 
     Similarity is the cosine of TF-IDF vectors of the query texts, fitted on the training queries only.
     Neighbours that share no word do not vote. A query with none gets no documents. k = 1 copies the list of
-    the nearest one, in its order.
+    the nearest one, in its order. Raises UserError where no training query has a word.
     """
-    vectorizer = TfidfVectorizer()
+    vectorizer = TfidfVectorizer(token_pattern=WORD)
     index = NearestNeighbors(n_neighbors=min(k, len(train_queries)), metric="cosine", algorithm="brute")
-    index.fit(vectorizer.fit_transform(train_queries["text"].to_list()))
+    try:
+        index.fit(vectorizer.fit_transform(train_queries["text"].to_list()))
+    except ValueError:
+        raise UserError("neighbours: no training query has a word", "give the queries texts") from None
     distance_QK, row_QK = index.kneighbors(vectorizer.transform(queries["text"].to_list()))
     votes = pl.DataFrame(
         {

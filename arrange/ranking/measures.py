@@ -20,7 +20,6 @@ from ir_measures import AP, RR, Judged, R, Success, nDCG
 from scipy.stats import kendalltau
 
 from arrange.errors import UserError
-from arrange.ranking.statistics import summary as summary
 
 EXPONENTIAL = "nDCG(dcg='exp-log2')@10"
 OVERLAP_DEPTHS = (1, 3, 5, 10)

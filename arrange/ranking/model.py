@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreT
 from transformers.utils.logging import disable_progress_bar
 
 from arrange import pretrained
+from arrange.decoding.context import takes_trees
 from arrange.errors import UserError
 
 
@@ -29,7 +30,7 @@ def from_scratch(shape: Mapping[str, Any], tokenizer: Special, positions: int, s
     `shape`: `model_type` and options of that type's configuration in transformers, say
     {"model_type": "llama", "hidden_size": 96}. The vocabulary is the tokenizer's, the context `positions` tokens long;
     input and output embeddings are tied unless `shape` says otherwise. Raises UserError for a shape that
-    transformers does not know.
+    transformers does not know, and for a model that takes no trees.
     """
     fitting = {
         "vocab_size": len(tokenizer),
@@ -44,23 +45,32 @@ def from_scratch(shape: Mapping[str, Any], tokenizer: Special, positions: int, s
             raise UserError(f"scratch: {shape['model_type']} has no option {unknown[0]!r}", f"perhaps {close[0]}")
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            return AutoModelForCausalLM.from_config(AutoConfig.for_model(**fitting | dict(shape)))
+            model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**fitting | dict(shape)))
     except (KeyError, TypeError, ValueError) as error:
         reason = str(error).partition(". Should contain")[0][:200]
         raise UserError(f"scratch: no model of this shape: {reason}", "mend it; its keys are model_type's") from None
+    return _taking_trees(model)
 
 
 def by_name(name: str, tokenizer: PreTrainedTokenizerFast, seed: int) -> PreTrainedModel:
     """A causal language model from a local folder or the hub, with rows for all tokens of `tokenizer`.
 
     Tokens that it doesn't know yet (codes of docIDs) get random embeddings, the same for the same seed.
-    Raises UserError where the weights can't be had.
+    Raises UserError where the weights can't be had, and for a model that takes no trees.
     """
     model: PreTrainedModel = pretrained.load("model", name, AutoModelForCausalLM.from_pretrained, dtype=torch.float32)
     if len(tokenizer) > len(model.get_input_embeddings().weight):  # type: ignore[arg-type]
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model.resize_token_embeddings(len(tokenizer))
+    return _taking_trees(model)
+
+
+def _taking_trees(model: PreTrainedModel) -> PreTrainedModel:
+    """The model, if the packed pass is exact with it."""
+    if not takes_trees(model):
+        what = f"{model.config.model_type}: a token of a tree doesn't get what it gets in a sequence of its own"
+        raise UserError(what, "take a model with plain attention: Llama, Qwen, Mistral, Gemma, GPT-2, ...")
     return model
 
 

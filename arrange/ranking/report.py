@@ -84,6 +84,8 @@ def plot_curves(histories: Mapping[str, pl.DataFrame], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(6, 3.5))
     for number, (system, history) in enumerate(histories.items()):
         for column, style in (("loss", "-"), ("validation_loss", "o")):
+            if column not in history.columns:  # a training that was not validated on the way
+                continue
             points = history.select("step", column).drop_nulls()
             label = system if column == "loss" else None  # the dots have the lines' colours
             axes.plot(points["step"], points[column], style, color=f"C{number}", label=label)
@@ -96,6 +98,8 @@ def plot_correlation(histories: Mapping[str, pl.DataFrame], metric: str, path: P
     """Validation loss against a ranking metric, one dot per checkpoint and one colour per system."""
     figure, axes = plt.subplots(figsize=(5, 3.5))
     for system, history in histories.items():
+        if "validation_loss" not in history.columns:
+            continue
         points = history.select("validation_loss", metric).drop_nulls()
         axes.plot(points["validation_loss"], points[metric], "o", label=system)
     axes.set(xlabel="validation loss, nats", ylabel=metric)

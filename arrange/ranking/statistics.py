@@ -119,12 +119,16 @@ def correlations(
 ) -> pl.DataFrame:
     """Spearman's correlation of a loss with a metric over checkpoints, for each system and for all together.
 
-    A checkpoint is a row of a system's history that has both. A loss that tells good rankers from bad has a
-    correlation near -1. Returns system ("all" is the last), checkpoints, spearman (null for fewer than
-    three, and where one of the two never changes).
+    A checkpoint is a row of a system's history that has both; a history without them has none. A loss that tells
+    good rankers from bad has a correlation near -1. Returns system ("all" is the last), checkpoints, spearman (null
+    for fewer than three, and where one of the two never changes).
     """
-    points = {system: history.select(loss, metric).drop_nulls() for system, history in histories.items()}
-    points["all"] = pl.concat(points.values())
+    nothing = pl.DataFrame(schema={loss: pl.Float64(), metric: pl.Float64()})
+    points = {
+        system: history.select(loss, metric).drop_nulls() if {loss, metric} <= {*history.columns} else nothing
+        for system, history in histories.items()
+    }
+    points["all"] = pl.concat([nothing, *points.values()])
     rows = [(system, table.height, _spearman(table.to_numpy())) for system, table in points.items()]
     return pl.DataFrame(rows, {"system": pl.String, "checkpoints": pl.Int64, "spearman": pl.Float64}, orient="row")
 

@@ -64,3 +64,9 @@ def test_all_candidates_are_ranked_and_no_other():
 def test_documents_without_words_are_refused():
     with pytest.raises(UserError, match="no document has a word"):
         bm25.search(QUERIES, DOCUMENTS.with_columns(text=pl.lit("a . the")))
+
+
+def test_of_chinese_and_japanese_every_character_is_a_word():
+    documents = pl.DataFrame({"doc_id": ["shoe", "dress"], "text": ["赤い靴 ブランド", "青いドレス"]})
+    queries = pl.DataFrame({"query_id": ["q"], "text": ["靴"]})
+    assert bm25.search(queries, documents)["doc_id"].to_list() == ["shoe"]

@@ -149,6 +149,19 @@ BAD = {
     "qrels.csv, line 7: gain '3000000000' is no whole number below 2^31": {"qrels": QRELS + "9,a,3000000000\n"},
     "qrels.csv, line 3: rank 3 is not dense": {"qrels": "query_id,doc_id,rank\n7,a,1\n7,b,3\n8,b,1\n9,c,1\n"},
     "qrels.csv, line 2: rank 0 is not dense": {"qrels": "query_id,doc_id,rank\n7,a,0\n7,b,1\n8,b,1\n9,c,1\n"},
+    "qrels.csv, line 3: doc_id '7' is its query's id too": {
+        "documents": DOCUMENTS + "7,text\n",
+        "qrels": "query_id,doc_id,gain\n7,a,1\n7,7,1\n8,b,1\n9,c,1\n",
+    },
+    "qrels.csv, line 2: gain 0 contradicts its rank": {
+        "qrels": "query_id,doc_id,rank,gain\n7,a,1,0\n8,b,1,1\n9,c,1,1\n"
+    },
+    "qrels.csv, line 3: gain 5 contradicts its rank": {
+        "qrels": "query_id,doc_id,rank,gain\n7,a,1,5\n7,b,,5\n8,b,1,1\n"
+    },
+    "qrels.csv, line 4: gain 5 is above that of a better rank": {
+        "qrels": "query_id,doc_id,rank,gain\n7,a,1,4\n7,b,2,4\n7,c,3,5\n8,b,1,1\n9,c,1,9\n"
+    },
     "one file of qrels is needed, it has qrels.csv, qrels.txt": {"qrels": QRELS, "qrels_txt": "7 0 a 1\n"},
     "3 queries, none of them in the test split": {"queries": QUERIES.replace("test", "train")},
 }

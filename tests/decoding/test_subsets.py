@@ -10,6 +10,7 @@ from arrange.decoding.exact import best_first
 from arrange.decoding.full import score_all
 from arrange.docids.subsets import subsets
 from arrange.docids.trie import build
+from arrange.errors import UserError
 
 TRIE = build(DOCIDS)
 ROWS = st.lists(st.integers(0, len(DOCIDS) - 1), unique=True, max_size=20)
@@ -49,3 +50,13 @@ def test_docid_tokens_stay_those_of_the_whole_catalogue() -> None:
     for prompt, ranking in zip(PROMPTS, found, strict=True):
         sums = true_sums(small("gpt2"), prompt, DOCIDS, "docid_tokens")
         assert ranking.documents_K.tolist() == sorted(rows, key=lambda row: -sums[row])
+
+
+def test_a_query_without_a_set_is_refused() -> None:
+    model, parts = small("llama"), subsets(TRIE, [[0]])
+    with pytest.raises(UserError, match="3 queries, and sets for 1"):
+        beam_search(model, PROMPTS[:3], TRIE, beams=2, batch_size=2, subsets=parts)
+    with pytest.raises(UserError, match="3 queries, and sets for 1"):
+        best_first(model, PROMPTS[:3], TRIE, k=2, subsets=parts)
+    with pytest.raises(UserError, match="3 queries, and sets for 1"):
+        score_all(model, PROMPTS[:3], TRIE, k=2, batch_size=2, subsets=parts)

@@ -3,6 +3,7 @@ from math import log, sqrt
 import polars as pl
 import pytest
 
+from arrange.errors import UserError
 from arrange.ranking.controls import neighbours, popularity, random_order, root_first, static_prior
 from arrange.ranking.runs import check_run
 
@@ -50,6 +51,18 @@ def test_neighbours_vote_with_similarity_over_rank():
     poodle, terrier = log(4 / 3) + 1, log(4 / 2) + 1
     cosine = poodle / sqrt(poodle**2 + terrier**2)
     assert run.rows() == [("animal", "dog", 1, pytest.approx(1 + cosine))]  # its own document left
+
+
+def test_of_chinese_and_japanese_every_character_is_a_word():
+    train = pl.DataFrame({"query_id": ["t1", "t2"], "text": ["赤い靴", "青いドレス"]})
+    qrels = pl.DataFrame({"query_id": ["t1", "t2"], "doc_id": ["shoe", "dress"], "rank": [1, 1]})
+    queries = pl.DataFrame({"query_id": ["q"], "text": ["赤靴"]})
+    assert neighbours(train, qrels, queries, k=2)["doc_id"].to_list() == ["shoe"]
+
+
+def test_queries_without_a_word_are_told():
+    with pytest.raises(UserError, match="no training query has a word"):
+        neighbours(TRAIN.with_columns(text=pl.lit("a !")), QRELS, QUERIES)
 
 
 def test_k_limits_the_votes_and_may_exceed_the_training_queries():

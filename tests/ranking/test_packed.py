@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import GPTNeoConfig
 
 from arrange.errors import UserError
 from arrange.ranking import attention, losses, packed, packing, pairwise, plain
@@ -211,6 +212,13 @@ def test_a_model_without_plain_attention_is_refused():
     config._attn_implementation = "flash_attention_2"
     sees = torch.ones(1, 1, 1, dtype=torch.bool)
     with pytest.raises(UserError, match="takes no tree mask"):
+        attention.tree_mask(config, sees, torch.zeros(1, 1), torch.zeros(1, 1), torch.float32)
+
+
+def test_a_window_that_a_model_keeps_to_itself_is_refused():
+    config = GPTNeoConfig(num_layers=2, attention_types=[[["global", "local"], 1]])
+    sees = torch.ones(1, 1, 1, dtype=torch.bool)
+    with pytest.raises(UserError, match="gpt_neo: local takes no tree mask"):
         attention.tree_mask(config, sees, torch.zeros(1, 1), torch.zeros(1, 1), torch.float32)
 
 

@@ -195,3 +195,9 @@ def test_correlation_is_over_checkpoints_that_have_both():
         ("short", 2, None),
     ]
     assert found.row(4)[:2] == ("all", 12)
+
+
+def test_no_checkpoint_was_validated_and_no_system_trained():
+    unvalidated = pl.DataFrame({"step": [1, 2], "loss": [2.0, 1.0]})
+    assert correlations({"a": unvalidated}).rows() == [("a", 0, None), ("all", 0, None)]
+    assert correlations({}).rows() == [("all", 0, None)]

@@ -225,6 +225,20 @@ def test_a_shape_that_transformers_does_not_know_is_named(shape, words):
         model.from_scratch(shape, tiny.Tokens(), 8, seed=0)
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"model_type": "bloom", "hidden_size": 8, "n_layer": 1, "n_head": 2},  # ALiBi
+        {"model_type": "gpt_neo", "hidden_size": 8, "num_layers": 2, "num_heads": 2, "window_size": 4,
+         "attention_types": [[["global", "local"], 1]]},
+    ],
+    ids=lambda shape: shape["model_type"],
+)  # fmt: skip
+def test_a_model_that_the_packed_pass_would_be_wrong_with_is_refused(shape):
+    with pytest.raises(UserError, match=f"{shape['model_type']}: a token of a tree doesn't get what"):
+        model.from_scratch(shape, tiny.Tokens(), 64, seed=0)
+
+
 def test_a_shape_of_another_family_works_as_well():
     made = model.from_scratch({"model_type": "gpt2", "n_embd": 8, "n_layer": 1, "n_head": 2}, tiny.Tokens(), 9, seed=0)
     assert (made.config.vocab_size, made.config.max_position_embeddings) == (64, 9)
