@@ -13,10 +13,7 @@ from tasks import params, stage
 
 
 def docids(name: str) -> None:
-    """data/<data> -> docids/<catalogue>/: docids.parquet, catalogue/, tokenizer/, trie.safetensors, statistics.json.
-
-    And vectoriser.safetensors, where docIDs are made from fitted vectors: `catalogue.extend` wants the same one.
-    """
+    """data/<data> -> docids/<catalogue>/: docids.parquet, catalogue/, tokenizer/, trie.safetensors, statistics.json."""
     settings = params.read()
     wanted, how = settings.catalogues[name], settings.docids
     queries, documents, _ = tables.read(Path("data", wanted.data), splits=["train"])
@@ -27,8 +24,6 @@ def docids(name: str) -> None:
             how.vectoriser.name, [*texts, *queries["text"]], how.vectoriser.dimensions, how.vectoriser.seed
         )
         vectors_DE = fitted(texts)
-        if isinstance(fitted, vectors.TfidfSvd):
-            fitted.save(Path("docids", name, "vectoriser.safetensors"))
     made = schemes.build(wanted.docids, {**how.schemes[wanted.docids], **wanted.options}, texts, vectors_DE)
     if how.tokenizer == "train":
         read = [*queries["text"], *(texts if made.codes else [docid for (docid,) in made.docids])]

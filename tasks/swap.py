@@ -6,7 +6,9 @@ from typing import Any, Literal
 import polars as pl
 from transformers import PreTrainedTokenizerFast
 
+from arrange.activations.classical import CLASSICAL
 from arrange.activations.entrants import programs
+from arrange.activations.found import text
 from arrange.activations.programs.admission import admit
 from arrange.activations.programs.check import compile_program
 from arrange.activations.transfer.ranker import Score, Split, ranker_score
@@ -19,6 +21,7 @@ from arrange.ranking.train import Objective
 from tasks import params, stage
 from tasks.settings import Settings
 
+REFERENCE = "gelu"
 SCORES = pl.Schema(
     {"system": pl.String(), "rate": pl.Float64()}
     | dict.fromkeys(("query_id", "cluster"), pl.String())
@@ -29,13 +32,13 @@ SCORES = pl.Schema(
 def swap() -> None:
     """activations/found/, data/, docids/ -> activations/swapped.parquet: nDCG@10 of each activation and query.
 
-    Left out is what is not pointwise: in training a statistic of the batch tells a token of those that come after it.
+    GELU, which the others are compared with, is always among them. Left out is what is not pointwise: in training a statistic of the batch tells a token of those that come after it.
     """
     settings = params.read()
     finalists = pl.read_parquet(Path("activations", "found", "finalists.parquet"))
-    sources = programs(settings.swap.of, finalists, settings.swap.found)
+    sources = {REFERENCE: text(CLASSICAL[REFERENCE])} | programs(settings.swap.of, finalists, settings.swap.found)
     scores = [pl.DataFrame(schema=SCORES)]
-    if sources:
+    if settings.swap.of:
         bench = workbench(settings)
         clusters = nearest_documents(bench["test"].qrels)
         with stage.progress(len(sources), "activations") as reached:
