@@ -32,7 +32,8 @@ SCORES = pl.Schema(
 def swap() -> None:
     """activations/found/, data/, docids/ -> activations/swapped.parquet: nDCG@10 of each activation and query.
 
-    GELU, which the others are compared with, is always among them. Left out is what is not pointwise: in training a statistic of the batch tells a token of those that come after it.
+    GELU, which the others are compared with, is always among them. Left out is what is not pointwise: in training a
+    statistic of the batch tells a token of those that come after it.
     """
     settings = params.read()
     finalists = pl.read_parquet(Path("activations", "found", "finalists.parquet"))
