@@ -189,14 +189,19 @@ def grouped(groups: pl.DataFrame) -> str:
     return "### nDCG@10 by kind of query\n\n" + "\n\n".join(tables) if tables else ""
 
 
-def searches(audits: dict[str, dict[str, float]]) -> str:
+def searches(audits: dict[str, dict[str, float | None]]) -> str:
     """What beam search missed and what lies outside the catalogue; nothing in context, where all is scored."""
     rows = {name: audit for name, audit in audits.items() if audit}
     if not rows:
         return ""
     columns = ("beam_recall", "proven", "outside", "invalid_share", "invalid_mass")
-    shown = ([name, *(f"{audit[column]:.3f}" for column in columns)] for name, audit in rows.items())
+    shown = ([name, *(number(audit[column]) for column in columns)] for name, audit in rows.items())
     return SEARCHES.format(queries=next(iter(rows.values()))["queries"], table=markdown(["", *columns], shown))
+
+
+def number(value: float | None) -> str:
+    """Three digits, a dash for none."""
+    return "-" if value is None else f"{value:.3f}"
 
 
 SEARCHES = """### Search, {queries} queries

@@ -1,9 +1,12 @@
 """The audit of a search: its numbers are those of definitions, docID by docID."""
 
 import math
+from itertools import product
 
 import pytest
-from decoding.small import DOCIDS, END, PAD, PROMPTS, small, true_sums
+import torch
+from decoding.small import DOCIDS, END, PAD, PROMPTS, SIZES, small, true_sums
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from arrange.decoding.audit import audit
 from arrange.docids import trie
@@ -26,3 +29,14 @@ def test_a_narrow_beam_misses_some_and_an_unconstrained_one_says_what_is_no_doci
     assert found["proven"] == 1
     assert 0 < found["invalid_share"] <= 1
     assert 0 < found["invalid_mass"] < 1
+
+
+def test_a_model_that_knows_nothing_finds_no_docid_within_the_budget_and_is_audited_all_the_same():
+    model = LlamaForCausalLM(LlamaConfig(**SIZES))
+    torch.nn.init.zeros_(model.lm_head.weight)  # all tokens alike: 9,724 prefixes are likelier than any docID
+    docids = [[*tokens, 3, END] for tokens in product(range(3, 24), repeat=3)]
+    found = audit(model, PROMPTS[:1], trie.build(docids), beams=2, **HOW)
+    assert (found["beam_recall"], found["proven"]) == (None, 0)
+    # 3 of 24 tokens begin no docID; then the two beams' prefixes, 24^-1 to 24^-4 each, lose 3, 3, 23 and 23 of theirs
+    lost = 3 + 2 * (3 / 24 + 3 / 24**2 + 23 / 24**3 + 23 / 24**4)
+    assert found["outside"] == pytest.approx(lost / 24, abs=1e-6)
