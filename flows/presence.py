@@ -137,14 +137,14 @@ def leave_after(worker: psutil.Process) -> None:
     leave("the worker of this run has ended")
 
 
-def leave(problem: str) -> NoReturn:
+def leave(problem: str, code: int = 1) -> NoReturn:
     """End at once: at a regular exit Prefect tries for minutes to tell its server what it missed."""
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             child.terminate()
     sys.stderr.write(f"\n{problem}\n")
     sys.stderr.flush()
-    os._exit(1)
+    os._exit(code)
 
 
 def address_of_run() -> str | None:

@@ -19,6 +19,7 @@ from flows.stages import problem_of_disk
 from flows.workspace import check_checkout
 from tasks import params, store
 
+STOPPED = "stopped\nthe same command goes on from here"
 LOST = (
     "Prefect's server no longer answers, and has no record of how the run ended\n"
     "see to the server; what is done stays done, and the same command goes on from here"
@@ -75,9 +76,13 @@ def until_told_to_stop(flow: Flow[..., State], **parameters: Any) -> State:
     try:
         return flow(**parameters, return_state=True)
     except (KeyboardInterrupt, TerminationSignal) as told:
-        number = told.signal if isinstance(told, TerminationSignal) else signal.SIGINT
-        sys.stderr.write("\nstopped\nthe same command goes on from here\n")
-        sys.exit(128 + number)
+        code = 128 + (told.signal if isinstance(told, TerminationSignal) else signal.SIGINT)
+        try:
+            presence.check_server()
+        except UserError:
+            presence.leave(STOPPED, code)
+        sys.stderr.write(f"\n{STOPPED}\n")
+        sys.exit(code)
     except HTTPError:
         presence.leave(problem_of_disk(Path.cwd()) or LOST)
 

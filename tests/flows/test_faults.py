@@ -269,6 +269,19 @@ def test_a_prefect_server_that_goes_is_told_and_the_next_run_says_so_there(first
 
 @pytest.mark.slow
 @pytest.mark.soak
+def test_a_run_that_is_stopped_without_its_prefect_server_ends(copy):
+    server = faults.prefect_server(copy)
+    copy.env["PREFECT_CLIENT_MAX_RETRIES"] = "1"
+    flow = faults.Background(copy, *faults.PLAIN)
+    flow.wait_until(lambda: faults.has_started(copy, "controls@wordnet"))
+    server.kill()
+    flow.process.terminate()
+    flow.process.wait(timeout=60)  # Prefect itself would try for minutes
+    assert flow.end()[1][-1] in ("the same command goes on from here", LOST.splitlines()[1])
+
+
+@pytest.mark.slow
+@pytest.mark.soak
 def test_a_prefect_server_that_comes_back_in_time_is_waited_for(first_run, copy):
     server = faults.prefect_server(copy)
 
