@@ -95,9 +95,11 @@ def share_records(host: str) -> None:
     from tasks import track
 
     client = MlflowClient(tracking_uri=store.tracking_uri())
-    if reachable(host) == host:
+    found = client.get_experiment_by_name(track.EXPERIMENT)
+    alone = reachable(host) == host
+    if alone and not found:
         track.experiment_id(client)
-    elif (found := client.get_experiment_by_name(track.EXPERIMENT)) and found.artifact_location.startswith("file:"):
+    if found and not alone and found.artifact_location.startswith("file:"):
         raise UserError(
             "the records of this checkout have their files on this machine's disk, which others don't see",
             "let MLFLOW_BACKEND_STORE_URI name a database of the team's, sqlite:///team.db for one",

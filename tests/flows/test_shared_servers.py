@@ -31,6 +31,12 @@ def test_records_with_their_files_on_this_disk_are_not_shared_with_other_machine
         up.share_records("0.0.0.0")
 
 
+def test_a_server_takes_up_records_that_one_for_a_team_began(client):
+    client.create_experiment(track.EXPERIMENT, "mlflow-artifacts:/1")
+    up.share_records("127.0.0.1")
+    assert client.get_experiment_by_name(track.EXPERIMENT).artifact_location == "mlflow-artifacts:/1"
+
+
 def test_another_database_for_the_team_is_left_to_it(client, monkeypatch):
     track.experiment_id(client)
     monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", "sqlite:///team.db")
