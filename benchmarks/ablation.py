@@ -25,12 +25,12 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import wilcoxon
 
-from arrange.activations.laboratory import laboratory
+from arrange.activations.evaluator import laboratory
 from arrange.activations.mutators.expression import expression
 from arrange.activations.search import database, export
 from arrange.activations.search.evolve import evolve
 from arrange.activations.search.settings import Search
-from tasks import params
+from settings import params
 
 PLAIN: Mapping[str, Any] = {
     "parents": "uniform",

@@ -27,9 +27,9 @@ from rich.console import Console
 from rich.table import Table
 
 from arrange.activations.evaluation import Job
+from arrange.activations.evaluator import laboratory, protocol
 from arrange.activations.fitness.training import fit
 from arrange.activations.fitness.trial import trial
-from arrange.activations.laboratory import laboratory, protocol
 from arrange.activations.mutators.expression import expression
 from arrange.activations.sandbox.confine import Limits
 from arrange.activations.sandbox.pool import Pool
@@ -38,7 +38,7 @@ from arrange.activations.search import database
 from arrange.activations.search.evolve import evolve
 from arrange.activations.search.seeds import SEEDS
 from arrange.activations.search.settings import Search
-from tasks import params
+from settings import params
 
 SEED = 1
 

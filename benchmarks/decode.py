@@ -47,11 +47,11 @@ from _decode_baselines import (  # noqa: E402
     static_step,
 )
 
-from arrange.decoding import context  # noqa: E402
 from arrange.decoding.beam import beam_search  # noqa: E402
 from arrange.decoding.hf import TrieLogitsProcessor  # noqa: E402
 from arrange.decoding.scoring import Normaliser, Scorer  # noqa: E402
 from arrange.docids.trie import Trie, build_flat  # noqa: E402
+from arrange.models import prompt_cache as context  # noqa: E402
 
 PROMPT, BEAMS, QUERIES, DEVICE = 32, 20, 8, "cuda" if torch.cuda.is_available() else "cpu"
 Lists = list[list[int]]

@@ -28,8 +28,10 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from arrange.data import tables
-from arrange.ranking import examples, losses, model, packed
-from tasks import params
+from arrange.models import ranker as model
+from arrange.training import examples, losses
+from arrange.training import packed_pass as packed
+from settings import params
 
 DATA, CATALOGUE = Path("data/wordnet"), Path("docids/wordnet-text")
 CANDIDATES = 101

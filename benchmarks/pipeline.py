@@ -28,7 +28,7 @@ from rich.table import Table
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
-from tasks.params import effective, load  # noqa: E402
+from settings.params import effective, load  # noqa: E402
 
 REPEATS = 3  # of what is quick enough to be repeated
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import yaml
 
-from arrange.ranking.report import Metrics, markdown_table
-from tasks import params
+from arrange.report.rankers import Metrics, markdown_table
+from settings import params
 from tasks.report import describe
 
 README = Path("README.md")

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import WithJsonSchema
 
-from tasks.params import PARAMS
-from tasks.settings import Settings
+from settings.params import PARAMS
+from settings.sections import Settings
 
 HOME = Path(__file__).parents[1]
 

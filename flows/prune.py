@@ -22,7 +22,7 @@ from rich.console import Console
 
 from arrange.errors import UserError
 from flows.workspace import git, lock_of, locked
-from tasks import store
+from records import store
 from tasks.track import EXPERIMENT, stage_hash
 
 KINDS = ("workspaces", "cache", "runs")

@@ -12,14 +12,16 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from arrange.errors import UserError
-from flows import presence, results
+from flows import results
+from flows import supervision as presence
 from flows.parameters import sections_of, with_sections
 from flows.running import Place, record, run_all, save_experiment
 from flows.show import say
 from flows.stages import REUSED, problem_of_disk
 from flows.workspace import Workspace, assignments, opened
-from tasks import params, store
-from tasks.settings import Settings
+from records import store
+from settings import params
+from settings.sections import Settings
 
 Derive = Callable[[Settings], Mapping[str, Any]]
 

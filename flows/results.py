@@ -15,7 +15,8 @@ from rich.table import Table
 from arrange.formats import interval, markdown, p_value
 from flows.show import console
 from flows.workspace import Workspace
-from tasks import params, store
+from records import store
+from settings import params
 
 REPORTS = {"report": "reports/report.md", "present": "activations/report/report.md"}  # by stage, the fuller one first
 SHOWN = ("nDCG@10", "overlap@1", "overlap@3", "R@10", "tau_b")

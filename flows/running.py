@@ -21,8 +21,8 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from arrange.errors import UserError
 from flows import stages
-from flows.presence import check_server, is_at_work, keep_temporary_server, stopped_by_errors
 from flows.show import Rows, say
+from flows.supervision import check_server, is_at_work, keep_temporary_server, stopped_by_errors
 from tasks.stage import STARTER
 
 ON_GPU = ("finetune", "rank", "swap")  # tagged `gpu`, so that a limit of Prefect's can keep them apart

@@ -14,10 +14,12 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 
 from arrange.errors import UserError
-from flows import presence, show
+from flows import show
+from flows import supervision as presence
 from flows.stages import problem_of_disk
 from flows.workspace import check_checkout
-from tasks import params, store
+from records import store
+from settings import params
 
 STOPPED = "stopped\nthe same command goes on from here"
 LOST = (

@@ -24,7 +24,7 @@ from rich.progress import (
 )
 
 from flows.stages import progress_of
-from tasks.store import redacted
+from records.store import redacted
 
 console = Console(highlight=False)
 _as_script = False

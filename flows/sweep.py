@@ -10,7 +10,7 @@ from typing import Any
 from flows import script
 from flows.pipeline import STAGES
 from flows.recipe import recipe
-from tasks.settings import Settings
+from settings.sections import Settings
 
 
 def cells(settings: Settings) -> dict[str, Any]:

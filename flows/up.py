@@ -18,7 +18,7 @@ from pathlib import Path
 import requests
 
 from arrange.errors import UserError
-from tasks import store
+from records import store
 from tasks.stage import end_with_parent
 
 SECONDS_TO_START = 120

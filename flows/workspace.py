@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from arrange.errors import UserError
 from arrange.files import replacing
-from tasks.params import PARAMS, effective, load
+from settings.params import PARAMS, effective, load
 
 OWN = {"params.yaml", "dvc.lock"}  # what a worktree keeps to itself
 
@@ -38,7 +38,7 @@ class Workspace:
 
     @property
     def mark(self) -> Path:
-        """The file that names the flow run at work here (flows/presence.py)."""
+        """The file that names the flow run at work here (flows/supervision.py)."""
         return lock_of(self.home, self.root).with_suffix(".flow_run")
 
 

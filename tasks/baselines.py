@@ -9,14 +9,19 @@ import numpy as np
 import polars as pl
 from transformers import PreTrainedTokenizerFast
 
-from arrange.baselines import bm25, cross, dual, encoders, pairs
-from arrange.baselines.training import List, Recipe
+from arrange.baselines import bm25, cross, dual
+from arrange.baselines import reranker as pairs
+from arrange.baselines.fitting import List, Recipe
 from arrange.data import tables
 from arrange.docids.tokens import encode_prompts
-from arrange.ranking import losses, model, runs
-from arrange.ranking.examples import judged_lists
-from tasks import params, stage
-from tasks.settings import Baseline, FitBaseline, Named, Settings, Vectors
+from arrange.evaluation import runs
+from arrange.models import encoders
+from arrange.models import ranker as model
+from arrange.training import losses
+from arrange.training.examples import judged_lists
+from settings import params
+from settings.sections import Baseline, FitBaseline, Named, Settings, Vectors
+from tasks import stage
 
 Search = Callable[..., pl.DataFrame]  # of candidates: pl.DataFrame | None
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import polars as pl
 
+from arrange.baselines import controls as library
 from arrange.data import tables
-from arrange.ranking import controls as library
-from arrange.ranking import runs
-from tasks import params, stage
-from tasks.settings import Controls
+from arrange.evaluation import runs
+from settings import params
+from settings.sections import Controls
+from tasks import stage
 
 
 def controls(data: str) -> None:

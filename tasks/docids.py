@@ -6,10 +6,12 @@ from pathlib import Path
 import polars as pl
 
 from arrange.data import tables
-from arrange.docids import catalogue as schemes
-from arrange.docids import tokens, trie, vectors
+from arrange.docids import schemes as schemes
+from arrange.docids import tokens, trie
 from arrange.files import replacing
-from tasks import params, stage
+from arrange.models import vectors
+from settings import params
+from tasks import stage
 
 
 def docids(name: str) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from arrange.data import esci_sample, esci_sources
 from arrange.errors import UserError
-from tasks import params, stage, store
+from records import store
+from settings import params
+from tasks import stage
 
 OUT = Path("data/raw/products")
 

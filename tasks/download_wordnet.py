@@ -4,7 +4,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from arrange.data import wordnet_files, wordnet_sources
-from tasks import params, stage
+from settings import params
+from tasks import stage
 
 
 def download_wordnet() -> None:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import polars as pl
 
+from arrange.baselines import controls
 from arrange.data import tables
+from arrange.evaluation import excerpts, measures, runs, statistics
 from arrange.files import replacing
-from arrange.ranking import controls, excerpts, measures, runs, statistics
-from tasks import params, stage
-from tasks.settings import CONTROLS, systems
+from settings import params
+from settings.sections import CONTROLS, systems
+from tasks import stage
 
 LOOKED_AT, DEPTH = 20, 10  # queries in the excerpts, and documents of each list
 

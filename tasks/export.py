@@ -8,13 +8,16 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from arrange.data import tables
+from arrange.decoding.rank import rank
 from arrange.docids import trie
+from arrange.evaluation import measures
 from arrange.files import replacing, sha256
-from arrange.ranking import examples, measures, model
-from arrange.ranking.rank import rank
+from arrange.models import ranker as model
 from arrange.serving.exported import Recipe, write
-from tasks import params, stage
-from tasks.settings import Settings, systems
+from arrange.training import examples
+from settings import params
+from settings.sections import Settings, systems
+from tasks import stage
 
 VALIDATED = "validation_nDCG@10"
 TABLES = ("documents", "queries", "qrels")  # the test split has files of its own

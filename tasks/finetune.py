@@ -6,13 +6,16 @@ import polars as pl
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from arrange.data import tables
+from arrange.decoding.rank import common_loss, rank
 from arrange.docids import trie
+from arrange.evaluation import measures
 from arrange.files import replacing
-from arrange.ranking import examples, losses, measures, model
-from arrange.ranking.rank import common_loss, rank
-from arrange.ranking.train import Objective, train
-from tasks import params, stage
-from tasks.settings import Finetune, Loss
+from arrange.models import ranker as model
+from arrange.training import examples, losses
+from arrange.training.training import Objective, train
+from settings import params
+from settings.sections import Finetune, Loss
+from tasks import stage
 
 VALIDATED = ("nDCG@10", "overlap@3", "R@10")
 

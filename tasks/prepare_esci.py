@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 from arrange.data import esci, rows, tables, teacher
-from arrange.docids import vectors
 from arrange.files import replacing
-from tasks import params, stage
+from arrange.models import vectors
+from settings import params
+from tasks import stage
 
 RAW = Path("data/raw/products")
 

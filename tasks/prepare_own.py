@@ -5,7 +5,8 @@ from pathlib import Path
 
 from arrange.data import own, rows, tables
 from arrange.files import replacing
-from tasks import params, stage
+from settings import params
+from tasks import stage
 
 
 def prepare_own(name: str) -> None:

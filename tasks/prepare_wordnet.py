@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from arrange.data import tables, wordnet, wordnet_files
-from tasks import params, stage
+from settings import params
+from tasks import stage
 
 
 def prepare_wordnet() -> None:

@@ -8,12 +8,15 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from arrange.data import tables
-from arrange.decoding.audit import audit
+from arrange.decoding import rank as library
+from arrange.decoding.diagnostics import diagnose
 from arrange.docids import trie
+from arrange.evaluation import runs
 from arrange.files import replacing
-from arrange.ranking import examples, model, runs
-from arrange.ranking import rank as library
-from tasks import params, stage
+from arrange.models import ranker as model
+from arrange.training import examples
+from settings import params
+from tasks import stage
 
 
 def rank(name: str) -> None:
@@ -45,7 +48,7 @@ def rank(name: str) -> None:
     if prompt.regime == "corpus" and how.audited:
         prompts = [examples.prompt_of(shown, query, query) for query in range(min(how.audited, len(queries)))]
         special = {"end_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
-        audited = audit(trained, prompts, legal, **search, **special)
+        audited = diagnose(trained, prompts, legal, **search, **special)
     with replacing(Path("results", ranker.data, f"{name}.search.json")) as part:
         part.write_text(json.dumps(audited, indent=1))
 

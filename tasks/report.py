@@ -8,13 +8,14 @@ from pathlib import Path
 import polars as pl
 from markupsafe import Markup
 
+from arrange.evaluation import statistics
 from arrange.files import replacing
 from arrange.formats import markdown
-from arrange.ranking import report as library
-from arrange.ranking import statistics
 from arrange.report import page, rankings
-from tasks import params, stage
-from tasks.settings import Settings, systems
+from arrange.report import rankers as library
+from settings import params
+from settings.sections import Settings, systems
+from tasks import stage
 
 TITLE = "# Autoregressive ranking"
 TABLE = ("nDCG@10", "overlap@1", "overlap@3", "overlap@5", "R@10", "tau_b")

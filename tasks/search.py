@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from arrange.activations.laboratory import laboratory
+from arrange.activations.evaluator import laboratory
 from arrange.activations.mutators.endpoint import Llm
 from arrange.activations.mutators.expression import expression
 from arrange.activations.mutators.llm import llm
@@ -14,8 +14,9 @@ from arrange.activations.search.progress import Generation
 from arrange.activations.search.proposals import Ledger, Mutator
 from arrange.activations.search.settings import Search
 from arrange.files import replacing
-from tasks import params, stage
-from tasks.mining import Searching
+from settings import params
+from settings.activations import Searching
+from tasks import stage
 
 INDEPENDENT = ("random", "llm_sample")  # mutators that look at no parent: the control has these alone
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import polars as pl
 
 from arrange.activations import found
-from arrange.activations.laboratory import laboratory
+from arrange.activations.evaluator import laboratory
 from arrange.activations.search.export import finalists
 from arrange.files import replacing
-from tasks import params, stage
+from settings import params
+from tasks import stage
 
 REAL = dict.fromkeys(("flops", "gain", "fitness", "confirmed", "validated"), pl.Float64())
 TEXT = dict.fromkeys(("name", "search", "source", "mutator"), pl.String())

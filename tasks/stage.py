@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from arrange.errors import UserError
 from arrange.files import replacing, sha256
-from tasks.params import PARAMS
+from settings.params import PARAMS
 
 STARTER = "ARRANGE_STARTER"  # the process that a stage may not outlive, beside its parent
 

@@ -14,12 +14,14 @@ from arrange.activations.programs.check import compile_program
 from arrange.activations.transfer.ranker import Score, Split, ranker_score
 from arrange.data import tables
 from arrange.docids import trie
+from arrange.evaluation.measures import nearest_documents
 from arrange.files import replacing
-from arrange.ranking import examples, losses, model
-from arrange.ranking.measures import nearest_documents
-from arrange.ranking.train import Objective
-from tasks import params, stage
-from tasks.settings import Settings
+from arrange.models import ranker as model
+from arrange.training import examples, losses
+from arrange.training.training import Objective
+from settings import params
+from settings.sections import Settings
+from tasks import stage
 
 REFERENCE = "gelu"
 SCORES = pl.Schema(

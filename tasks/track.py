@@ -25,7 +25,9 @@ from requests import RequestException
 
 from arrange.errors import UserError
 from arrange.report.cost import with_cost
-from tasks import params, register, stage, store
+from records import register, store
+from settings import params
+from tasks import stage
 
 EXPERIMENT = "arrange"
 LARGEST_ARTIFACT = 5_000_000  # bytes; models stay in DVC's cache

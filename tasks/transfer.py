@@ -8,8 +8,8 @@ import polars as pl
 
 from arrange.activations.entrants import programs
 from arrange.activations.evaluation import Activation, Admitted, Evaluation, Measurement
+from arrange.activations.evaluator import laboratory, protocol
 from arrange.activations.fitness.trial import trial
-from arrange.activations.laboratory import laboratory, protocol
 from arrange.activations.problems.draw import LISTED
 from arrange.activations.programs.check import compile_program
 from arrange.activations.transfer import extrapolation, table
@@ -17,8 +17,9 @@ from arrange.activations.transfer.digits import digits
 from arrange.activations.transfer.networks import DataSet, Training, measure
 from arrange.activations.transfer.tabular import tabular
 from arrange.files import replacing
-from tasks import params, stage
-from tasks.settings import Settings
+from settings import params
+from settings.sections import Settings
+from tasks import stage
 
 REFERENCE = "gelu"
 Entrants = Mapping[str, tuple[Activation, Admitted]]

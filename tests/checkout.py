@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from mlflow import MlflowClient
 
-from tasks.params import apply, load
+from settings.params import apply, load
 
 PROJECT = Path(__file__).parents[1]
 SMALL = {

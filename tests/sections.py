@@ -3,7 +3,7 @@
 import copy
 from pathlib import Path
 
-from tasks import params
+from settings import params
 
 PROJECT = params.load(Path(__file__).parents[1] / "params.yaml")
 SECTIONS = {name: section for name, section in PROJECT.items() if name != "presets"}

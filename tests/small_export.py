@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from arrange.docids import tokens, trie
-from arrange.ranking import model
+from arrange.models import ranker as model
 from arrange.serving import exported
 
 SHAPE = {

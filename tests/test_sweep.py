@@ -8,8 +8,8 @@ from sections import PROJECT, SECTIONS
 
 from arrange.errors import UserError
 from flows.sweep import cells
-from tasks import params
-from tasks.settings import Settings, systems
+from settings import params
+from settings.sections import Settings, systems
 
 GRID = {"data": "wordnet", "docids": "text", "seeds": [1], "alpha": [], "beta": [], "gamma": [], "rho": []}
 

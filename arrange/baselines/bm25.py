@@ -6,7 +6,7 @@ import polars as pl
 
 from arrange.baselines.scores import Rows, Scores, rank
 from arrange.errors import UserError
-from arrange.words import WORD
+from arrange.tokenization import WORD
 
 
 def search(
@@ -26,7 +26,7 @@ def search(
     Words are runs of at least two letters or digits, in lower case, without `bm25s`'s English stop words; of Chinese
     and Japanese, every character.
     `queries` has query_id and text, `documents` doc_id and text. Without `candidates` a document that shares no
-    word with the query is not in its run; with them (see `arrange.ranking.controls`) it scores 0.
+    word with the query is not in its run; with them (see `arrange.baselines.controls`) it scores 0.
     Raises UserError where no document has a word. Robertson and Zaragoza 2009; Lu 2024 (arXiv 2407.03618).
     """
     tokenized = bm25s.tokenize(documents["text"].to_list(), token_pattern=WORD, show_progress=False)

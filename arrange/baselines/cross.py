@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from arrange.baselines.encoders import Encoder
+from arrange.baselines.fitting import List, Recipe, fit, order, padded_lists
 from arrange.baselines.scores import Rows, Scores, rank
-from arrange.baselines.training import List, Recipe, fit, order, padded_lists
+from arrange.models.encoders import Encoder
 
 Example = tuple[int, Rows]  # a query and the documents drawn as its negatives
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import polars as pl
 from torch import Tensor, nn
 
-from arrange.baselines.encoders import Encoder
+from arrange.baselines.fitting import List, Recipe, fit, order, padded_lists
 from arrange.baselines.scores import Rows, Scores, rank
-from arrange.baselines.training import List, Recipe, fit, order, padded_lists
+from arrange.models.encoders import Encoder
 
 
 class DualEncoder(nn.Module):

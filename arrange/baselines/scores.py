@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from arrange.ranking.runs import make_run
+from arrange.evaluation.runs import make_run
 
 Rows = NDArray[np.int64]
 Scores = NDArray[np.floating[Any]]

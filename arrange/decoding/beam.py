@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from arrange.decoding.context import Context, open_context
 from arrange.decoding.ranking import Ranking, make_ranking
 from arrange.decoding.scoring import Normaliser, Scorer
 from arrange.docids.subsets import Subsets
 from arrange.docids.torch_trie import TorchTrie
 from arrange.docids.trie import Trie
 from arrange.errors import UserError
+from arrange.models.prompt_cache import Context, open_context
 
 SORTED = 2**10  # so many scores are sorted rather than selected from
 PACKED = 2**24  # entries of an attention mask that tails may take at a time

@@ -14,12 +14,12 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from arrange.decoding.beam import check_search
-from arrange.decoding.context import Context, grown, open_context
 from arrange.decoding.query_trie import QueryTrie
 from arrange.decoding.ranking import Ranking, make_ranking
 from arrange.decoding.scoring import Normaliser, Scorer
 from arrange.docids.subsets import Subsets
 from arrange.docids.trie import Trie
+from arrange.models.prompt_cache import Context, grown, open_context
 
 
 def score_all(

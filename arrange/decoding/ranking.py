@@ -27,7 +27,7 @@ class Ranking:
     outside: float
 
     def pairs(self) -> list[tuple[int, float]]:
-        """(document, sum) pairs, as `arrange.ranking.runs.make_run` wants them."""
+        """(document, sum) pairs, as `arrange.evaluation.runs.make_run` wants them."""
         return list(zip(self.documents_K.tolist(), self.sums_K.tolist(), strict=True))
 
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from arrange.decoding.head import Head, head_of
 from arrange.docids.trie import Trie
 from arrange.errors import UserError
+from arrange.models.head import Head, head_of
 
 Normaliser = Literal["vocabulary", "docid_tokens", "children"]
 LOGITS = 2**23  # logits to be held at a time

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
 
-from arrange.docids.vectors import Floats
+from arrange.models.vectors import Floats
 
 POLISH = 20  # passes over all documents
 

@@ -13,7 +13,7 @@ from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
 
 from arrange.docids.codes import LEVELS
-from arrange.docids.vectors import Floats
+from arrange.models.vectors import Floats
 
 Ints = NDArray[np.int64]
 

@@ -11,7 +11,7 @@ from sklearn.decomposition import MiniBatchDictionaryLearning, sparse_encode
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from arrange.docids.vectors import Floats
+from arrange.models.vectors import Floats
 
 NOTHING = "-"  # the docID of a vector that is 0
 SAMPLE = 20_000  # documents that a dictionary is learnt from

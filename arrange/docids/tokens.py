@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AddedToken, AutoTokenizer, PreTrainedTokenizerFast
 
 from arrange.errors import UserError
-from arrange.pretrained import load
+from arrange.models.pretrained import load
 
 PAD, BOS, END, DOCID = "<pad>", "<s>", "</s>", "<docid>"
 

@@ -27,8 +27,8 @@ NEGATIVE = Label("negative", "x", "judged, but none of the query's documents")
 def render(excerpts: pl.DataFrame, scores: Mapping[str, str], tiers: Mapping[int, str]) -> Markup:
     """The true lists of the excerpts and beside them those of some systems, as HTML for `page.render`.
 
-    `excerpts` is a table of `arrange.ranking.excerpts`; `scores` has the systems to be shown, and what each one's score
-    is ("log-probability"). `tiers` has the labels by their gains: {100: "exact", 0: "irrelevant"}; where it is empty,
+    `excerpts` is a table of `arrange.evaluation.excerpts`; `scores` has the systems to be shown, and what each one's
+    score is ("log-probability"). `tiers` has the labels by their gains: {100: "exact", 0: "irrelevant"}; where it is empty,
     a document's label is its place in the true list.
     """
     queries = [

@@ -10,7 +10,7 @@ PAGE = """# {ranker}: a ranker of the {documents:,} documents of `{data}`
 A causal language model that ranks by generating docIDs along the trie of all docIDs here. It ranks the documents of
 `documents.parquet` and no others, and knows of them what its training queries said.
 
-    python -m arrange.rank . "a query"
+    python -m arrange.serving.rank . "a query"
 
 or `arrange.serving.exported.load(folder).rank(["a query"], k=10)`. No file is a pickle.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from arrange.errors import UserError
-from arrange.ranking.statistics import differences
+from arrange.evaluation.statistics import differences
 
 LEVEL = 0.05
 

@@ -26,18 +26,18 @@ from numpy.typing import NDArray
 from polars.exceptions import PolarsError
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from arrange import pretrained
 from arrange.decoding.beam import beam_search
+from arrange.decoding.rank import Ranking, Score, rank_lists
 from arrange.decoding.scoring import Normaliser
 from arrange.docids import tokens, trie
 from arrange.docids.subsets import subset
 from arrange.errors import UserError
 from arrange.files import replacing, sha256
-from arrange.ranking import model as models
-from arrange.ranking.examples import Examples, check_length
-from arrange.ranking.packing import catalogue
-from arrange.ranking.rank import Ranking, Score, rank_lists
+from arrange.models import pretrained
+from arrange.models import ranker as models
 from arrange.serving.card import readme
+from arrange.training.examples import Examples, check_length
+from arrange.training.packing import catalogue
 
 FORMAT, VERSION = "arrange.export", 1
 REMEDY = "export the ranker again"

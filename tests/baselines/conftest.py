@@ -4,8 +4,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedTokenizerFast
 
-from arrange.baselines.encoders import LastToken
-from arrange.ranking.model import from_scratch
+from arrange.models.encoders import LastToken
+from arrange.models.ranker import from_scratch
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "red", "green", "blue", "dog", "cat", "fish"]
 

@@ -5,7 +5,7 @@ import pytest
 
 from arrange.baselines import bm25
 from arrange.errors import UserError
-from arrange.ranking.runs import check_run
+from arrange.evaluation.runs import check_run
 
 DOCUMENTS = pl.DataFrame(
     {

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from arrange.baselines import cross
-from arrange.baselines.encoders import free_vectors
-from arrange.baselines.training import Recipe
-from arrange.ranking.runs import check_run
+from arrange.baselines.fitting import Recipe
+from arrange.evaluation.runs import check_run
+from arrange.models.encoders import free_vectors
 
 PROMPTS = [[1, 10, 3], [1, 11, 12, 3]]
 WEIGHTS = np.array([6, 3, 2]) / 11

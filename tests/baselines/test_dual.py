@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from arrange.baselines import dual
-from arrange.baselines.encoders import free_vectors
-from arrange.baselines.training import Recipe, order, padded_lists
+from arrange.baselines.fitting import Recipe, order, padded_lists
 from arrange.errors import UserError
-from arrange.ranking.runs import check_run
+from arrange.evaluation.runs import check_run
+from arrange.models.encoders import free_vectors
 
 PROMPTS = [[1, 10, 3], [1, 11, 12, 3], [1, 13, 3]]
 WEIGHTS = np.array([6, 3, 2]) / 11  # 1/r of three ranks

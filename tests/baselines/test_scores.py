@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arrange.baselines.scores import rank
-from arrange.ranking.runs import check_run
+from arrange.evaluation.runs import check_run
 
 DOC_IDS = ["d", "b", "c", "a", "q1"]
 CASES = st.tuples(

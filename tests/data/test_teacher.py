@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from arrange.data import tables, teacher
 from arrange.data.tables import SCHEMAS, Dataset
-from arrange.docids import vectors
 from arrange.errors import UserError
+from arrange.models import vectors
 
 
 def dataset(queries: Sequence[str], documents: Sequence[str], split: str = "train") -> Dataset:

@@ -136,7 +136,7 @@ def test_blocks_of_logits_and_single_rows_give_the_same(monkeypatch: pytest.Monk
         with monkeypatch.context() as patch:
             patch.setattr("arrange.decoding.scoring.LOGITS", 50)
             patch.setattr("arrange.decoding.scoring.COPY_COST", 0)
-            patch.setattr("arrange.decoding.head.GATHERED", 50)
+            patch.setattr("arrange.models.head.GATHERED", 50)
             parts = beam_search(small("gemma2"), PROMPTS, TRIE, beams=7, batch_size=5, normaliser=normaliser)
         for one, other in zip(whole, parts, strict=True):
             assert_same(other, one.pairs(), tolerance=1e-5)

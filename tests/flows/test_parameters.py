@@ -15,7 +15,7 @@ from flows.pipeline import pipeline
 from flows.ranking import ranking
 from flows.recipe import command
 from flows.sweep import sweep
-from tasks import params
+from settings import params
 
 FLOWS = {flow.name: flow for flow in (data, ranking, activations, pipeline, sweep)}
 COMMON = ["preset", "overrides", "parallel", "hours", "cluster"]

@@ -19,13 +19,13 @@ from prefect.states import Completed
 
 from arrange.errors import UserError
 from flows import pipeline
-from flows.presence import at_work
 from flows.results import next_steps
 from flows.running import Place, runner_on, was_turned_away
 from flows.show import latest
 from flows.stages import end, needed, problem_in
+from flows.supervision import at_work
 from flows.workspace import Workspace, assignments, locked
-from tasks.params import parse_overrides
+from settings.params import parse_overrides
 
 LOG = Path("logs/rank.log")
 END = "ERROR: failed to reproduce 'rank': failed to run: python -m tasks.rank, exited with 1\n"

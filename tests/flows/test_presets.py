@@ -10,7 +10,7 @@ from dvc.repo import Repo
 
 from flows import stages
 from flows.sweep import cells
-from tasks import params
+from settings import params
 
 SECTIONS = params.load(PROJECT / "params.yaml")
 DEPLOYMENTS = {each["name"]: each for each in yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]}

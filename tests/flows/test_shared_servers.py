@@ -7,7 +7,8 @@ from mlflow import MlflowClient
 
 from arrange.errors import UserError
 from flows import up
-from tasks import store, track
+from records import store
+from tasks import track
 
 
 @pytest.fixture

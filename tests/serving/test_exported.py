@@ -12,9 +12,10 @@ from small_export import IDS, IN_CONTEXT, QUERIES
 
 from arrange.docids import tokens
 from arrange.errors import UserError
-from arrange.ranking import examples, plain
-from arrange.ranking.packing import catalogue
 from arrange.serving import exported
+from arrange.training import examples
+from arrange.training import unpacked as plain
+from arrange.training.packing import catalogue
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,10 @@ import pytest
 import torch
 from tiny import Tokens
 
-from arrange import pretrained
-from arrange.baselines import encoders
 from arrange.errors import UserError
-from arrange.ranking import model
-from arrange.ranking.model import by_name
+from arrange.models import encoders, pretrained
+from arrange.models import ranker as model
+from arrange.models.ranker import by_name
 
 
 @pytest.fixture

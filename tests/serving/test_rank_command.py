@@ -1,4 +1,4 @@
-"""The command `python -m arrange.rank`."""
+"""The command `python -m arrange.serving.rank`."""
 
 import json
 import subprocess
@@ -7,8 +7,7 @@ import sys
 import pytest
 import small_export
 
-from arrange import rank
-from arrange.serving import exported
+from arrange.serving import exported, rank
 from arrange.serving.exported import Ranked
 
 
@@ -29,7 +28,7 @@ def test_ids_may_be_given_one_at_a_time_so_that_one_may_start_with_a_dash():
 
 
 def test_a_terminal_shows_a_line_for_each_document(folder):
-    words = [sys.executable, "-m", "arrange.rank", str(folder), "a dog", "-k", "3"]
+    words = [sys.executable, "-m", "arrange.serving.rank", str(folder), "a dog", "-k", "3"]
     done = subprocess.run(words, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     [expected] = exported.load(folder).rank(["a dog"], 3)

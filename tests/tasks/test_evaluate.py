@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from arrange.data.tables import Dataset
-from arrange.ranking import runs
+from arrange.evaluation import runs
 from tasks import evaluate
 
 DOCUMENTS = [f"d{number:02}" for number in range(1, 13)]

@@ -11,11 +11,14 @@ import torch
 import yaml
 
 from arrange.data import tables
+from arrange.decoding.rank import rank_lists
 from arrange.docids import tokens, trie
-from arrange.ranking import examples, measures, model, runs
-from arrange.ranking.rank import rank_lists
+from arrange.evaluation import measures, runs
+from arrange.models import ranker as model
 from arrange.serving import exported
-from tasks import export, params
+from arrange.training import examples
+from settings import params
+from tasks import export
 
 TEXTS = ["a small wolf", "a tame cat", "a red fox", "a dog at home", "cats", "a young dog", "lions", "hens"]
 SPLITS = ["validation"] * 6 + ["train", "test"]

@@ -1,7 +1,8 @@
 import pytest
 from sections import changed
 
-from tasks import params, report
+from settings import params
+from tasks import report
 
 
 def settings(*assignments):

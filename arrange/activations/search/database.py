@@ -17,7 +17,7 @@ from arrange.activations.evaluation import Admitted, Evaluation
 from arrange.activations.search.archive import ANYWHERE, Entry, cell
 from arrange.activations.search.bandit import reward
 from arrange.activations.search.identity import Identity, identity
-from arrange.activations.search.ledger import Calls
+from arrange.activations.search.llm_cache import Calls
 from arrange.activations.search.proposals import Proposal, Slot
 from arrange.activations.search.settings import Search
 from arrange.errors import UserError

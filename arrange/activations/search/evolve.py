@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from arrange.activations.evaluation import Evaluate
 from arrange.activations.search.database import SEED, Candidate, Database
-from arrange.activations.search.elect import elect, measure, retest
 from arrange.activations.search.islands import migrate
 from arrange.activations.search.novelty import form
 from arrange.activations.search.progress import Generation, generation
 from arrange.activations.search.proposals import Mutator, Proposal, Slot
 from arrange.activations.search.propose import propose
 from arrange.activations.search.seeds import SEEDS
+from arrange.activations.search.selection import elect, measure, retest
 from arrange.activations.search.settings import Search
 
 

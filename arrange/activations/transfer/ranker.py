@@ -10,11 +10,11 @@ from transformers import PreTrainedModel
 
 from arrange.activations.evaluation import Activation, Admitted
 from arrange.activations.swap import normalised, swap
+from arrange.decoding.rank import rank
 from arrange.docids.trie import Trie
-from arrange.ranking import measures
-from arrange.ranking.examples import Examples
-from arrange.ranking.rank import rank
-from arrange.ranking.train import Objective, train
+from arrange.evaluation import measures
+from arrange.training.examples import Examples
+from arrange.training.training import Objective, train
 
 
 class Split(NamedTuple):
@@ -54,7 +54,7 @@ def ranker_score(
 
     The best rate has the highest mean nDCG@10 of the validation queries; the test queries are ranked once, after that
     choice. `make()` gives the model, always with the same weights. arguments: of `transformers.TrainingArguments`,
-    without evaluation and checkpoints. search: of `arrange.ranking.rank.rank` (beams, batch_size, normaliser, score).
+    without evaluation and checkpoints. search: of `arrange.decoding.rank.rank` (beams, batch_size, normaliser, score).
     """
     how = {"doc_ids": doc_ids, "trie": legal, **search}
     reached: dict[float, tuple[float, PreTrainedModel]] = {}

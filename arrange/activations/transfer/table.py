@@ -10,7 +10,7 @@ from scipy.stats import wilcoxon
 from arrange.activations.evaluation import Admitted, Measurement
 from arrange.activations.fitness.protocol import CLIP
 from arrange.errors import UserError
-from arrange.ranking.statistics import holm, summary
+from arrange.evaluation.statistics import holm, summary
 
 FLOOR = 1e-3  # of the targets' variance: errors below it are equally small
 COLUMNS = pl.Schema(

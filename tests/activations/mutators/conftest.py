@@ -12,7 +12,7 @@ import pytest
 
 from arrange.activations.mutators.endpoint import Llm
 from arrange.activations.search.database import opened
-from arrange.activations.search.ledger import Calls
+from arrange.activations.search.llm_cache import Calls
 from arrange.activations.search.settings import Search
 
 

@@ -13,8 +13,8 @@ from arrange.activations.classical import CLASSICAL
 from arrange.activations.evaluation import Admitted
 from arrange.activations.transfer.ranker import Split, ranker_score
 from arrange.docids import trie
-from arrange.ranking import losses
-from arrange.ranking.train import Objective
+from arrange.training import losses
+from arrange.training.training import Objective
 
 IDS = ["a", "b", "c", "d"]
 DOCS = ["x", "y", "z"]

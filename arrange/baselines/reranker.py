@@ -1,0 +1,113 @@
+"""A transformer that reads the texts of query and document together: a cross encoder to re-rank with.
+
+It is too slow for a corpus, so it ranks the candidates that another system (BM25, say) found. P pairs of texts.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor, nn
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from arrange.baselines.cross import Example, examples, sigmoid_loss, with_negatives
+from arrange.baselines.fitting import List, Recipe, fit
+from arrange.baselines.scores import Rows, Scores, rank
+from arrange.models import pretrained
+
+
+class PairClassifier(nn.Module):
+    """A transformer with one output over two texts in a row, and its tokenizer. Pairs are cut to `max_tokens`."""
+
+    def __init__(self, body: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
+        super().__init__()
+        self.body = body
+        self.tokenizer = tokenizer
+        self.max_tokens = max_tokens
+
+    def batch(self, queries: list[str], documents: list[str]) -> dict[str, Tensor]:
+        """Pairs of texts as the transformer's input; of a pair too long the longer text is cut."""
+        encoded = self.tokenizer(
+            queries, documents, truncation=True, max_length=self.max_tokens, padding=True, return_tensors="pt"
+        )
+        return dict(encoded)
+
+    def forward(self, positive: Tensor, negative: Tensor, **pairs: Tensor) -> dict[str, Tensor]:
+        scores_P = self.body(**pairs).logits.squeeze(1)
+        return {"loss": sigmoid_loss(scores_P, positive, negative)}
+
+    @torch.no_grad()
+    def scores(self, query: str, documents: list[str], batch_size: int) -> Scores:
+        """The scores of one query's documents, in evaluation mode."""
+        self.eval()
+        parts = [np.empty(0, np.float32)]
+        for start in range(0, len(documents), batch_size):
+            texts = documents[start : start + batch_size]
+            batch = self.batch([query] * len(texts), texts)
+            logits_P1 = self.body(**{name: tensor.to(self.body.device) for name, tensor in batch.items()}).logits
+            parts.append(logits_P1[:, 0].float().cpu().numpy())
+        return np.concatenate(parts)
+
+
+def by_name(name: str, max_tokens: int, seed: int) -> PairClassifier:
+    """The transformer of a local folder or of a name on the hub; `seed` decides the output layer if it lacks one.
+
+    Raises UserError where it can't be had, and for one with more outputs than one.
+    """
+    tokenizer = pretrained.load("tokenizer", name, AutoTokenizer.from_pretrained)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        loader = AutoModelForSequenceClassification.from_pretrained
+        return PairClassifier(pretrained.load("model", name, loader, num_labels=1), tokenizer, max_tokens)
+
+
+def train(
+    model: PairClassifier,
+    queries: Sequence[str],
+    documents: Sequence[str],
+    lists: Sequence[List],
+    recipe: Recipe,
+    *,
+    negatives: int,
+    progress: Callable[[int], object] = lambda step: None,
+) -> list[float]:
+    """As `cross.train`, on the texts of queries and documents; a batch has a pair for each document and negative."""
+
+    def collate(batch: list[Example]) -> dict[str, Tensor]:
+        table = with_negatives(lists, batch)
+        used_BK = table["positive"] + table["negative"] > 0  # drops padding, and documents of no weight
+        left = [queries[batch[b][0]] for b in used_BK.nonzero()[:, 0].tolist()]
+        right = [documents[row] for row in table["rows"][used_BK].tolist()]
+        weights = {name: table[name][used_BK] for name in ("positive", "negative")}
+        return {**weights, **model.batch(left, right)}
+
+    return fit(model, examples(len(lists), len(documents), negatives, recipe), collate, recipe, progress)
+
+
+def rerank(
+    model: PairClassifier,
+    queries: pl.DataFrame,
+    documents: pl.DataFrame,
+    candidates: pl.DataFrame,
+    *,
+    depth: int = 100,
+    batch_size: int = 64,
+) -> pl.DataFrame:
+    """The run of each query's candidates by the transformer's score.
+
+    `queries` has query_id and text, `documents` doc_id and text. To re-rank the first k of another run, give
+    `run.filter(pl.col("rank") <= k)` as candidates. As `scores.rank` otherwise.
+    """
+    query_texts, document_texts = queries["text"].to_list(), documents["text"].to_list()
+
+    def score(query: int, rows_K: Rows) -> Scores:
+        return model.scores(query_texts[query], [document_texts[row] for row in rows_K], batch_size)
+
+    query_ids, doc_ids = queries["query_id"].to_list(), documents["doc_id"].to_list()
+    return rank(query_ids, doc_ids, score, candidates=candidates, depth=depth)

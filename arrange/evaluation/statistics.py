@@ -1,0 +1,201 @@
+"""Means over queries and seeds, intervals and tests, from tables of one value per query and measure.
+
+Such a table (`per_query`) has query_id and one Float64 column per measure (null: does not apply) and, where
+there are several, the columns seed and system. Queries with like lists are not independent: `clusters`
+(query_id, cluster) says which belong together, see `arrange.evaluation.measures.nearest_documents`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from arrange.errors import UserError
+
+KEYS = ("system", "seed", "query_id")
+DIFFERENCES = pl.Schema(
+    {"system": pl.String, "measure": pl.String}
+    | dict.fromkeys(("difference", "low", "high", "p", "p_holm"), pl.Float64())
+    | {"queries": pl.Int64}
+)
+
+
+def summary(per_query: pl.DataFrame, clusters: pl.DataFrame, *, draws: int = 1000, seed: int = 0) -> pl.DataFrame:
+    """The mean of each measure of one system with a 95% interval from a bootstrap over clusters of queries.
+
+    Whole clusters are drawn with replacement (Field and Welsh 2007); the interval runs between the 2.5% and
+    97.5% quantiles of the means. Seeds are averaged within a query first, so it covers the choice of queries;
+    `spread`, the standard deviation of the means of the seeds, shows the luck of training (null with one
+    seed). Nulls don't count. Returns measure, mean, low, high, spread, queries (that have a value).
+    """
+    names, clusters = _measures(per_query), _clusters_of(per_query, clusters)
+    sums_CM, sizes_CM = _sums(over_seeds(per_query), clusters, names)
+    low_M, high_M = _interval(_drawn(len(sums_CM), draws, seed), sums_CM, sizes_CM)
+    columns = {"mean": _mean(sums_CM, sizes_CM), "low": low_M, "high": high_M, "spread": _spread(per_query, names)}
+    return pl.DataFrame({"measure": names, **columns, "queries": sizes_CM.sum(axis=0)}).fill_nan(None)
+
+
+def by_group(
+    per_query: pl.DataFrame, groups: pl.DataFrame, clusters: pl.DataFrame, *, draws: int = 1000, seed: int = 0
+) -> pl.DataFrame:
+    """The `summary` of each group of queries, say of each locale. `groups` has query_id and group.
+
+    Returns group (sorted) and the columns of `summary`.
+    """
+    parts = per_query.join(groups, on="query_id").sort("group").partition_by("group", as_dict=True, include_key=False)
+    return pl.concat(
+        summary(part, clusters, draws=draws, seed=seed).insert_column(0, pl.lit(name).alias("group"))
+        for (name,), part in parts.items()
+    )
+
+
+def over_seeds(per_query: pl.DataFrame) -> pl.DataFrame:
+    """The table with the mean over seeds in place of the seeds; as it was where it has no seeds."""
+    if "seed" not in per_query.columns:
+        return per_query
+    keys = [key for key in KEYS if key in per_query.columns and key != "seed"]
+    return per_query.sort(*keys, "seed").group_by(keys, maintain_order=True).agg(pl.col(_measures(per_query)).mean())
+
+
+def differences(
+    per_query: pl.DataFrame, reference: str, clusters: pl.DataFrame, *, draws: int = 2000, seed: int = 0
+) -> pl.DataFrame:
+    """Every system against the system `reference`: mean difference, interval, p-value, and it after Holm.
+
+    Paired by query, seeds averaged first; only queries with both values count. The interval is the clustered
+    bootstrap's of `summary`. p is that of a permutation test: with no difference, the sum of a cluster's
+    differences is as likely positive as negative, so signs of whole clusters are drawn, and p is the share
+    of draws, the observed one among them, whose mean is at least as far from 0 (Canay, Romano and Shaikh
+    2017). `holm` adjusts over the systems, for each measure alone.
+    Returns system, measure, difference, low, high, p, p_holm, queries; null where there are no pairs.
+    Raises UserError where the table lacks the reference.
+    """
+    if reference not in per_query["system"]:
+        systems = ", ".join(per_query["system"].unique(maintain_order=True))
+        raise UserError(f"the reference {reference!r} is no system of the table", f"take one of {systems}")
+    names, clusters = _measures(per_query), _clusters_of(per_query, clusters)
+    parts = per_query.partition_by("system", as_dict=True, maintain_order=True, include_key=False)
+    base = over_seeds(parts.pop((reference,)))
+    count = clusters["cluster"].n_unique()
+    times_BC, sign_BC = _drawn(count, draws, seed), _signs(count, draws, seed)
+    tables = [pl.DataFrame(schema=DIFFERENCES)]
+    for (system,), part in parts.items():
+        paired = (
+            over_seeds(part)
+            .join(base, on="query_id", suffix=" base")
+            .select("query_id", *(pl.col(name) - pl.col(f"{name} base") for name in names))
+        )
+        sums_CM, sizes_CM = _sums(paired, clusters, names)
+        low_M, high_M = _interval(times_BC, sums_CM, sizes_CM)
+        queries_M = sizes_CM.sum(axis=0)
+        p_M = np.where(queries_M > 0, _p_values(sign_BC, sums_CM), np.nan)
+        columns = {"difference": _mean(sums_CM, sizes_CM), "low": low_M, "high": high_M, "p": p_M, "p_holm": p_M}
+        tables.append(pl.DataFrame({"system": system, "measure": names, **columns, "queries": queries_M}))
+    adjusted = pl.col("p_holm").map_batches(lambda p: pl.Series(holm(p.to_numpy())), return_dtype=pl.Float64)
+    return pl.concat(tables).with_columns(adjusted.over("measure")).fill_nan(None)
+
+
+def holm(p_values: Sequence[float] | NDArray) -> list[float]:
+    """Holm's adjusted p-values (1979) in the given order.
+
+    Who rejects those of at most 5% is wrong anywhere in at most 5% of studies, however many tests they have.
+    The i-th smallest of m is multiplied by m - i + 1, is at least the one before it, and at most 1. A nan is
+    no test: it stays and doesn't count.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    p_P = np.asarray(p_values, dtype=np.float64)
+    order_P = np.argsort(p_P)  # nan last
+    adjusted_P = np.empty_like(p_P)
+    adjusted_P[order_P] = np.maximum.accumulate(p_P[order_P] * (np.isfinite(p_P).sum() - np.arange(len(p_P))))
+    return np.minimum(adjusted_P, 1).tolist()
+
+
+def correlations(
+    histories: Mapping[str, pl.DataFrame], metric: str = "nDCG@10", loss: str = "validation_loss"
+) -> pl.DataFrame:
+    """Spearman's correlation of a loss with a metric over checkpoints, for each system and for all together.
+
+    A checkpoint is a row of a system's history that has both; a history without them has none. A loss that tells
+    good rankers from bad has a correlation near -1. Returns system ("all" is the last), checkpoints, spearman (null
+    for fewer than three, and where one of the two never changes).
+    """
+    nothing = pl.DataFrame(schema={loss: pl.Float64(), metric: pl.Float64()})
+    points = {
+        system: history.select(loss, metric).drop_nulls() if {loss, metric} <= {*history.columns} else nothing
+        for system, history in histories.items()
+    }
+    points["all"] = pl.concat([nothing, *points.values()])
+    rows = [(system, table.height, _spearman(table.to_numpy())) for system, table in points.items()]
+    return pl.DataFrame(rows, {"system": pl.String, "checkpoints": pl.Int64, "spearman": pl.Float64}, orient="row")
+
+
+def _spearman(points_N2: NDArray) -> float | None:
+    if len(points_N2) < 3 or (np.ptp(points_N2, axis=0) == 0).any():
+        return None
+    return float(spearmanr(points_N2).statistic)
+
+
+def _measures(per_query: pl.DataFrame) -> list[str]:
+    return [name for name in per_query.columns if name not in KEYS]
+
+
+def _clusters_of(per_query: pl.DataFrame, clusters: pl.DataFrame) -> pl.DataFrame:
+    """The clusters of the table's queries alone, in order."""
+    lost = per_query.join(clusters, on="query_id", how="anti")
+    if not lost.is_empty():
+        raise UserError(f"query {lost['query_id'][0]!r} has no cluster", "make the clusters from the same qrels")
+    return clusters.join(per_query, on="query_id", how="semi").sort("query_id")
+
+
+def _sums(table: pl.DataFrame, clusters: pl.DataFrame, names: Sequence[str]) -> tuple[NDArray, NDArray]:
+    """For each cluster and measure the sum of the values and their number."""
+    rows = clusters.join(table, on="query_id", how="left", maintain_order="left")
+    group_Q = rows["cluster"].rank("dense").to_numpy() - 1
+    values_QM = rows.select(names).to_numpy()
+    # bincount adds in the order of the rows, so that the last digits are always the same
+    sums_CM, sizes_CM = (
+        np.stack([np.bincount(group_Q, column) for column in matrix.T], axis=1)
+        for matrix in (np.nan_to_num(values_QM), np.isfinite(values_QM))
+    )
+    return sums_CM, sizes_CM.astype(np.int64)
+
+
+def _mean(sums_CM: NDArray, sizes_CM: NDArray) -> NDArray:
+    with np.errstate(invalid="ignore"):  # 0 / 0: no query has the measure
+        return sums_CM.sum(axis=0) / sizes_CM.sum(axis=0)
+
+
+def _interval(times_BC: NDArray, sums_CM: NDArray, sizes_CM: NDArray) -> NDArray:
+    """The 2.5% and the 97.5% quantiles of the drawn means, of every measure; nan where no draw has one."""
+    with np.errstate(invalid="ignore"):  # 0 / 0: no query of the draw has the measure
+        means = pl.from_numpy((times_BC @ sums_CM) / (times_BC @ sizes_CM)).fill_nan(None)
+    ends = [means.select(pl.all().quantile(share, "linear")).row(0) for share in (0.025, 0.975)]
+    return np.array(ends, dtype=np.float64)
+
+
+def _drawn(count: int, draws: int, seed: int) -> NDArray:
+    """How often each cluster is in each draw with replacement."""
+    rng = np.random.default_rng(seed)
+    picks = (rng.integers(count, size=count) for _ in range(draws))
+    return np.stack([np.bincount(pick, minlength=count) for pick in picks]).astype(np.float64)
+
+
+def _signs(count: int, draws: int, seed: int) -> NDArray:
+    return np.random.default_rng(seed).choice([-1.0, 1.0], size=(draws, count))
+
+
+def _p_values(sign_BC: NDArray, sums_CM: NDArray) -> NDArray:
+    observed_M, drawn_BM = np.abs(sums_CM.sum(axis=0)), np.abs(sign_BC @ sums_CM)
+    as_far_M = (drawn_BM >= observed_M - 1e-9).sum(axis=0)  # equal sums differ in their last digits
+    return (1 + as_far_M) / (1 + len(sign_BC))
+
+
+def _spread(per_query: pl.DataFrame, names: Sequence[str]) -> pl.Series:
+    if "seed" not in per_query.columns:
+        return pl.Series([None] * len(names), dtype=pl.Float64)
+    seeds = per_query.partition_by("seed")
+    return pl.Series([pl.Series([part[name].mean() for part in seeds]).std() for name in names], dtype=pl.Float64)

@@ -1,0 +1,96 @@
+"""Encoders: from the tokens of a text to one vector.
+
+B texts of a batch, L tokens of the longest, H hidden numbers of a transformer, N numbers of a vector.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from torch.nn.utils.rnn import pad_sequence
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from arrange.models import pretrained
+
+
+class Encoder(nn.Module):
+    """A transformer `body`, `width` numbers of whose hidden states `pool` makes."""
+
+    def __init__(self, body: PreTrainedModel, width: int) -> None:
+        super().__init__()
+        self.body = body
+        self.width = width
+
+    def pool(self, hidden_BLH: Tensor, attention_mask_BL: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """The vectors (B x N) of a batch (B x L, int64, attention_mask 0 where padded)."""
+        hidden_BLH = self.body(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return self.pool(hidden_BLH, attention_mask)
+
+    def batch(self, texts: Sequence[Sequence[int]]) -> dict[str, Tensor]:
+        """Token lists as what `forward` takes, padded on the right."""
+        tokens = [torch.tensor(text) for text in texts]
+        ones = [torch.ones_like(text) for text in tokens]
+        filler = self.body.config.get_text_config().pad_token_id or 0
+        return {
+            "input_ids": pad_sequence(tokens, batch_first=True, padding_value=filler),
+            "attention_mask": pad_sequence(ones, batch_first=True),
+        }
+
+    @torch.no_grad()
+    def vectors(self, texts: Sequence[Sequence[int]], batch_size: int = 64) -> Tensor:
+        """The vectors of all texts in evaluation mode, T x N, on the encoder's device."""
+        self.eval()
+        parts = []
+        for start in range(0, len(texts), batch_size):
+            batch = self.batch(texts[start : start + batch_size])
+            parts.append(self(**{name: tensor.to(self.body.device) for name, tensor in batch.items()}))
+        return torch.cat(parts)
+
+
+class LastToken(Encoder):
+    """The hidden state at the last token, where a causal model has seen all, made `width` numbers by a linear layer."""
+
+    def __init__(self, body: PreTrainedModel, width: int, seed: int) -> None:
+        super().__init__(body, width)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.project = nn.Linear(body.config.hidden_size, width)
+
+    def pool(self, hidden_BLH: Tensor, attention_mask_BL: Tensor) -> Tensor:
+        last_B = attention_mask_BL.sum(dim=1) - 1
+        return self.project(hidden_BLH[torch.arange(len(last_B), device=last_B.device), last_B])
+
+
+class MeanPooled(Encoder):
+    """The mean of the tokens' hidden states at length 1, as sentence encoders give it."""
+
+    def __init__(self, body: PreTrainedModel) -> None:
+        super().__init__(body, body.config.get_text_config().hidden_size)
+
+    def pool(self, hidden_BLH: Tensor, attention_mask_BL: Tensor) -> Tensor:
+        mask_BL1 = attention_mask_BL[:, :, None].to(hidden_BLH.dtype)
+        return normalize((hidden_BLH * mask_BL1).sum(dim=1) / mask_BL1.sum(dim=1), dim=1)
+
+
+def free_vectors(count: int, width: int, seed: int, scale: float) -> Tensor:
+    """`count` random vectors of normally distributed numbers times `scale`: a document table to begin with.
+
+    A dual encoder begins best with small ones, 0.02 (at a temperature of 0.05 its scores would be far apart from the
+    start), the MLP of a cross encoder with 1, by which it tells the documents from one another.
+    """
+    return scale * torch.randn(count, width, generator=torch.Generator().manual_seed(seed))
+
+
+def by_name(name: str) -> tuple[PreTrainedTokenizerBase, MeanPooled]:
+    """An encoder of a local folder or of a name on the hub, with its tokenizer; UserError where it can't be had."""
+    tokenizer = pretrained.load("tokenizer", name, AutoTokenizer.from_pretrained)
+    return tokenizer, MeanPooled(pretrained.load("model", name, AutoModel.from_pretrained))
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_tokens: int) -> list[list[int]]:
+    """The texts as an encoder's own tokenizer gives them, special tokens included, cut to `max_tokens`."""
+    return tokenizer(texts, truncation=True, max_length=max_tokens)["input_ids"]

@@ -1,0 +1,113 @@
+"""The ranker: a causal language model, small and from scratch or any by name."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils.logging import disable_progress_bar
+
+from arrange.errors import UserError
+from arrange.models import pretrained
+from arrange.models.prompt_cache import takes_trees
+
+
+class Special(Protocol):
+    """What a model must know of a tokenizer."""
+
+    bos_token_id: Any
+    eos_token_id: Any
+    pad_token_id: Any
+
+    def __len__(self) -> int: ...
+
+
+def from_scratch(shape: Mapping[str, Any], tokenizer: Special, positions: int, seed: int) -> PreTrainedModel:
+    """A causal language model with random weights; the same seed gives the same weights.
+
+    `shape`: `model_type` and options of that type's configuration in transformers, say
+    {"model_type": "llama", "hidden_size": 96}. The vocabulary is the tokenizer's, the context `positions` tokens long;
+    input and output embeddings are tied unless `shape` says otherwise. Raises UserError for a shape that
+    transformers does not know, and for a model that takes no trees.
+    """
+    fitting = {
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": positions,
+        "tie_word_embeddings": True,
+        **{name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")},
+    }
+    try:
+        known = AutoConfig.for_model(shape["model_type"])
+        if unknown := [name for name in shape if not hasattr(known, name)]:
+            close = get_close_matches(unknown[0], known.to_dict(), n=1) or ["see its configuration in transformers"]
+            raise UserError(f"scratch: {shape['model_type']} has no option {unknown[0]!r}", f"perhaps {close[0]}")
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**fitting | dict(shape)))
+    except (KeyError, TypeError, ValueError) as error:
+        reason = str(error).partition(". Should contain")[0][:200]
+        raise UserError(f"scratch: no model of this shape: {reason}", "mend it; its keys are model_type's") from None
+    return _taking_trees(model)
+
+
+def by_name(name: str, tokenizer: PreTrainedTokenizerFast, seed: int) -> PreTrainedModel:
+    """A causal language model from a local folder or the hub, with rows for all tokens of `tokenizer`.
+
+    Tokens that it doesn't know yet (codes of docIDs) get random embeddings, the same for the same seed.
+    Raises UserError where the weights can't be had, and for a model that takes no trees.
+    """
+    model: PreTrainedModel = pretrained.load("model", name, AutoModelForCausalLM.from_pretrained, dtype=torch.float32)
+    if len(tokenizer) > len(model.get_input_embeddings().weight):  # type: ignore[arg-type]
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model.resize_token_embeddings(len(tokenizer))
+    return _taking_trees(model)
+
+
+def _taking_trees(model: PreTrainedModel) -> PreTrainedModel:
+    """The model, if the packed pass is exact with it."""
+    if not takes_trees(model):
+        what = f"{model.config.model_type}: a token of a tree doesn't get what it gets in a sequence of its own"
+        raise UserError(what, "take a model with plain attention: Llama, Qwen, Mistral, Gemma, GPT-2, ...")
+    return model
+
+
+def with_lora(model: PreTrainedModel, options: Mapping[str, Any], seed: int) -> torch.nn.Module:
+    """The model with low-rank adapters (Hu et al. 2022) to train in place of its weights.
+
+    `options` go to `peft.LoraConfig` as they are. Raises UserError where it refuses them.
+    """
+    from peft import LoraConfig, get_peft_model  # costs a second, which a model of its own needn't pay
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        try:
+            return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **options))
+        except (TypeError, ValueError) as error:
+            raise UserError(f"LoRA: {error}", "mend finetune.lora: its keys are those of peft.LoraConfig") from None
+
+
+def save(model: torch.nn.Module, folder: Path) -> None:
+    """Write model.safetensors, config.json and generation_config.json into a folder; adapters are merged in."""
+    disable_progress_bar()
+    whole: Any = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model  # type: ignore[operator]
+    whole.save_pretrained(folder)
+
+
+def load(folder: Path) -> PreTrainedModel:
+    """The model that was saved in a local folder, in evaluation mode; nothing is downloaded, no pickle is opened.
+
+    Raises UserError where the folder holds no whole model.
+    """
+    disable_progress_bar()
+    try:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"no folder {folder}")
+        return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+    except Exception as error:  # whatever json, safetensors or transformers raise on broken files
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"{folder}: cannot load a model: {reason}", "train it again, or give its right folder"
+        ) from error

@@ -1,0 +1,115 @@
+"""Document vectors: texts as points, near where they say alike. What `semantic`, `rq` and `sparse` docIDs are made of.
+
+D documents, E numbers of a vector, V terms. Vectors have length 1, or 0 for a text without a known term.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.preprocessing import normalize
+from threadpoolctl import threadpool_limits
+
+from arrange.errors import UserError
+from arrange.files import replacing
+from arrange.models.encoders import by_name, encode
+from arrange.tokenization import TERM
+
+Floats = NDArray[np.float32]
+
+TFIDF_SVD = "tfidf-svd"
+TERMS = 100_000  # the most frequent ones
+TITLE_TOKENS = 128  # of a text, for a sentence encoder
+
+
+class Vectoriser(Protocol):
+    """Texts to vectors, D x E of float32."""
+
+    def __call__(self, texts: Sequence[str]) -> Floats: ...
+
+
+@dataclass(frozen=True, eq=False)
+class TfidfSvd:
+    """TF-IDF weights (1 + log tf) * idf, and their projection on the first singular vectors (LSA)."""
+
+    terms: list[str]
+    idf_V: Floats
+    components_VE: Floats
+
+    @threadpool_limits.wrap(limits=1)  # sums in one order
+    def __call__(self, texts: Sequence[str]) -> Floats:
+        counter = _tfidf(vocabulary=self.terms)
+        counter.idf_ = self.idf_V
+        return normalize(counter.transform(texts) @ self.components_VE)
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file; the terms are in it as UTF-8, one a line."""
+        terms = np.frombuffer("\n".join(self.terms).encode(), np.uint8)
+        with replacing(path) as part:
+            save_file({"terms": terms, "idf_V": self.idf_V, "components_VE": self.components_VE}, part)
+
+
+def fit_tfidf_svd(texts: Sequence[str], dimensions: int, seed: int) -> TfidfSvd:
+    """Fit terms, idf and projection to `texts`: the catalogue's, and training queries if wanted; never test queries.
+
+    Fewer dimensions come out where there are fewer terms or texts. Each component's sign is chosen so that its
+    largest entry is positive. Same texts and seed: same numbers, whatever the number of threads.
+    Raises UserError when no text has a letter or digit.
+
+    >>> vectors = fit_tfidf_svd(["red shoe", "blue shoe", "garden hose"], dimensions=2, seed=1)
+    >>> vectors(["shoe", "xyz"]).round(2) + 0
+    array([[1., 0.],
+           [0., 0.]], dtype=float32)
+    """
+    counter = _tfidf(max_features=TERMS)
+    try:
+        weights_DV = counter.fit_transform(texts)
+    except ValueError:
+        raise UserError("document vectors: no text has a letter or a digit", "give the documents texts") from None
+    svd = TruncatedSVD(min(dimensions, *weights_DV.shape), random_state=seed)
+    with threadpool_limits(1):
+        svd.fit(weights_DV)
+    components_VE = np.ascontiguousarray(svd.components_.T, np.float32)
+    return TfidfSvd(counter.get_feature_names_out().tolist(), counter.idf_.astype(np.float32), components_VE)
+
+
+def load_tfidf_svd(path: Path) -> TfidfSvd:
+    """Read what `TfidfSvd.save` wrote. Raises UserError for a file that is missing, damaged or something else."""
+    try:
+        arrays = load_file(path)
+        return TfidfSvd(arrays.pop("terms").tobytes().decode().split("\n"), **arrays)
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise UserError(f"{path} cannot be read as a vectoriser: {error}", "build the docIDs again") from error
+
+
+class SentenceEncoder:
+    """A transformer's hidden states, averaged over a text's tokens; `name` is a folder or a model on the hub.
+
+    What model cards call mean pooling; a prefix that a card asks for ("passage: ") is the caller's to add.
+    Raises UserError where there is no such model.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.tokenizer, self.model = by_name(name)
+
+    def __call__(self, texts: Sequence[str]) -> Floats:
+        tokens = encode(self.tokenizer, list(texts), min(TITLE_TOKENS, self.tokenizer.model_max_length))
+        by_length = np.argsort([len(ids) for ids in tokens], kind="stable")  # so that a batch pads little
+        vectors_DE = self.model.vectors([tokens[row] for row in by_length]).float().numpy(force=True)
+        return vectors_DE[np.argsort(by_length)]
+
+
+def fit(name: str, texts: Sequence[str], dimensions: int, seed: int) -> TfidfSvd | SentenceEncoder:
+    """The vectoriser of a name: "tfidf-svd", fitted to `texts`, or a sentence encoder, which is what it is."""
+    return fit_tfidf_svd(texts, dimensions, seed) if name == TFIDF_SVD else SentenceEncoder(name)
+
+
+def _tfidf(**options: object) -> TfidfVectorizer:
+    return TfidfVectorizer(token_pattern=TERM, sublinear_tf=True, dtype=np.float32, **options)

@@ -1,0 +1,170 @@
+"""From queries and judged lists to batches: which query comes when, its prompt, its documents, their weights.
+
+Two regimes, one code path. In `corpus` the prompt holds the query alone. In `in_context` it holds the query's judged
+documents as well, in an order that is drawn anew each time; the model ranks these candidates.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerFast
+
+from arrange.docids.tokens import Prompt, encode_prompts, literal
+from arrange.errors import UserError
+from arrange.training.losses import Weights
+from arrange.training.packing import Catalogue, Lists, catalogue, pack
+
+Item = tuple[int, int]  # a query's row, and the place of this training example among all
+JudgedList = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What batches are packed from; one entry per query in each of the lists.
+
+    lists: rows of the document table and ranks, nan for judged negatives.
+    candidate: the tokens before and behind each candidate's docID in the prompt; None leaves candidates out.
+    """
+
+    prompts: Sequence[Prompt]
+    lists: Sequence[JudgedList]
+    docids: Catalogue
+    pad_token_id: int
+    candidate: tuple[list[int], list[int]] | None = None
+    seed: int = 0
+
+
+def judged_lists(query_ids: pl.Series, qrels: pl.DataFrame, doc_ids: pl.Series) -> list[JudgedList]:
+    """The judged list of each of `query_ids`, in that order: (rows_D, ranks_D).
+
+    Every query must have judgements, and every judged document be among `doc_ids`.
+    """
+    rows = pl.DataFrame({"doc_id": doc_ids}).with_row_index("row")
+    lists = (
+        pl.DataFrame({"query_id": query_ids})
+        .join(qrels, on="query_id", how="left", maintain_order="left_right")
+        .join(rows, on="doc_id", how="left", maintain_order="left")
+        .group_by("query_id", maintain_order=True)
+        .agg("row", "rank")
+    )
+    return [
+        (row.to_numpy().astype(np.int64), rank.cast(pl.Float64).fill_null(np.nan).to_numpy())
+        for row, rank in zip(lists["row"], lists["rank"], strict=True)
+    ]
+
+
+class Order(Dataset[Item]):
+    """The queries in the order in which training sees them: epochs, each a fresh permutation of all."""
+
+    def __init__(self, queries: int, count: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        epochs = -(-count // queries)
+        self.query_N = np.concatenate([rng.permutation(queries) for _ in range(epochs)])[:count]
+
+    def __len__(self) -> int:
+        return len(self.query_N)
+
+    def __getitem__(self, place: int) -> Item:
+        return int(self.query_N[place]), place
+
+
+def prompt_of(examples: Examples, query: int, place: int) -> list[int]:
+    """The tokens of a query's prompt; its candidates, if it shows any, in the order that belongs to `place`."""
+    head, tail = examples.prompts[query]
+    if examples.candidate is None:
+        return [*head, *tail]
+    before, behind = examples.candidate
+    rows_D = np.random.default_rng((examples.seed, place)).permutation(examples.lists[query][0])
+    tokens = [examples.docids.tokens_DT[row, : examples.docids.length_D[row] - 1].tolist() for row in rows_D]
+    return [*head, *(id_ for docid in tokens for id_ in (*before, *docid, *behind)), *tail]
+
+
+def batch(
+    items: Sequence[Item],
+    examples: Examples,
+    weights: Sequence[Weights] | None = None,
+    *,
+    gamma: float = 1.0,
+    normalised: bool = True,
+    negatives: bool = True,
+) -> dict[str, torch.Tensor]:
+    """Pack the queries of `items`: what `packing.pack` returns, and `rank_D` and `query_B` (rows of the queries).
+
+    `weights[q]` are those of the q-th query's documents. `negatives` keeps judged negatives, which only terms on
+    whole docIDs need, among the documents; without them edges that have no target are left out too.
+    """
+    queries = [query for query, _ in items]
+    kept = [examples.lists[q][1] > 0 if not negatives else slice(None) for q in queries]  # nan is not above 0
+    rows = [examples.lists[q][0][keep] for q, keep in zip(queries, kept, strict=True)]
+    lists = Lists(np.repeat(np.arange(len(items)), [len(row_D) for row_D in rows]), np.concatenate(rows))
+    if weights is not None:
+        of_queries = [Weights(*(log_D[keep] for log_D in weights[q])) for q, keep in zip(queries, kept, strict=True)]
+        lists = lists._replace(weights=Weights(*(np.concatenate(logs) for logs in zip(*of_queries, strict=True))))
+    prompts = [prompt_of(examples, query, place) for query, place in items]
+    packed = pack(
+        prompts, examples.docids, lists, examples.pad_token_id, gamma=gamma, normalised=normalised, whole=negatives
+    )
+    ranks_D = np.concatenate([examples.lists[q][1][keep] for q, keep in zip(queries, kept, strict=True)])
+    return packed | {"rank": torch.from_numpy(ranks_D.astype(np.float32)), "query": torch.tensor(queries)}
+
+
+def context(splits: Sequence[Examples], tokenizer: PreTrainedTokenizerFast, template: str, query_tokens: int) -> int:
+    """The tokens of the longest sequence, prompt and docID: of the queries of these splits, and of any query whatever.
+
+    A query that is still to come can fill its `query_tokens`. How many candidates it will show nobody knows.
+    """
+    [(head, tail)] = encode_prompts(tokenizer, template, [""], 0)
+    longest_docid = max(int(examples.docids.length_D.max()) for examples in splits)
+    seen = (_length(examples, query) for examples in splits for query in range(len(examples.prompts)))
+    return max(len(head) + query_tokens + len(tail) + longest_docid, *seen)
+
+
+def check_length(examples: Examples, limit: int, query_ids: Sequence[str]) -> None:
+    """Raise UserError, naming the query, where prompt and docID are longer than the model's context of `limit`."""
+    for query, query_id in enumerate(query_ids):
+        tokens = _length(examples, query)
+        if tokens > limit:
+            raise UserError(
+                f"query {query_id}: prompt and docID have {tokens} tokens, the model's context {limit}",
+                "show fewer query tokens or candidates (section prompt), or take a model with a longer context",
+            )
+
+
+def _length(examples: Examples, query: int) -> int:
+    rows_D = examples.lists[query][0]
+    return len(prompt_of(examples, query, 0)) + int(examples.docids.length_D[rows_D].max(initial=0))
+
+
+def of_split(
+    queries: pl.DataFrame,
+    qrels: pl.DataFrame,
+    *,
+    docids: pl.DataFrame,
+    tokenizer: PreTrainedTokenizerFast,
+    template: str,
+    query_tokens: int,
+    candidate: str | None,
+    seed: int = 0,
+) -> Examples:
+    """The examples of some queries. `docids` has doc_id and tokens, one row per document.
+
+    template, query_tokens: see `tokens.encode_prompts`. candidate: the template of one candidate in the prompt, with
+    "{docid}" in it; None for the regime `corpus`.
+    """
+    around = None
+    if candidate is not None:
+        before, _, behind = candidate.partition("{docid}")
+        around = (literal(tokenizer, before), literal(tokenizer, behind))
+    return Examples(
+        encode_prompts(tokenizer, template, queries["text"].to_list(), query_tokens),
+        judged_lists(queries["query_id"], qrels, docids["doc_id"]),
+        catalogue(docids["tokens"].to_list()),
+        tokenizer.pad_token_id,
+        around,
+        seed,
+    )

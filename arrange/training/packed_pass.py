@@ -1,0 +1,66 @@
+"""The packed pass, second half: one forward pass over prompts and tries gives every docID's log-probability.
+
+Exact, with gradients, where the model has no dropout: each token sees what it would see in a sequence of its own.
+Shapes as in `arrange.training.packing`; H documents of the longest list.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from arrange.models.attention import tree_mask
+
+Batch = Mapping[str, Tensor]
+
+
+def edge_log_probabilities(model: torch.nn.Module, batch: Batch, inner: PreTrainedModel | None = None) -> Tensor:
+    """log p(token of the edge | prompt, tokens on the way to it) of each edge of a packed batch. Shape E, nats.
+
+    batch: what `packing.pack` returns. inner: the language model itself, where `model` wraps it (several GPUs).
+    The output layer is computed at the N tokens that have edges, and nowhere else.
+    """
+    inner = inner or model  # type: ignore[assignment]
+    assert inner is not None
+    slot_L = torch.arange(batch["input_ids"].shape[1], device=batch["input_ids"].device)
+    sees_BLL = (slot_L[None, :] <= slot_L[:, None]) & (slot_L[None, :, None] < batch["end"][:, None, :])
+    position_BL = batch["position_ids"]
+    mask = tree_mask(inner.config, sees_BLL, position_BL, position_BL, inner.dtype)
+    with _output_at(inner, batch["head"]):
+        logits_NV = model(
+            input_ids=batch["input_ids"], attention_mask=mask, position_ids=position_BL, use_cache=False
+        ).logits.float()
+    return logits_NV.log_softmax(-1)[batch["edge_head"], batch["edge_token"]]
+
+
+@contextmanager
+def _output_at(model: PreTrainedModel, head_N: Tensor) -> Iterator[None]:
+    """Let the output layer see the tokens `head_N` of the flattened rows alone; what follows it is elementwise."""
+    layer = model.get_output_embeddings()
+    assert layer is not None
+    hook = layer.register_forward_pre_hook(lambda _, inputs: (inputs[0].flatten(0, 1)[head_N],))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def cross_entropy(log_probability_E: Tensor, batch: Batch) -> Tensor:
+    """The loss of `arrange.training.losses`, averaged over the batch's queries (not over tokens or documents)."""
+    return -(batch["edge_weight"] * log_probability_E).sum() / len(batch["input_ids"])
+
+
+def document_log_probabilities(log_probability_E: Tensor, batch: Batch) -> Tensor:
+    """log P(docID | prompt) of each document, summed over its tokens. Shape D, in the order given to `pack`."""
+    path_DT = batch["path"]
+    return torch.where(path_DT >= 0, log_probability_E[path_DT.clamp(min=0)], 0.0).sum(1)
+
+
+def padded(values_D: Tensor, document_query_D: Tensor, filler: float) -> Tensor:
+    """Values of the documents as one row per query, B x H, padded with `filler`."""
+    count_B = document_query_D.bincount()
+    place_D = torch.arange(len(values_D), device=values_D.device) - (count_B.cumsum(0) - count_B)[document_query_D]
+    full_BH = values_D.new_full((len(count_B), int(count_B.max())), filler)
+    return full_BH.index_put((document_query_D, place_D), values_D)

@@ -1,0 +1,68 @@
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from arrange.baselines import reranker as pairs
+from arrange.baselines.fitting import Recipe
+from arrange.errors import UserError
+from arrange.evaluation.runs import check_run
+
+QUERIES = pl.DataFrame({"query_id": ["q0", "q1", "q2"], "text": ["red dog", "blue cat fish", "green"]})
+DOCUMENTS = pl.DataFrame({"doc_id": ["d0", "d1", "d2", "d3"], "text": ["dog", "cat", "fish fish", "red cat"]})
+CANDIDATES = pl.DataFrame(
+    {"query_id": ["q1", "q0", "q0", "q0", "q1"], "doc_id": ["d1", "d3", "d0", "d2", "d0"], "score": [1.0] * 5}
+)
+LISTS = [(np.array([0, 3]), np.array([2, 1]) / 3), (np.array([1, 2]), np.array([2, 1]) / 3)]
+LISTS.append((np.array([2, 0]), np.array([1.0, 0.0])))
+
+
+def test_candidates_are_ranked_by_the_score_of_each_pair_whatever_the_batch(bert):
+    model = pairs.by_name(bert("classifier"), max_tokens=7, seed=0)
+    run = pairs.rerank(model, QUERIES, DOCUMENTS, CANDIDATES)
+    check_run(run, "pairs")
+    assert run.select("query_id", "doc_id").sort(pl.all()).rows() == [
+        ("q0", "d0"), ("q0", "d2"), ("q0", "d3"), ("q1", "d0"), ("q1", "d1"),
+    ]  # fmt: skip
+    texts = dict(QUERIES.rows()) | dict(DOCUMENTS.rows())
+    for query_id, doc_id, _, score in run.rows():
+        plain = model.tokenizer(texts[query_id], texts[doc_id], return_tensors="pt", truncation=True, max_length=7)
+        with torch.no_grad():
+            assert model.body(**plain).logits.item() == pytest.approx(score, abs=1e-5)
+    one = pairs.rerank(model, QUERIES, DOCUMENTS, CANDIDATES, batch_size=1)
+    assert one["doc_id"].to_list() == run["doc_id"].to_list()
+
+
+def test_training_puts_the_listed_documents_first_and_repeats(bert):
+    folder = bert("classifier")
+    recipe = Recipe(steps=100, batch_size=3, learning_rate=3e-3, warmup=0.1, seed=7, threads=1)
+    everything = QUERIES.select("query_id").join(DOCUMENTS.select("doc_id"), how="cross")
+
+    def trained():
+        model = pairs.by_name(folder, max_tokens=16, seed=0)
+        texts = QUERIES["text"].to_list(), DOCUMENTS["text"].to_list()
+        losses = pairs.train(model, *texts, LISTS, recipe, negatives=8)
+        return losses, pairs.rerank(model, QUERIES, DOCUMENTS, everything)
+
+    (losses, run), (again, run_again) = trained(), trained()
+    assert losses == again
+    assert run.equals(run_again)
+    assert run.filter(pl.col("rank") <= 2)["doc_id"].to_list()[:4] == ["d0", "d3", "d1", "d2"]
+    assert run.filter(pl.col("query_id") == "q2")["doc_id"][0] == "d2"
+
+
+def test_a_batch_reads_no_padding_and_no_document_without_weight(bert):
+    model = pairs.by_name(bert("classifier"), max_tokens=16, seed=0)
+    read = []
+    model.batch = lambda queries, documents, batch=model.batch: (
+        read.extend(zip(queries, documents, strict=True)) or batch(queries, documents)
+    )
+    recipe = Recipe(steps=1, batch_size=3, learning_rate=1e-3, warmup=0.0, seed=7, threads=1)
+    pairs.train(model, QUERIES["text"].to_list(), DOCUMENTS["text"].to_list(), LISTS, recipe, negatives=2)
+    assert len(read) == 2 + 2 + 1 + 3 * 2
+    assert {("red dog", "dog"), ("red dog", "red cat"), ("blue cat fish", "cat"), ("green", "fish fish")} <= set(read)
+
+
+def test_a_missing_model_is_told(tmp_path):
+    with pytest.raises(UserError, match="looked for"):
+        pairs.by_name(str(tmp_path / "no" / "such"), max_tokens=16, seed=0)

@@ -1,0 +1,206 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arrange.docids import rq, semantic, sparse, tokens, trie
+from arrange.docids.codes import path_of
+from arrange.docids.schemes import NEED_VECTORS, SCHEMES, Catalogue, build, check_scheme, extend, load
+from arrange.errors import UserError
+
+SETTINGS = {
+    "text": {"least_words": 1},
+    "numeric": {},
+    "atomic": {},
+    "semantic": {"clusters": 3, "leaf": 4, "seed": 1},
+    "shuffled": {"clusters": 3, "leaf": 4, "seed": 1},
+    "rq": {"levels": 2, "codebook": 4, "seed": 1},
+    "sparse": {"atoms": 8, "nonzeros": 2, "seed": 1},
+}
+RNG = np.random.default_rng(0)
+# Few words and few distinct vectors, so that every scheme has collisions, among the old and with newcomers.
+TEXTS = [" ".join(words) for words in RNG.choice(["red", "blue", "hat", "shoe"], (60, 3))]
+VECTORS_DE = RNG.integers(-1, 2, (60, 4)).astype(np.float32)
+every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
+
+
+def first(scheme: str, count: int) -> Catalogue:
+    return build(scheme, SETTINGS[scheme], TEXTS[:count], VECTORS_DE[:count])
+
+
+def test_every_scheme_is_tested() -> None:
+    assert set(SETTINGS) == set(SCHEMES)
+
+
+@every_scheme
+def test_old_docids_stay_and_all_are_unique(scheme: str) -> None:
+    built = first(scheme, 40)
+    grown = extend(built, TEXTS[40:], VECTORS_DE[40:])
+    assert grown.docids[:40] == built.docids
+    assert grown.codes[: len(built.codes)] == built.codes
+    assert len(set(grown.docids)) == len(grown.docids) == len(grown.texts) == 60
+    assert grown.arrays == built.arrays
+    assert (grown.codes == built.codes) == (scheme != "atomic")
+    codes = {piece for docid in grown.docids for piece in docid if piece.startswith("<")}
+    assert codes <= set(grown.codes)
+    assert bool(codes) == (scheme in ("atomic", "semantic", "shuffled", "rq"))
+
+
+@every_scheme
+def test_a_catalogue_is_the_same_again_from_its_file_too(scheme: str, tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        first(scheme, 40).save(tmp_path / folder)
+    for name in ("catalogue.json", "docids.parquet", "arrays.safetensors"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    grown, again = (extend(c, TEXTS[40:], VECTORS_DE[40:]) for c in (first(scheme, 40), load(tmp_path / "one")))
+    assert again.docids == grown.docids
+    assert vars(again) | {"arrays": {}} == vars(grown) | {"arrays": {}}
+    for name, array in grown.arrays.items():
+        assert np.array_equal(again.arrays[name], array)
+
+
+@pytest.mark.parametrize("scheme", ["numeric", "atomic", "semantic", "rq", "sparse"])
+def test_growing_twice_is_growing_once(scheme: str) -> None:
+    once = extend(first(scheme, 30), TEXTS[30:], VECTORS_DE[30:])
+    twice = extend(extend(first(scheme, 30), TEXTS[30:40], VECTORS_DE[30:40]), TEXTS[40:], VECTORS_DE[40:])
+    assert (twice.docids, twice.codes, twice.collisions) == (once.docids, once.codes, once.collisions)
+
+
+@every_scheme
+def test_growing_by_nothing_changes_nothing(scheme: str) -> None:
+    built = first(scheme, 20)
+    assert extend(built, [], VECTORS_DE[:0]).docids == built.docids
+    with pytest.raises(UserError, match="no documents"):
+        build(scheme, SETTINGS[scheme], [], VECTORS_DE[:0])
+
+
+@every_scheme
+def test_docids_make_a_trie(scheme: str) -> None:
+    grown = extend(first(scheme, 50), TEXTS[50:], VECTORS_DE[50:])
+    tokenizer = tokens.train_tokenizer(TEXTS, 300)
+    spelt = tokens.encode_docids(tokenizer, grown.docids, grown.codes)
+    assert trie.build(spelt).describe()["documents"] == 60
+    if grown.codes:  # a code is one token; then the end token
+        assert [len(ids) - 1 for ids in spelt] == [len(docid) for docid in grown.docids]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(sorted(SCHEMES)), st.lists(st.integers(0, 5), min_size=1, max_size=12), st.integers(1, 12))
+def test_old_stay_and_all_are_unique_whatever_the_documents(scheme: str, points: list[int], cut: int) -> None:
+    """Down to one document, and to catalogues of which all vectors are equal or zero."""
+    vectors_DE = np.array([[point % 3, point // 3] for point in points], np.float32)
+    texts = ["a", "a b", "a b c", "b", "a (2)", "a  b"]
+    built = build(scheme, SETTINGS[scheme], [texts[point] for point in points[:cut]], vectors_DE[:cut])
+    grown = extend(built, [texts[point] for point in points[cut:]], vectors_DE[cut:])
+    assert grown.docids[:cut] == built.docids
+    assert len(set(grown.docids)) == len(points)
+
+
+def test_text_by_hand() -> None:
+    built = build("text", {"least_words": 1}, ["red wool hat", "red shoe", "blue shoe", "red  shoe"])
+    assert built.docids == [("red wool",), ("red shoe",), ("blue",), ("red shoe (2)",)]
+    assert (built.collisions, built.codes) == (1, [])
+    # "red" is free; two words of the scarf begin an old title, too; "blue" and "red shoe" are taken.
+    grown = extend(built, ["red", "red wool scarf xl", "blue", "red shoe"])
+    assert grown.docids[4:] == [("red",), ("red wool scarf",), ("blue (2)",), ("red shoe (3)",)]
+    assert grown.collisions == 3
+
+
+def test_numbers_have_one_width_until_there_are_more() -> None:
+    built = build("numeric", {}, ["x"] * 10)
+    assert [docid for (docid,) in built.docids] == list("0123456789")
+    assert build("numeric", {}, ["x"] * 11).docids[7] == ("07",)
+    assert extend(built, ["x"]).docids[10] == ("10",)
+    assert extend(built, ["x"] * 1000).docids[10:] == [(str(row),) for row in range(10, 1010)]
+
+
+def test_atomic_docids_are_tokens_of_their_own() -> None:
+    grown = extend(build("atomic", {}, ["x", "y"]), ["z"])
+    assert grown.docids == [("<doc_0>",), ("<doc_1>",), ("<doc_2>",)]
+    assert grown.codes == ["<doc_0>", "<doc_1>", "<doc_2>"]
+
+
+def test_newcomers_get_the_codes_of_their_vector_and_the_next_number() -> None:
+    for scheme in ("semantic", "rq", "sparse"):
+        built = first(scheme, 40)
+        paths = list(map(path_of, built.docids))
+        for docid in extend(built, ["x"] * 40, VECTORS_DE[:40]).docids[40:43]:
+            if scheme == "sparse":
+                assert docid[0].endswith(")")
+            else:
+                serial = paths.count(path_of(docid))
+                assert docid[len(path_of(docid)) :] == tuple(f"<n_{digit}>" for digit in np.base_repr(serial, 4))
+
+
+def test_codes_are_those_of_the_schemes_own_modules() -> None:
+    coded = first("rq", 60)
+    codes_DL = rq.encode(rq.fit(VECTORS_DE, 2, 4, seed=1), VECTORS_DE).tolist()
+    assert [path_of(docid) for docid in coded.docids] == [(f"<a_{a}>", f"<b_{b}>") for a, b in codes_DL]
+    assert coded.collisions == 60 - len({tuple(codes) for codes in codes_DL})
+    assert len(coded.codes) == 2 * 4 + 4
+
+    paths = semantic.encode(**semantic.fit(VECTORS_DE, 3, 4, seed=1), vectors_DE=VECTORS_DE)
+    clustered = first("semantic", 60)
+    letters = [tuple(f"<{'abcdef'[level]}_{code}>" for level, code in enumerate(path)) for path in paths]
+    assert [path_of(docid) for docid in clustered.docids] == letters
+    assert clustered.collisions == 60 - len(set(paths))
+    assert len(clustered.codes) == 3 * max(map(len, paths)) + 4
+
+    atoms = sparse.encode(sparse.fit(VECTORS_DE, 8, seed=1), VECTORS_DE, nonzeros=2)
+    spelt = first("sparse", 60)
+    assert [docid.partition(" ")[0] for (docid,) in spelt.docids] == atoms
+    assert spelt.collisions == 60 - len(set(atoms)) == sum("(" in docid for (docid,) in spelt.docids)
+
+
+def test_shuffled_are_the_semantic_docids_in_another_order() -> None:
+    ordered, dealt = first("semantic", 60), first("shuffled", 60)
+    assert sorted(dealt.docids) == sorted(ordered.docids)
+    assert sum(one == two for one, two in zip(dealt.docids, ordered.docids, strict=True)) < 10
+    assert (dealt.codes, dealt.collisions) == (ordered.codes, ordered.collisions)
+    other = build("shuffled", SETTINGS["shuffled"] | {"seed": 2}, TEXTS, VECTORS_DE)
+    assert other.docids != dealt.docids
+    # A newcomer's vector has no say in its cluster, but it joins one that there is.
+    newcomers = [extend(dealt, ["x"] * 5, vectors_DE).docids[60:] for vectors_DE in (VECTORS_DE[:5], -VECTORS_DE[:5])]
+    assert newcomers[0] == newcomers[1]
+    joined = list(map(path_of, newcomers[0]))
+    assert set(joined) <= set(map(path_of, dealt.docids))
+    assert joined != list(map(path_of, dealt.docids[:5]))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "given_settings", "message"),
+    [
+        ("rqs", {}, "unknown docID scheme 'rqs'"),
+        ("rq", {"levels": 2}, "got the settings: levels"),
+        ("numeric", {"seed": 1}, "give exactly: none"),
+        ("rq", {"levels": 14, "codebook": 4, "seed": 1}, "levels of docIDs 'rq' is 14"),
+        ("semantic", {"clusters": 1, "leaf": 4, "seed": 1}, "from 2 to"),
+        ("text", {"least_words": 0}, "least_words"),
+    ],
+)
+def test_what_a_scheme_does_not_take_is_refused(scheme: str, given_settings: dict[str, int], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check_scheme(scheme, given_settings)
+
+
+@pytest.mark.parametrize("scheme", NEED_VECTORS)
+def test_vectors_that_are_missing_or_do_not_fit_are_refused(scheme: str) -> None:
+    with pytest.raises(UserError, match="none were given"):
+        build(scheme, SETTINGS[scheme], TEXTS)
+    with pytest.raises(UserError, match="60 documents and 59 vectors"):
+        build(scheme, SETTINGS[scheme], TEXTS, VECTORS_DE[:59])
+    with pytest.raises(UserError, match="vectors of 3 numbers for a catalogue of 4"):
+        extend(first(scheme, 60), TEXTS, VECTORS_DE[:, :3])
+
+
+@pytest.mark.parametrize("name", ["catalogue.json", "docids.parquet", "arrays.safetensors"])
+def test_a_damaged_or_missing_file_is_refused(tmp_path: Path, name: str) -> None:
+    first("rq", 20).save(tmp_path / "rq")
+    (tmp_path / "rq" / name).write_bytes((tmp_path / "rq" / name).read_bytes()[:-5])
+    with pytest.raises(UserError, match="cannot be read as a catalogue"):
+        load(tmp_path / "rq")
+    (tmp_path / "rq" / name).unlink()
+    with pytest.raises(UserError, match="build the docIDs again"):
+        load(tmp_path / "rq")

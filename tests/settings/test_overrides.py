@@ -1,0 +1,239 @@
+"""A preset and overrides over params.yaml, and data of one's own in the place of the project's."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from sections import PROJECT, SECTIONS, changed
+
+from arrange.errors import UserError
+from flows.workspace import assignments
+from settings import params
+from settings.sections import Settings
+
+
+def test_the_projects_file_and_its_presets_are_valid():
+    assert params.effective(PROJECT, None, {}) == SECTIONS
+    for preset, overlay in PROJECT["presets"].items():
+        settings = params.effective(PROJECT, preset, {})
+        assert settings == params.apply(SECTIONS, overlay)
+        assert settings != SECTIONS, f"preset {preset} changes nothing"
+
+
+def test_what_is_effective_does_not_change_when_it_is_written_and_read_again(tmp_path):
+    found = params.effective(PROJECT, "tiny", {"losses": {"item": {"alpha": float("inf")}}})
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(found))
+    assert "    alpha: .inf\n" in path.read_text()
+    assert params.read(path).losses["item"].alpha == float("inf")
+    assert params.effective(params.load(path), None, {}) == found
+
+
+def test_infinity_can_be_said_in_an_override():
+    overrides = params.parse_overrides(["losses.combined.beta=.inf", "sweep.alpha=[.inf]"])
+    for words in (overrides, params.parse_overrides(assignments(overrides))):
+        settings = Settings.model_validate(params.effective(PROJECT, None, words))
+        assert (settings.losses["combined"].beta, settings.sweep.alpha) == (float("inf"), (float("inf"),))
+
+
+def test_an_override_beats_a_preset_and_a_preset_the_section():
+    given = changed(("rank.threads", 1), ("rank.beams", 2), ("rank.batch_size", 3))
+    given["presets"] = {"mine": {"rank": {"beams": 20, "batch_size": 30}}}
+    before = copy.deepcopy(given)
+    found = params.effective(given, "mine", {"rank": {"batch_size": 300}})
+    assert found["rank"] == SECTIONS["rank"] | {"threads": 1, "beams": 20, "batch_size": 300}
+    assert given == before
+
+
+def test_null_takes_an_entry_away():
+    others = dict.fromkeys(set(SECTIONS["rankers"]) - {"wordnet-ntp"})
+    given = SECTIONS | {"presets": {"mine": {"rankers": others, "baselines": {"wordnet-dual": None}}}}
+    found = params.effective(given, "mine", params.parse_overrides(["baselines.wordnet-bm25="]))
+    assert list(found["rankers"]) == ["wordnet-ntp"]
+    assert set(SECTIONS["baselines"]) - set(found["baselines"]) == {"wordnet-dual", "wordnet-bm25"}
+
+
+def test_settings_are_frozen():
+    settings = Settings.model_validate(SECTIONS)
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.rank.beams = 3
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.finetune = settings.finetune
+
+
+def test_parse_overrides():
+    words = ["rank.beams=3", "datasets=[wordnet]", "fit_baseline.learning_rate=1.0e-3", "prepare_wordnet.root=a=b"]
+    assert params.parse_overrides(words) == {
+        "rank": {"beams": 3},
+        "datasets": ["wordnet"],
+        "fit_baseline": {"learning_rate": 0.001},
+        "prepare_wordnet": {"root": "a=b"},
+    }
+    assert params.parse_overrides(["rank.beams=1", "rank.beams=2"]) == {"rank": {"beams": 2}}
+    assert params.parse_overrides([]) == {}
+
+
+def own(folder, *assignments):
+    """What a run with the data in `folder` does, with the project's sections changed."""
+    overrides = params.with_own_data(Settings.model_validate(changed(*assignments)), folder)
+    return Settings.model_validate(params.effective(changed(*assignments), None, overrides))
+
+
+def test_own_data_takes_the_place_of_the_first_data_set(tmp_path):
+    folder = tmp_path / "my data, 2"
+    folder.mkdir()
+    settings = own(
+        folder,
+        ("datasets", ["wordnet", "products"]),
+        ("catalogues.products-rq", {"data": "products", "docids": "rq"}),
+        ("rankers.products-item", {"data": "products", "docids": "rq", "loss": "item", "seed": 1}),
+        ("rankers.wordnet-item", {"data": "wordnet", "docids": "text", "loss": "item", "seed": 7}),
+    )
+    assert settings.own["my_data_2"].folder == str(folder)
+    assert settings.datasets == ("my_data_2",)
+    assert list(settings.catalogues) == ["my_data_2-text"]
+    assert list(settings.rankers) == [f"my_data_2-{loss}" for loss in SECTIONS["losses"]]
+    assert (settings.rankers["my_data_2-item"].seed, settings.rankers["my_data_2-item"].data) == (7, "my_data_2")
+    assert {name: entry.kind for name, entry in settings.baselines.items()} == {
+        f"my_data_2-{kind}": kind for kind in ("bm25", "dual", "cross")
+    }
+    assert settings.sweep.data == "my_data_2"
+
+
+def test_own_data_in_the_place_of_another_data_set_leaves_its_sweep_alone(tmp_path):
+    assert own(tmp_path, ("sweep.data", "products")).sweep.data == "products"
+
+
+def test_own_data_is_found_from_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert own(Path("mine")).own["mine"].folder == str(tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "remedy"),
+    [
+        ("nowhere", "{} is no folder", "name one with queries, documents and qrels"),
+        ("file", "{} is no folder", "name one with queries, documents and qrels"),
+        ("wordnet", "{} has the name of a data set that is made here", "rename it"),
+        ("products", "{} has the name of a data set that is made here", "rename it"),
+    ],
+)
+def test_own_data_that_is_refused(tmp_path, name, what, remedy):
+    (tmp_path / "file").write_text("")
+    for made in ("wordnet", "products"):
+        (tmp_path / made).mkdir()
+    with pytest.raises(UserError) as failure:
+        own(tmp_path / name)
+    assert (failure.value.what, failure.value.remedy) == (what.format(tmp_path / name), remedy)
+
+
+names = st.text("abc", min_size=1, max_size=2)
+nested = st.recursive(
+    st.dictionaries(names, st.integers(), min_size=1, max_size=3),
+    lambda inner: st.dictionaries(names, inner | st.integers(), min_size=1, max_size=3),
+)
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner))
+sections = st.dictionaries(names, st.dictionaries(st.text(), values, min_size=1, max_size=3) | values, max_size=3)
+
+
+def leaves(tree, prefix=()):
+    """Every value of a nested dictionary, by its path."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*prefix, key))
+        else:
+            yield (*prefix, key), value
+
+
+def at(tree, path):
+    for key in path:
+        tree = tree[key]
+    return tree
+
+
+def test_applying_takes_away_what_is_null_in_the_overlay():
+    base = {"a": {"b": 1, "c": None}, "d": 2, "e": None}
+    assert params.apply(base, {"a": {"b": None}, "d": None, "new": None}) == {"a": {"c": None}, "e": None}
+    assert params.apply(base, {"a": None}) == {"d": 2, "e": None}
+
+
+def test_merging_overlays_keeps_what_they_take_away():
+    words = ["rank.beams=3", "rank.threads=null", "rankers.wordnet-ntp=null", "rank.split=test", "sweep=null"]
+    assert params.parse_overrides(words) == {
+        "rank": {"beams": 3, "threads": None, "split": "test"},
+        "rankers": {"wordnet-ntp": None},
+        "sweep": None,
+    }
+    gone = {"rankers": {"a": None}}
+    assert params.merge({"rankers": {"a": {"seed": 2}}}, gone) == gone
+    assert params.merge(gone, {"rankers": {"b": {"seed": 2}}}) == {"rankers": {"a": None, "b": {"seed": 2}}}
+
+
+@given(nested, nested)
+def test_merge_takes_the_overlay_and_keeps_the_rest(base, overlay):
+    merged = params.merge(base, overlay)
+    assert merged == params.apply(base, overlay)  # there is no null in these
+    assert all(at(merged, path) == value for path, value in leaves(overlay))
+    paths = [path for path, _ in leaves(overlay)]
+    for path, value in leaves(base):
+        hidden = any(path[: len(other)] == other or other[: len(path)] == path for other in paths)
+        assert hidden or at(merged, path) == value
+
+
+@given(nested, nested, nested)
+def test_merge_is_associative_on_sections_of_their_own(left, middle, right):
+    a, b, c = (
+        {f"{name}{key}": value for key, value in tree.items()}
+        for name, tree in zip("xyz", (left, middle, right), strict=True)
+    )
+    assert params.merge(params.merge(a, b), c) == params.merge(a, params.merge(b, c)) == {**a, **b, **c}
+
+
+@given(nested)
+def test_merge_with_nothing_or_itself_changes_nothing(tree):
+    assert params.merge(tree, {}) == params.merge({}, tree) == params.merge(tree, tree) == tree
+
+
+@given(nested)
+def test_overrides_say_what_they_were_made_from(tree):
+    words = [f"{'.'.join(path)}={value}" for path, value in leaves(tree)]
+    assert list(leaves(params.parse_overrides(words))) == list(leaves(tree))
+
+
+@settings(deadline=None)
+@given(sections)
+@example({"fit_baseline": {"learning_rate": 1e-05, "warmup": "1e-5"}})
+@example(
+    {"losses": {"item": {"alpha": float("inf")}}, "prompt": {"corpus": "Infinity {query}<docid>\n\n \U0001f600\x85"}}
+)
+@example(
+    {"download_esci": {"files": {"a.parquet": {"bytes": 1}}, "urls": ["yes", "no, never", "a: b", "# c", "=", ""]}}
+)
+@example({"finetune": {"lora": {1: {}, "a=b": "...", "": "\t"}}})
+def test_the_words_of_any_overrides_give_them_again(overrides):
+    words = list(assignments(overrides))
+    assert params.parse_overrides(words) == overrides
+    assert not any("\n" in word.partition("=")[2] for word in words)
+
+
+def test_values_are_written_as_one_would_type_them():
+    overrides = {
+        "fit_baseline": {"learning_rate": 1e-05, "warmup": None},
+        "prompt": {"corpus": "{query}\n<docid>"},
+        "download_esci": {"seed": 1, "files": {"a.parquet": {"bytes": 1, "sha256": "0e1"}}},
+    }
+    assert list(assignments(overrides)) == [
+        "fit_baseline.learning_rate=1.0e-05",
+        "fit_baseline.warmup=null",
+        r'prompt.corpus="{query}\n<docid>"',
+        "download_esci.seed=1",
+        "download_esci.files={a.parquet: {bytes: 1, sha256: 0e1}}",
+    ]

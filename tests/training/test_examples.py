@@ -1,0 +1,98 @@
+"""From lists to batches: order of queries, prompts of both regimes, what a batch holds."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import tiny
+
+from arrange.docids.tokens import Prompt, train_tokenizer
+from arrange.errors import UserError
+from arrange.training import examples, packing
+from arrange.training.losses import weights
+
+IN_CONTEXT = replace(tiny.LISTS, candidate=([5], [6]), seed=3)
+WITH_NEGATIVE = replace(tiny.LISTS, lists=[(np.arange(3), np.array([2.0, np.nan, 1.0]))] * 4)
+
+
+def test_lists_hold_rows_of_the_document_table_in_the_queries_order():
+    qrels = pl.DataFrame(
+        {"query_id": ["a", "a", "b", "b", "c"], "doc_id": ["z", "x", "x", "y", "y"], "rank": [1, None, 1, 1, 1]}
+    )
+    lists = examples.judged_lists(pl.Series(["b", "a"]), qrels, pl.Series(["x", "y", "z"]))
+    assert [rows.tolist() for rows, _ in lists] == [[0, 1], [2, 0]]
+    assert lists[0][1].tolist() == [1, 1]
+    assert np.array_equal(lists[1][1], [1, np.nan], equal_nan=True)
+
+
+def test_each_epoch_has_every_query_once_and_the_seed_decides_the_order():
+    order = examples.Order(5, 12, seed=1)
+    queries = [query for query, _ in (order[place] for place in range(12))]
+    assert sorted(queries[:5]) == sorted(queries[5:10]) == list(range(5))
+    assert [place for _, place in (order[place] for place in range(12))] == list(range(12))
+    assert examples.Order(5, 7, seed=1).query_N.tolist() == queries[:7]
+    assert examples.Order(5, 12, seed=2).query_N.tolist() != queries
+
+
+def test_in_the_corpus_the_prompt_is_the_query_alone():
+    assert examples.prompt_of(tiny.LISTS, 1, 99) == [1, 11, 20, 3]
+
+
+def test_in_context_the_prompt_shows_every_candidate_once_in_an_order_of_its_place():
+    docids = [[5, 40, 6], [5, 41, 42, 6], [5, 41, 43, 44, 6]]  # without their end tokens
+    seen = set()
+    for place in range(40):
+        prompt = examples.prompt_of(IN_CONTEXT, 1, place)
+        assert prompt[:3] == [1, 11, 20]
+        assert prompt[-1] == 3
+        shown = " ".join(map(str, prompt[3:-1]))
+        assert sorted(len(part.split()) for part in shown.replace("6 5", "6|5").split("|")) == [3, 4, 5]
+        assert all(" ".join(map(str, docid)) in shown for docid in docids)
+        seen.add(shown)
+    assert len(seen) == 6  # all orders of three
+    assert examples.prompt_of(IN_CONTEXT, 1, 4) == examples.prompt_of(IN_CONTEXT, 1, 4)
+
+
+def test_judged_negatives_are_among_the_documents_only_where_they_are_asked_for():
+    aim = [weights("item", {"alpha": 1.0}, ranks) for _, ranks in WITH_NEGATIVE.lists]
+    whole = examples.batch([(0, 0), (2, 1)], WITH_NEGATIVE, aim)
+    assert whole["document_query"].tolist() == [0, 0, 0, 1, 1, 1]
+    assert np.array_equal(whole["rank"].numpy(), [2, np.nan, 1, 2, np.nan, 1], equal_nan=True)
+    assert whole["query"].tolist() == [0, 2]
+    ranked = examples.batch([(0, 0), (2, 1)], WITH_NEGATIVE, aim, negatives=False)
+    assert ranked["rank"].tolist() == [2, 1, 2, 1]
+    assert 42 in whole["edge_token"]
+    assert 42 not in ranked["edge_token"]
+    assert "path" not in ranked
+
+
+def test_a_sequence_longer_than_the_context_is_named_with_its_query():
+    ids = ["a", "b", "c", "d"]
+    examples.check_length(tiny.LISTS, 10, ids)
+    with pytest.raises(UserError, match="query d: prompt and docID have 10 tokens, the model's context 9"):
+        examples.check_length(tiny.LISTS, 9, ids)
+
+
+def test_the_context_holds_the_longest_sequence_seen_and_a_query_that_fills_its_tokens():
+    tokenizer = train_tokenizer(["dog cat animal"] * 3, 280)  # "dog" is a token; a prompt starts with <s>
+    assert examples.context([tiny.LISTS], tokenizer, "{query}<docid>", 2) == 6 + 4  # of the fourth query
+    assert examples.context([tiny.LISTS, tiny.LISTS], tokenizer, "dog{query}<docid>", 20) == 1 + 1 + 20 + 1 + 4
+
+
+def test_examples_of_a_split_fill_the_templates():
+    tokenizer = train_tokenizer(["dog cat animal"] * 3, 280)
+    queries = pl.DataFrame({"query_id": ["q"], "text": ["dog cat dog"]})
+    qrels = pl.DataFrame({"query_id": ["q", "q"], "doc_id": ["y", "x"], "rank": [1, 2]})
+    docids = pl.DataFrame({"doc_id": ["x", "y"], "tokens": [[10, 2], [11, 12, 2]]})
+    how = {"template": "{query} cat {candidates}<docid>", "query_tokens": 2, "candidate": "cat{docid}<docid>"}
+    found = examples.of_split(queries, qrels, docids=docids, tokenizer=tokenizer, **how)
+    dog, cat = (tokenizer(word, add_special_tokens=False)["input_ids"] for word in ("dog", "cat"))
+    space = tokenizer(" ", add_special_tokens=False)["input_ids"]
+    assert found.prompts[0].tail == [3]
+    assert found.prompts[0].head[: 1 + len(dog) + len(cat)] == [1, *dog, *cat]  # cut behind two tokens
+    assert found.candidate == (cat, [3])
+    assert packing.catalogue([[10, 2], [11, 12, 2]]).tokens_DT.tolist() == found.docids.tokens_DT.tolist()
+    assert found.lists[0][0].tolist() == [1, 0]
+    assert isinstance(found.prompts[0], Prompt)
+    assert space is not None

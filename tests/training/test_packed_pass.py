@@ -1,0 +1,252 @@
+"""The packed pass against the plain one, written from the definitions alone (arrange/training/unpacked.py)."""
+
+import families
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import GPTNeoConfig
+
+from arrange.errors import UserError
+from arrange.models import attention
+from arrange.training import losses, packing, pairwise
+from arrange.training import packed_pass as packed
+from arrange.training import unpacked as plain
+
+RNG = np.random.default_rng(0)
+DOCIDS = [[*ids, 2] for ids in sorted({tuple(RNG.integers(3, 9, RNG.integers(1, 6)).tolist()) for _ in range(40)})]
+DOCIDS = [DOCIDS[row] for row in RNG.permutation(len(DOCIDS))]  # of different lengths, many beginning alike
+CATALOGUE = packing.catalogue(DOCIDS)
+PROMPTS = [RNG.integers(9, families.VOCABULARY, length).tolist() for length in (7, 9, 4)]
+LISTS = [RNG.choice(len(DOCIDS), count, replace=False) for count in (6, 1, 9)]
+RANKS = [[1, 2, 2, 3, 4, None], [1], [1, 1, 2, 3, 4, 5, 6, 7, None]]
+RULES = [
+    ("ntp", {}),
+    ("item", {"alpha": 1.0}),
+    ("stepwise", {}),
+    ("token", {"beta": 1.0}),
+    ("token", {"beta": np.inf}),
+    ("combined", {"alpha": 0.5, "beta": 2.0}),
+    ("geometric", {"rho": 0.7}),
+]
+
+
+def weights_of(rule, parameters):
+    return [losses.weights(rule, parameters, ranks) for ranks in RANKS]
+
+
+def pack(queries, weights, **options):
+    """A batch of these queries, in this order."""
+    rows = [LISTS[query] for query in queries]
+    joined = losses.Weights(*(np.concatenate(logs) for logs in zip(*(weights[q] for q in queries), strict=True)))
+    lists = packing.Lists(np.repeat(np.arange(len(rows)), [len(r) for r in rows]), np.concatenate(rows), joined)
+    return packing.pack([PROMPTS[query] for query in queries], CATALOGUE, lists, 0, **options)
+
+
+def loss_of(model, batch):
+    return packed.cross_entropy(packed.edge_log_probabilities(model, batch), batch)
+
+
+def gradient(model, loss):
+    model.zero_grad()
+    loss.backward()
+    return torch.cat([parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None])
+
+
+def plain_loss(model, weights, normalised=True):
+    parts = [
+        plain.loss(model, prompt, [DOCIDS[row] for row in rows], weight, normalised)
+        for prompt, rows, weight in zip(PROMPTS, LISTS, weights, strict=True)
+    ]
+    return sum(parts) / len(parts)
+
+
+@pytest.mark.parametrize("family", families.CONFIGS)
+@pytest.mark.parametrize(("rule", "parameters"), [RULES[1], RULES[5]])
+def test_loss_and_gradient_equal_the_plain_pass_in_every_family(family, rule, parameters):
+    model, weights = families.model(family), weights_of(rule, parameters)
+    loss, expected = loss_of(model, pack([0, 1, 2], weights, whole=False)), plain_loss(model, weights)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    ours, theirs = gradient(model, loss), gradient(model, expected)
+    assert (ours - theirs).norm() < 1e-5 * theirs.norm()
+
+
+@pytest.mark.parametrize("normalised", [True, False])
+@pytest.mark.parametrize(("rule", "parameters"), RULES)
+def test_every_rule_equals_the_plain_pass_in_float64(rule, parameters, normalised):
+    model, weights = families.model("llama", torch.float64), weights_of(rule, parameters)
+    batch = pack([0, 1, 2], weights, whole=False, normalised=normalised)
+    logits = loss_of(model, batch).item()
+    assert logits == pytest.approx(plain_loss(model, weights, normalised).item(), rel=3e-7)  # logits are float32
+
+
+@pytest.mark.parametrize("family", families.CONFIGS)
+def test_documents_have_the_log_probabilities_of_the_plain_pass(family):
+    model = families.model(family)
+    batch = pack([0, 1, 2], weights_of("ntp", {}))
+    with torch.no_grad():
+        found = packed.document_log_probabilities(packed.edge_log_probabilities(model, batch), batch)
+        parts = [
+            plain.document_log_probabilities(model, prompt, [DOCIDS[row] for row in rows])
+            for prompt, rows in zip(PROMPTS, LISTS, strict=True)
+        ]
+    assert torch.allclose(found, torch.cat(parts), atol=1e-5)
+
+
+def test_gradients_in_float32_agree_with_float64():
+    weights = weights_of("combined", {"alpha": 0.5, "beta": 1.0})
+    single, double = families.model("llama"), families.model("llama").double()
+    batch = pack([0, 1, 2], weights, whole=False)
+    exact = gradient(double, loss_of(double, batch))
+    assert (gradient(single, loss_of(single, batch)).double() - exact).norm() < 1e-5 * exact.norm()
+
+
+def test_the_order_of_the_queries_and_the_padding_they_bring_change_nothing():
+    model, weights = families.model("llama"), weights_of("item", {"alpha": 1.0})
+    together = loss_of(model, pack([0, 1, 2], weights)).item()
+    assert loss_of(model, pack([2, 0, 1], weights)).item() == pytest.approx(together, rel=1e-6)
+    alone = [loss_of(model, pack([query], weights)).item() for query in range(3)]
+    assert np.mean(alone) == pytest.approx(together, rel=1e-6)
+
+
+def test_the_order_of_the_documents_changes_nothing():
+    found = packing.tries(CATALOGUE, np.zeros(6, np.int64), LISTS[0])
+    order_D = np.array([3, 0, 5, 1, 4, 2])
+    other = packing.tries(CATALOGUE, np.zeros(6, np.int64), LISTS[0][order_D])
+    for name in ("token_E", "parent_E", "end_E", "inner_E"):
+        assert np.array_equal(getattr(found, name), getattr(other, name))
+    assert np.array_equal(found.path_DT[order_D], other.path_DT)
+
+
+def test_beta_infinity_is_one_hot_on_the_best_document_below_each_prefix():
+    weights = losses.weights("combined", {"alpha": 0.0, "beta": np.inf}, [4, 2, 3, 1, 5, 6])
+    query_D = np.zeros(6, np.int64)
+    found = packing.tries(CATALOGUE, query_D, LISTS[0])
+    target_E = packing.edge_weights(found, query_D, weights, gamma=0.0, normalised=True)
+    ranks = dict(zip(LISTS[0].tolist(), [4, 2, 3, 1, 5, 6], strict=True))
+    for place, row in enumerate(LISTS[0].tolist()):
+        for depth, edge in enumerate(found.path_DT[place][: len(DOCIDS[row])]):
+            below = [other for other in ranks if DOCIDS[other][:depth] == DOCIDS[row][:depth]]
+            best = min(below, key=ranks.__getitem__)
+            assert target_E[edge] == float(DOCIDS[best][depth] == DOCIDS[row][depth])
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_item_is_the_weighted_sum_of_the_documents_log_probabilities(data):
+    """sum_d w_d * -log P(d) = the sum over nodes: W(v) CE(y_v, p_v), whatever p is."""
+    count = data.draw(st.integers(1, 9))
+    rows_D = np.array(data.draw(st.permutations(range(len(DOCIDS)))))[:count]
+    ranks = data.draw(st.lists(st.integers(1, 5), min_size=count, max_size=count))
+    alpha = data.draw(st.sampled_from([0.0, 0.5, 1.0, 3.0]))
+    weights = losses.weights("item", {"alpha": alpha}, ranks)
+    query_D = np.zeros(count, np.int64)
+    found = packing.tries(CATALOGUE, query_D, rows_D)
+    log_p_E = np.random.default_rng(count).normal(size=len(found.token_E))
+    weight_E = packing.edge_weights(found, query_D, weights, gamma=1.0, normalised=True)
+    document_D = np.where(found.path_DT >= 0, log_p_E[found.path_DT], 0).sum(1)
+    lambda_D = np.exp(weights.node_D)
+    assert weight_E @ log_p_E == pytest.approx(lambda_D @ document_D / lambda_D.sum(), abs=1e-12)
+
+
+def test_the_normalised_item_loss_is_mass_on_the_list_plus_listnet_within_it():
+    """-log M + CE(w, P / M), M the summed probability of the list, w the normalised weights."""
+    model, weights = families.model("llama"), weights_of("item", {"alpha": 1.0})
+    batch = pack([0], weights)
+    with torch.no_grad():
+        log_p_E = packed.edge_log_probabilities(model, batch)
+        log_p_D = packed.document_log_probabilities(log_p_E, batch).double()
+    w_D = torch.from_numpy(np.exp(weights[0].node_D))
+    w_D /= w_D.sum()
+    log_m = log_p_D[:5].logsumexp(0)  # the sixth document is a judged negative
+    expected = -log_m - (w_D[:5] * (log_p_D[:5] - log_m)).sum()
+    assert packed.cross_entropy(log_p_E, batch).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(order=st.permutations(range(6)), rule=st.sampled_from(RULES))
+def test_the_order_in_which_a_list_is_given_changes_no_weight(order, rule):
+    """Ties included: documents 2 and 3 both have rank 2."""
+    query_D, order_D = np.zeros(6, np.int64), np.array(order)
+    ranks_D = np.array([1, 2, 2, 3, 4, np.nan])
+    found = []
+    for rows_D, ranks in ((LISTS[0], ranks_D), (LISTS[0][order_D], ranks_D[order_D])):
+        trie = packing.tries(CATALOGUE, query_D, rows_D)
+        found.append(packing.edge_weights(trie, query_D, losses.weights(*rule, ranks), gamma=0.5, normalised=True))
+    assert found[0] == pytest.approx(found[1], abs=1e-12)
+
+
+def test_gamma_is_an_exponent_of_the_node_weights():
+    query_D = np.zeros(6, np.int64)
+    found = packing.tries(CATALOGUE, query_D, LISTS[0])
+    weights = losses.weights("item", {"alpha": 1.0}, [1, 2, 3, 4, 5, 6])
+    whole, half, none = (packing.edge_weights(found, query_D, weights, gamma, True) for gamma in (1.0, 0.5, 0.0))
+    assert half**2 == pytest.approx(whole * none)
+    root_E = found.parent_E == -1
+    assert whole[root_E].sum() == pytest.approx(1)
+    inner = np.flatnonzero(found.inner_E)
+    assert [none[found.parent_E == edge].sum() for edge in inner] == pytest.approx([1] * len(inner))
+
+
+def test_output_is_computed_at_nodes_with_a_target_only():
+    batch = pack([0, 1, 2], weights_of("ntp", {}), whole=False)
+    best = [
+        [row for row, rank in zip(rows, ranks, strict=True) if rank == 1]
+        for rows, ranks in zip(LISTS, RANKS, strict=True)
+    ]
+    prefixes = {
+        (query, tuple(DOCIDS[row][:t]))
+        for query, rows in enumerate(best)
+        for row in rows
+        for t in range(len(DOCIDS[row]))
+    }
+    assert len(batch["head"]) == len(prefixes)
+
+
+def test_a_document_that_stands_twice_in_a_list_is_one_leaf():
+    found = packing.tries(CATALOGUE, np.zeros(2, np.int64), np.array([3, 3]))
+    assert len(found.token_E) == len(DOCIDS[3])
+    assert np.array_equal(found.path_DT[0], found.path_DT[1])
+
+
+def test_a_model_without_plain_attention_is_refused():
+    config = families.CONFIGS["gemma2"].__class__(**families.SMALL)
+    config._attn_implementation = "flash_attention_2"
+    sees = torch.ones(1, 1, 1, dtype=torch.bool)
+    with pytest.raises(UserError, match="takes no tree mask"):
+        attention.tree_mask(config, sees, torch.zeros(1, 1), torch.zeros(1, 1), torch.float32)
+
+
+def test_a_window_that_a_model_keeps_to_itself_is_refused():
+    config = GPTNeoConfig(num_layers=2, attention_types=[[["global", "local"], 1]])
+    sees = torch.ones(1, 1, 1, dtype=torch.bool)
+    with pytest.raises(UserError, match="gpt_neo: local takes no tree mask"):
+        attention.tree_mask(config, sees, torch.zeros(1, 1), torch.zeros(1, 1), torch.float32)
+
+
+SCORES = torch.tensor([[-1.0, -2.0, -0.5], [-3.0, 0.0, 0.0]])
+ORDER = torch.tensor([[1.0, 2.0, torch.inf], [1.0, torch.nan, torch.nan]])  # 1st, 2nd, a negative; one document alone
+
+
+def test_hinge_by_hand():
+    # pairs (1st, 2nd): max(0, 0.3 + 1 - 2) = 0; (1st, negative): 0.3 + 1 - 0.5; (2nd, negative): 0.3 + 2 - 0.5
+    assert pairwise.hinge(SCORES, ORDER, margin=0.3).item() == pytest.approx((0 + 0.8 + 1.8) / 3)
+
+
+def test_plackett_luce_by_hand():
+    first, second, third = np.exp(SCORES[0].numpy())
+    lambda_ = np.array([1 / np.log2(2), 1 / np.log2(3)])
+    terms = -np.log([first / (first + second + third), second / (second + third)])
+    assert pairwise.plackett_luce(SCORES, ORDER).item() == pytest.approx(lambda_ @ terms / lambda_.sum() / 2, rel=1e-6)
+
+
+def test_plackett_luce_treats_ties_alike_and_both_terms_have_finite_gradients():
+    scores = SCORES.clone().requires_grad_()
+    tied = torch.tensor([[1.0, 1.0, 2.0], [1.0, 2.0, torch.nan]])
+    value = pairwise.plackett_luce(scores, tied) + pairwise.hinge(scores, tied, 0.3)
+    value.backward()
+    assert torch.isfinite(scores.grad).all()
+    assert scores.grad[1, 2] == 0  # padding
+    swapped = pairwise.plackett_luce(SCORES[:, [1, 0, 2]], tied[:, [1, 0, 2]])
+    assert swapped.item() == pytest.approx(pairwise.plackett_luce(SCORES, tied).item())

@@ -1,0 +1,248 @@
+"""Training: what it learns, that it repeats itself, goes on after a kill, and what it says when it can't."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from arrange.docids.tokens import train_tokenizer
+from arrange.errors import UserError
+from arrange.files import sha256
+from arrange.models import ranker as model
+from arrange.training import checkpoints, examples
+from arrange.training import packed_pass as packed
+from arrange.training import unpacked as plain
+from arrange.training.losses import weights
+
+ROOT = Path(__file__).parents[2]
+
+
+def probabilities(ranker, query):
+    prompt = examples.prompt_of(tiny.LISTS, query, query)
+    with torch.no_grad():
+        return plain.document_log_probabilities(ranker.eval(), prompt, tiny.DOCIDS).exp().tolist()
+
+
+@pytest.mark.parametrize(
+    ("aim", "optimum"),
+    [
+        (tiny.objective("item", alpha=1.0), [6 / 11, 3 / 11, 2 / 11]),
+        (tiny.objective("combined", alpha=0.0, beta=2.0), [36 / 49, 9 / 49, 4 / 49]),
+        (tiny.objective("geometric", rho=0.5), [4 / 7, 2 / 7, 1 / 7]),
+        (tiny.objective("geometric", {"gamma": 0.0}, rho=0.5), [4 / 7, 2 / 7, 1 / 7]),
+    ],
+)
+def test_training_finds_the_optimum_of_the_loss(tmp_path, aim, optimum):
+    """P(d_r | q) ~ mu_r: r^-alpha, r^-beta, rho^(r - 1); gamma moves no optimum."""
+    ranker = tiny.ranker()
+    steps = {"max_steps": 500, "learning_rate": 2e-2, "per_device_train_batch_size": 4}
+    tiny.trained(tmp_path, ranker, aim=aim, arguments=steps | {"eval_strategy": "no", "save_strategy": "no"} | NO_BEST)
+    for query in range(len(tiny.PROMPTS)):
+        assert probabilities(ranker, query) == pytest.approx(optimum, abs=0.03)
+
+
+NO_BEST = {"load_best_model_at_end": False}
+
+
+def test_history_progress_and_the_checkpoint_that_is_best_on_validation(tmp_path):
+    seen, qualities, states = [], iter([0.1, 0.9, 0.2]), []
+
+    def validate(ranker):
+        states.append(ranker.model.norm.weight.detach().clone())
+        return {"quality": next(qualities), "loss": 1.0}
+
+    history = tiny.trained(tmp_path, validate=validate, progress=seen.append)
+    assert seen == list(range(1, 31))
+    assert [row["step"] for row in history] == [5, 10, 15, 20, 25, 30]
+    assert [row.get("validation_quality") for row in history] == [None, 0.1, None, 0.9, None, 0.2]
+    assert history[-1].keys() == {
+        "step",
+        "loss",
+        "grad_norm",
+        "learning_rate",
+        "validation_quality",
+        "validation_loss",
+    }
+    assert torch.equal(model.load(tmp_path / "model").model.norm.weight, states[1])
+
+
+def test_the_last_steps_are_logged_though_they_are_no_multiple(tmp_path):
+    history = tiny.trained(
+        tmp_path, arguments={"max_steps": 12, "eval_strategy": "no", "save_strategy": "no"} | NO_BEST
+    )
+    assert [row["step"] for row in history] == [5, 10, 12]
+
+
+@pytest.mark.parametrize("killed_at", [15, *(pytest.param(step, marks=pytest.mark.slow) for step in (4, 20, 29))])
+def test_a_killed_training_goes_on_and_ends_with_the_same_bits(tmp_path, killed_at):
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests/ranking'}"}
+    command = [sys.executable, tiny.__file__]
+    killed = subprocess.run([*command, tmp_path / "a", str(killed_at)], env=environment)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "a/model").exists()
+    saved = (killed_at - 1) // 10  # it is killed before it saves
+    assert len(list((tmp_path / "a/unfinished").glob("checkpoint-*"))) == saved
+    outputs = [
+        subprocess.run([*command, tmp_path / name], env=environment, capture_output=True, text=True, check=True).stdout
+        for name in ("a", "b")
+    ]
+    assert outputs[0] == outputs[1]
+    assert sha256(tmp_path / "a/model/model.safetensors") == sha256(tmp_path / "b/model/model.safetensors")
+
+
+def test_a_checkpoint_that_was_not_finished_is_removed(tmp_path):
+    for step, files in ((10, ["whole"]), (20, ["whole"]), (100, ["model.safetensors"])):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        for file in files:
+            (tmp_path / f"checkpoint-{step}" / file).touch()
+    assert checkpoints.last_whole(tmp_path) == tmp_path / "checkpoint-20"
+    assert not (tmp_path / "checkpoint-100").exists()
+    assert checkpoints.last_whole(tmp_path / "nothing") is None
+
+
+def test_one_query_at_a_time_with_accumulation_equals_one_batch(tmp_path):
+    found = []
+    for name, batch in (("a", (4, 1)), ("b", (1, 4))):
+        sizes = {"per_device_train_batch_size": batch[0], "gradient_accumulation_steps": batch[1]}
+        history = tiny.trained(tmp_path / name, arguments=sizes | {"max_steps": 10})
+        found.append([row["loss"] for row in history])
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
+
+
+def test_pairwise_terms_enter_with_their_weight(tmp_path):
+    """The first logged loss of `item` and of each term add up to that of all three together."""
+
+    def first(name, **terms):
+        once = {"max_steps": 1, "logging_steps": 1, "eval_strategy": "no", "save_strategy": "no"} | NO_BEST
+        return tiny.trained(tmp_path / name, aim=tiny.objective("item", terms, alpha=1.0), arguments=once)[0]["loss"]
+
+    alone, listwise, pairs = first("a"), first("b", plackett_luce=1.0), first("c", hinge=1.0, margin=9.0)
+    together = first("d", plackett_luce=0.5, hinge=2.0, margin=9.0)
+    assert min(listwise, pairs) > alone + 0.001
+    assert together == pytest.approx(alone + 0.5 * (listwise - alone) + 2 * (pairs - alone), rel=1e-5)
+
+
+def test_a_loss_that_is_no_number_is_named_with_step_and_queries_and_checkpoints_stay(tmp_path):
+    def poison(step):
+        if step == 12:
+            with torch.no_grad():
+                ranker.lm_head.weight[2] = torch.nan
+
+    ranker = tiny.ranker()
+    with pytest.raises(UserError) as caught:
+        tiny.trained(tmp_path, ranker, progress=poison)
+    queries = ", ".join(str(query) for query in examples.Order(4, 90, 7).query_N[36:39])
+    assert f"the loss is nan at step 13, queries (rows) {queries}\n" in str(caught.value)
+    assert not (tmp_path / "model").exists()
+    assert checkpoints.last_whole(tmp_path / "unfinished").name == "checkpoint-10"
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"learning_rat": 1}, "transformers has no 'learning_rat'"),
+        ({"eval_steps": 7}, "finetune.arguments: "),  # saving steps must be a multiple of them
+        ({"max_steps": -1}, "max_steps is missing"),
+    ],
+)
+def test_arguments_that_transformers_refuses_are_named(tmp_path, arguments, words):
+    with pytest.raises(UserError, match=words):
+        tiny.trained(tmp_path, arguments=arguments)
+
+
+def test_lora_trains_adapters_and_saves_them_merged(tmp_path):
+    start = tiny.ranker()
+    start.save_pretrained(tmp_path / "start")
+    adapted = model.with_lora(tiny.ranker(), {"r": 4, "target_modules": "all-linear"}, seed=1)
+    history = tiny.trained(tmp_path, adapted, arguments={"max_steps": 60, "learning_rate": 5e-2})
+    assert history[-1]["loss"] < history[0]["loss"] - 0.1
+    merged = model.load(tmp_path / "model")
+    assert torch.equal(merged.get_input_embeddings().weight, start.get_input_embeddings().weight)
+    assert not torch.equal(merged.model.layers[0].mlp.up_proj.weight, start.model.layers[0].mlp.up_proj.weight)
+    with pytest.raises(UserError, match=r"LoRA: .*\n.*peft.LoraConfig"):
+        model.with_lora(tiny.ranker(), {"rank": 4}, seed=1)
+
+
+def test_a_model_by_name_gets_rows_for_new_tokens_and_a_missing_one_is_named(tmp_path, monkeypatch):
+    tokenizer = train_tokenizer(["a dog"], 260)
+    tokenizer.add_tokens(["<a_1>"])
+    tiny.ranker().save_pretrained(tmp_path / "small")
+    found = [model.by_name(str(tmp_path / "small"), tokenizer, seed) for seed in (1, 1, 2)]
+    rows = [one.get_input_embeddings().weight[-1] for one in found]
+    assert found[0].get_input_embeddings().num_embeddings == 261
+    assert torch.equal(rows[0], rows[1])
+    assert not torch.equal(rows[0], rows[2])
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(
+        UserError, match=r"no model 'some/where', looked for as a folder, in the local cache and on the hub"
+    ):
+        model.by_name("some/where", tokenizer, 1)
+
+
+def test_seeds_decide_the_first_weights():
+    a, b, c = (tiny.ranker(seed).lm_head.weight for seed in (0, 0, 1))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+
+
+@pytest.mark.parametrize("spoil", ["nothing there", "truncated weights", "broken config"])
+def test_a_folder_without_a_whole_model_is_named(tmp_path, spoil):
+    folder = tmp_path / "m"
+    if spoil != "nothing there":
+        tiny.ranker().save_pretrained(folder)
+        file = folder / ("model.safetensors" if spoil == "truncated weights" else "config.json")
+        file.write_bytes(file.read_bytes()[:-10])
+    with pytest.raises(UserError, match=str(folder)):
+        model.load(folder)
+
+
+def test_the_first_loss_is_that_of_the_first_batch_in_the_drawn_order(tmp_path):
+    items = [examples.Order(4, 90, 7)[place] for place in range(3)]
+    aim = [weights("item", {"alpha": 1.0}, tiny.RANKS)] * 4
+    batch = examples.batch(items, tiny.LISTS, aim, negatives=False)
+    with torch.no_grad():
+        expected = packed.cross_entropy(packed.edge_log_probabilities(tiny.ranker(), batch), batch).item()
+    once = {"max_steps": 1, "logging_steps": 1, "eval_strategy": "no", "save_strategy": "no"} | NO_BEST
+    assert tiny.trained(tmp_path, arguments=once)[0]["loss"] == pytest.approx(expected, abs=1e-5)
+    assert np.isfinite(expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ({"model_type": "lama"}, "no model of this shape: Unrecognized model identifier: lama"),
+        ({"hidden_size": 8}, "no model of this shape: 'model_type'"),
+        ({"model_type": "llama", "hidden_sise": 8}, "llama has no option 'hidden_sise'\nperhaps hidden_size"),
+    ],
+)
+def test_a_shape_that_transformers_does_not_know_is_named(shape, words):
+    with pytest.raises(UserError, match=words):
+        model.from_scratch(shape, tiny.Tokens(), 8, seed=0)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"model_type": "bloom", "hidden_size": 8, "n_layer": 1, "n_head": 2},  # ALiBi
+        {"model_type": "gpt_neo", "hidden_size": 8, "num_layers": 2, "num_heads": 2, "window_size": 4,
+         "attention_types": [[["global", "local"], 1]]},
+    ],
+    ids=lambda shape: shape["model_type"],
+)  # fmt: skip
+def test_a_model_that_the_packed_pass_would_be_wrong_with_is_refused(shape):
+    with pytest.raises(UserError, match=f"{shape['model_type']}: a token of a tree doesn't get what"):
+        model.from_scratch(shape, tiny.Tokens(), 64, seed=0)
+
+
+def test_a_shape_of_another_family_works_as_well():
+    made = model.from_scratch({"model_type": "gpt2", "n_embd": 8, "n_layer": 1, "n_head": 2}, tiny.Tokens(), 9, seed=0)
+    assert (made.config.vocab_size, made.config.max_position_embeddings) == (64, 9)
+    assert made.config.tie_word_embeddings
