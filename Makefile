@@ -10,6 +10,7 @@ PORT ?= 5000
 KILLS ?= 30
 SEED ?= $(shell date +%s)
 HOST ?= 127.0.0.1
+HARDWARE ?= an unnamed machine
 
 PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
@@ -20,13 +21,13 @@ export DO_NOT_TRACK := true# neither Prefect nor MLflow calls home
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR := false
 
-.PHONY: help run activations sweep test test-all soak repro reproduce up ui bench lint lock audit prune clean clean-records clean-all
+.PHONY: help run activations sweep test test-all soak repro reproduce up ui bench lint lock release audit prune clean clean-records clean-all
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
-run: .venv/ready ## the whole pipeline; PRESET=tiny, SET="rank.beams=50", DATA=folder for another one
+run: .venv/ready ## the quickstart; PRESET=full (or tiny, standard ...), SET="rank.beams=50", DATA=folder for another run
 	@$(IN_VENV) -m flows.pipeline $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
 
 activations: .venv/ready ## search for activation functions, and the whole transfer table; PRESET=quick
@@ -69,6 +70,11 @@ lock: .venv/ready ## requirements.lock anew from pyproject.toml
 	@echo torch > .venv/excluded
 	@$(IN_VENV) -m uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 		--excludes .venv/excluded --no-emit-package setuptools --group pipeline --group dev pyproject.toml -o requirements.lock
+
+release: .venv/ready ## run the quickstart, then bring its numbers into README and docs/results: dvc.lock and these are the version's
+	@$(IN_VENV) -m flows.pipeline
+	@$(IN_VENV) -m docs.tables --commit-results "$(HARDWARE)"
+	@git status --short dvc.lock docs README.md
 
 audit: .venv/ready ## known vulnerabilities of the pinned packages, where the registry tells
 	@$(IN_VENV) -m uv tool run pip-audit --requirement requirements.lock --no-deps --disable-pip --progress-spinner off

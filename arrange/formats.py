@@ -1,10 +1,10 @@
-"""How tables and their numbers are written, in pages and on terminals."""
+"""How tables and their numbers are written, on pages and on terminals."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 
-def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown.
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]], left: Collection[int] = ()) -> str:
+    """A table in Markdown. `left` has the numbers of columns that hold text, which is aligned to the left.
 
     >>> print(markdown(["", "AP"], [["item", "0.500"]]))
     | | AP |
@@ -12,7 +12,8 @@ def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     | item | 0.500 |
     """
     lines = ["".join(f"| {cell} " if cell else "| " for cell in row) + "|" for row in (columns, *rows)]
-    return "\n".join([lines[0], "|---" * len(columns) + "|", *lines[1:]])
+    rule = "".join("|:---" if number in left else "|---" for number in range(len(columns))) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])
 
 
 def interval(mean: float, low: float, high: float) -> str:
@@ -25,7 +26,7 @@ def interval(mean: float, low: float, high: float) -> str:
 
 
 def p_value(p: float) -> str:
-    """A p-value: three digits, or that it is below them.
+    """A p-value with three digits; a smaller one is called so.
 
     >>> p_value(0.0386), p_value(0.0004)
     ('0.039', '< 0.001')

@@ -1,5 +1,5 @@
-"""What counts as a word: patterns for vectorisers. Chinese and Japanese put no spaces: there every character is one."""
+"""Regular expressions for words, of BM25 and TF-IDF. Chinese and Japanese have no spaces: each character is a word."""
 
 CHARACTERS = r"\u3040-\u30ff\u3400-\u9fff"
-TERM = rf"[{CHARACTERS}]|[^\W{CHARACTERS}]+"  # elsewhere runs of letters and digits
-WORD = rf"[{CHARACTERS}]|[^\W{CHARACTERS}]{{2,}}"  # of at least two, as search engines and scikit-learn have it
+TERM = rf"[{CHARACTERS}]|[^\W{CHARACTERS}]+"  # in other scripts: a run of letters and digits
+WORD = rf"[{CHARACTERS}]|[^\W{CHARACTERS}]{{2,}}"  # at least two of them, as in scikit-learn

@@ -1,4 +1,4 @@
-"""What benchmarks/decode.py compares with: catalogues, and five ways to keep a decoder inside one.
+"""What benchmarks/decode.py compares with: random docIDs, and five ways to constrain a decoder to them.
 
 A step gets sums of log-probabilities, R rows (queries x beams) x V, each row a prefix of `depth` tokens. It returns the
 best sums of each query, 2 x beams or fewer, and what the method keeps for the next step (sentences, nodes).
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from arrange.decoding.beam import Prefixes, Search
+from arrange.decoding.beam import BeamSearch, Prefixes
 from arrange.docids.torch_trie import TorchTrie
 
 END, FIRST = 2, 3  # the end token, the first token of docIDs
@@ -20,7 +20,7 @@ Step = Callable[[Tensor], tuple[Tensor, Any]]
 Prefix = Callable[[int, Tensor], list[int]]
 
 
-class Catalogue(NamedTuple):
+class RandomDocids(NamedTuple):
     """DocIDs of 4 to 8 tokens, the end token included, one after the other."""
 
     tokens_T: NDArray[np.int64]
@@ -37,8 +37,8 @@ class Catalogue(NamedTuple):
         return matrix_DL[np.lexsort(matrix_DL.T[::-1])]
 
 
-def random_catalogue(documents: int, vocabulary: int, seed: int = 0) -> Catalogue:
-    """Distinct random docIDs: where tokens are drawn twice the same, the second is dropped and another one drawn."""
+def random_docids(documents: int, vocabulary: int, seed: int = 0) -> RandomDocids:
+    """Distinct random docIDs: one that is drawn a second time is dropped, and another one drawn."""
     rng = np.random.default_rng(seed)
     rows_DL = np.zeros((0, 8), np.int64)
     while len(rows_DL) < documents:
@@ -48,7 +48,7 @@ def random_catalogue(documents: int, vocabulary: int, seed: int = 0) -> Catalogu
         more_DL[np.arange(8) > last_D[:, None]] = -1
         rows_DL = np.unique(np.concatenate([rows_DL, more_DL]), axis=0)
     rows_DL = rows_DL[np.sort(rng.permutation(len(rows_DL))[:documents])]
-    return Catalogue(rows_DL[rows_DL >= 0], np.concatenate([[0], (rows_DL >= 0).sum(1).cumsum()]))
+    return RandomDocids(rows_DL[rows_DL >= 0], np.concatenate([[0], (rows_DL >= 0).sum(1).cumsum()]))
 
 
 def dict_trie(rows: Sequence[Sequence[int]]) -> dict[int, Any]:
@@ -62,7 +62,7 @@ def dict_trie(rows: Sequence[Sequence[int]]) -> dict[int, Any]:
 
 
 def dict_prefixes(root: dict[int, Any], prompt_length: int) -> Prefix:
-    """A prefix function for `generate` that walks the dictionaries from the root."""
+    """A prefix function for `generate` that goes through the dictionaries from the root."""
 
     def allowed(_: int, sentence: Tensor) -> list[int]:
         node = root
@@ -74,20 +74,20 @@ def dict_prefixes(root: dict[int, Any], prompt_length: int) -> Prefix:
 
 
 def cached_prefixes(root: dict[int, Any], prompt_length: int) -> Prefix:
-    """The same with the answers kept, by prefix."""
-    walk, known = dict_prefixes(root, prompt_length), {}
+    """The same with its results kept, by prefix."""
+    walk, cache = dict_prefixes(root, prompt_length), {}
 
     def allowed(batch: int, sentence: Tensor) -> list[int]:
         key = tuple(sentence[prompt_length:].tolist())
-        if key not in known:
-            known[key] = walk(batch, sentence)
-        return known[key]
+        if key not in cache:
+            cache[key] = walk(batch, sentence)
+        return cache[key]
 
     return allowed
 
 
 def best(score_RV: Tensor, sentence_RL: Tensor, beams: int) -> tuple[Tensor, Tensor]:
-    """The 2 x beams best over beams x V, and the first `beams` sentences: what all masks need."""
+    """The 2 x beams best over beams x V, and the first `beams` sentences: what each method with a mask returns."""
     queries, vocabulary = len(score_RV) // beams, score_RV.shape[1]
     score_QK, place_QK = score_RV.view(queries, -1).topk(2 * beams)
     first_Q1 = torch.arange(0, len(score_RV), beams, device=score_RV.device)[:, None]
@@ -140,7 +140,7 @@ def sorted_step(matrix_DL: NDArray[np.int64], sentence_RL: Tensor, beams: int) -
 
 
 class Given:
-    """In a scorer's place: log-probabilities that are there already."""
+    """Takes the place of a scorer: the states are the log-probabilities themselves."""
 
     normaliser = "vocabulary"
 
@@ -149,8 +149,8 @@ class Given:
 
 
 def our_step(trie: TorchTrie, node_R: Tensor, depth: int, beams: int) -> Step:
-    """The step of arrange.decoding.beam as it is, with all its accounts of beams and results."""
-    search = Search(Given(), trie, None, beams)  # type: ignore[arg-type]
+    """The step of arrange.decoding.beam, with all its bookkeeping of beams and results."""
+    search = BeamSearch(Given(), trie, None, beams)  # type: ignore[arg-type]
     node_BS = node_R.view(-1, beams)
     slots, query_B = (
         Prefixes(node_BS, torch.zeros_like(node_BS, dtype=torch.float32)),

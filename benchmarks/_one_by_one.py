@@ -1,4 +1,4 @@
-"""The training of a candidate's networks one by one, in torch's own terms: what the batched one is compared with."""
+"""Training a candidate's networks one by one, with torch's own modules: the baseline of the batched training."""
 
 import math
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Network(nn.Module):
 
 @torch.no_grad()
 def begin(network: Network, key: int, inputs: int) -> None:
-    """First weights as the definition says: layer by layer, weight then bias, from the key's generator."""
+    """Set the first weights as the batched training defines them: layer by layer, weight then bias, from the key."""
     rng = np.random.default_rng(key)
     for place, layer in enumerate(network.layers):
         assert isinstance(layer, nn.Linear)
@@ -43,19 +43,21 @@ def begin(network: Network, key: int, inputs: int) -> None:
 
 
 def fit_one_by_one(activation: Activation, arrays: Arrays, settings: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """What `arrange.activations.fitness.training.fit` returns."""
+    """The predictions that `arrange.activations.fitness.training.fit` returns, by name of the points."""
     problems, seeds = arrays["keys"].shape
     shape = (problems, seeds, len(settings["rates"]))
-    found = {name: np.empty((*shape, arrays[f"{name}_x"].shape[1]), np.float32) for name in ("train", "valid", "ood")}
+    predictions = {
+        name: np.empty((*shape, arrays[f"{name}_x"].shape[1]), np.float32) for name in ("train", "valid", "ood")
+    }
     for p, s, r in np.ndindex(shape):
         columns = arrays["train_x"].shape[2]
         network = Network(activation, settings["gain"], columns, settings["width"], settings["depth"])
         begin(network, int(arrays["keys"][p, s]), int(arrays["inputs"][p]))
         train(network, torch.from_numpy(arrays["train_x"][p]), torch.from_numpy(arrays["train_y"][p]), settings, r)
         with torch.no_grad():
-            for name, predicted in found.items():
+            for name, predicted in predictions.items():
                 predicted[p, s, r] = network(torch.from_numpy(arrays[f"{name}_x"][p])).numpy()
-    return found
+    return predictions
 
 
 def train(network: Network, x_ND: Tensor, y_N: Tensor, settings: Mapping[str, Any], r: int) -> None:

@@ -1,9 +1,9 @@
 """Constrained decoding: how fast, against what, and whether the answers are the same.
 
-Random docIDs of 4 to 8 tokens and random Llamas, in one process. Four tables: whole searches (8 queries a batch, 20
-beams, 10^5 docIDs, V = 32k, prompts of 32 tokens); the step from log-probabilities to the best legal candidates; what
-is neither model nor softmax in a search with 110M parameters; the trie. Beside every speed stands the agreement with
-the reference, Hugging Face's `generate` with a prefix function over a Python dictionary.
+Random docIDs of 4 to 8 tokens and random Llamas, in one process. Four tables: whole searches (8 queries in a batch, 20
+beams, 10^5 docIDs, V = 32k, prompts of 32 tokens); the step from log-probabilities to the best legal candidates; the
+share of a search with 110M parameters that is neither model nor softmax; the trie. With every speed comes the agreement
+with the reference, Hugging Face's `generate` with a prefix function over a Python dictionary.
 --quick: fewer repeats; --full: steps of 640 rows, of 10^4 to 10^7 docIDs and of V = 2k and 150k too.
 """
 
@@ -34,7 +34,7 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "benchmarks")]
 
 from _decode_baselines import (  # noqa: E402
     END,
-    Catalogue,
+    RandomDocids,
     Step,
     best,
     cached_prefixes,
@@ -42,16 +42,17 @@ from _decode_baselines import (  # noqa: E402
     dict_trie,
     our_step,
     prefix_step,
-    random_catalogue,
+    random_docids,
     sorted_step,
     static_step,
 )
 
 from arrange.decoding.beam import beam_search  # noqa: E402
 from arrange.decoding.hf import TrieLogitsProcessor  # noqa: E402
-from arrange.decoding.scoring import Normaliser, Scorer  # noqa: E402
+from arrange.decoding.scoring import Scorer  # noqa: E402
+from arrange.decoding.settings import Normaliser  # noqa: E402
 from arrange.docids.trie import Trie, build_flat  # noqa: E402
-from arrange.models import prompt_cache as context  # noqa: E402
+from arrange.models import prompt_cache  # noqa: E402
 
 PROMPT, BEAMS, QUERIES, DEVICE = 32, 20, 8, "cuda" if torch.cuda.is_available() else "cpu"
 Lists = list[list[int]]
@@ -62,30 +63,30 @@ def main() -> None:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="3 repeats")
     size.add_argument("--full", action="store_true", help="more rows, docIDs and vocabularies")
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     print(machine())
-    catalogue = random_catalogue(10**5, 32_000)
-    trie = build_flat(*catalogue)
-    results = searches(catalogue, trie, repeats=3 if chosen.quick else 7)
-    results |= steps(catalogue, trie, 32_000, rows=(1, 10, 80))
-    results |= overhead(trie, repeats=3 if chosen.quick else 7)
+    docids = random_docids(10**5, 32_000)
+    trie = build_flat(*docids)
+    results = searches(docids, trie, repeats=3 if options.quick else 7)
+    results |= steps(docids, trie, 32_000, rows=(1, 10, 80))
+    results |= overhead(trie, repeats=3 if options.quick else 7)
     results |= million()
-    if chosen.full:
+    if options.full:
         more_steps()
     print(json.dumps(results))
 
 
-def searches(catalogue: Catalogue, trie: Trie, repeats: int) -> dict[str, Any]:
+def searches(docids: RandomDocids, trie: Trie, repeats: int) -> dict[str, Any]:
     """Queries per second of whole searches, and whether their lists are those of the reference."""
     model = llama(32_000, width=256, layers=4)
     prompts = np.random.default_rng(1).integers(3, 32_000, (QUERIES, PROMPT)).tolist()
-    root = dict_trie(catalogue.rows())
+    root = dict_trie(docids.rows())
     processor = TrieLogitsProcessor(trie, PROMPT, 0, DEVICE)
     methods: dict[str, Callable[[], Lists]] = {
         "HF generate, prefix function over a dict": lambda: generate(
             model, prompts, trie, prefix_allowed_tokens_fn=dict_prefixes(root, PROMPT)
         ),
-        "HF generate, the same with answers kept": lambda: generate(
+        "HF generate, the same with results kept": lambda: generate(
             model, prompts, trie, prefix_allowed_tokens_fn=cached_prefixes(root, PROMPT)
         ),
         "HF generate, our logits processor": lambda: generate(model, prompts, trie, logits_processor=[processor]),
@@ -112,12 +113,12 @@ def searches(catalogue: Catalogue, trie: Trie, repeats: int) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def steps(catalogue: Catalogue, trie: Trie, vocabulary: int, rows: Sequence[int], repeats: int = 50) -> dict[str, Any]:
+def steps(docids: RandomDocids, trie: Trie, vocabulary: int, rows: Sequence[int], repeats: int = 50) -> dict[str, Any]:
     """Milliseconds from log-probabilities to the best legal candidates, by rows; prefixes of one token."""
-    methods = ["dict", "dict, answers kept", "padded CSR mask", "sorted matrix", "ours", "no constraint"]
+    methods = ["dict", "dict, results kept", "padded CSR mask", "sorted matrix", "ours", "no constraint"]
     table = new_table(f"steps: {len(trie.document_D):,} docIDs, V = {vocabulary:,}", *methods, "same")
     with_dict = len(trie.document_D) <= 10**6  # some kilobytes a docID
-    root, matrix_DL = dict_trie(catalogue.rows()) if with_dict else {}, catalogue.matrix()
+    root, matrix_DL = dict_trie(docids.rows()) if with_dict else {}, docids.matrix()
     ratios = {}
     for count in rows:
         for depth in (0, 1, 2, 3) if count == 1 else (1,):
@@ -154,28 +155,28 @@ class Problem:
         return cls(trie, prefix_RT, score_RV.to(DEVICE), min(rows, 10))
 
     def steps(self, root: dict[int, Any], matrix_DL: NDArray[np.int64], with_dict: bool) -> dict[str, Step]:
-        there = self.trie.on(DEVICE)
+        on_device = self.trie.on(DEVICE)
         node_R = torch.tensor([self.trie.walk(prefix_T.tolist()) for prefix_T in self.prefix_RT], device=DEVICE)
         token_RT, depth = torch.from_numpy(self.prefix_RT).to(DEVICE), self.prefix_RT.shape[1]
-        found: dict[str, Step] = {}
+        by_method: dict[str, Step] = {}
         if with_dict:
-            found["dict"] = prefix_step(dict_prefixes(root, 0), token_RT, self.beams)
-            found["dict, answers kept"] = prefix_step(cached_prefixes(root, 0), token_RT, self.beams)
-        found["padded CSR mask"] = static_step(there, token_RT, node_R, depth, self.beams)
-        found["sorted matrix"] = sorted_step(matrix_DL, token_RT, self.beams)
-        found["ours"] = our_step(there, node_R, depth, self.beams)
-        found["no constraint"] = lambda score_RV: best(score_RV, token_RT, self.beams)
-        return found
+            by_method["dict"] = prefix_step(dict_prefixes(root, 0), token_RT, self.beams)
+            by_method["dict, results kept"] = prefix_step(cached_prefixes(root, 0), token_RT, self.beams)
+        by_method["padded CSR mask"] = static_step(on_device, token_RT, node_R, depth, self.beams)
+        by_method["sorted matrix"] = sorted_step(matrix_DL, token_RT, self.beams)
+        by_method["ours"] = our_step(on_device, node_R, depth, self.beams)
+        by_method["no constraint"] = lambda score_RV: best(score_RV, token_RT, self.beams)
+        return by_method
 
 
 def more_steps() -> None:
-    """Other sizes of catalogue and vocabulary."""
+    """More sizes of catalogue and vocabulary."""
     for documents in (10**4, 10**6, 10**7):
-        catalogue = random_catalogue(documents, 32_000)
-        steps(catalogue, build_flat(*catalogue), 32_000, rows=(1, 80), repeats=5)
+        docids = random_docids(documents, 32_000)
+        steps(docids, build_flat(*docids), 32_000, rows=(1, 80), repeats=5)
     for vocabulary in (2_000, 150_000):
-        catalogue = random_catalogue(10**5, vocabulary)
-        steps(catalogue, build_flat(*catalogue), vocabulary, rows=(1, 10, 80, 640), repeats=5)
+        docids = random_docids(10**5, vocabulary)
+        steps(docids, build_flat(*docids), vocabulary, rows=(1, 10, 80, 640), repeats=5)
 
 
 def overhead(trie: Trie, repeats: int) -> dict[str, float]:
@@ -219,12 +220,12 @@ def model_time() -> Iterator[list[float]]:
 
         return timed_call
 
-    states, scores = context.states, Scorer._scores
-    context.states, Scorer._scores = timing(states), timing(scores)  # type: ignore[method-assign]
+    states, scores = prompt_cache.states, Scorer._scores
+    prompt_cache.states, Scorer._scores = timing(states), timing(scores)  # type: ignore[method-assign]
     try:
         yield spent
     finally:
-        context.states, Scorer._scores = states, scores  # type: ignore[method-assign]
+        prompt_cache.states, Scorer._scores = states, scores  # type: ignore[method-assign]
 
 
 def million() -> dict[str, float]:
@@ -257,8 +258,8 @@ def llama(vocabulary: int, width: int, layers: int) -> PreTrainedModel:
 
 
 def ours(model: PreTrainedModel, prompts: Lists, trie: Trie, normaliser: Normaliser) -> Lists:
-    found = beam_search(model, prompts, trie, beams=BEAMS, batch_size=len(prompts), normaliser=normaliser)
-    return [ranking.documents_K.tolist() for ranking in found]
+    results = beam_search(model, prompts, trie, beams=BEAMS, batch_size=len(prompts), normaliser=normaliser)
+    return [top.documents_K.tolist() for top in results]
 
 
 def generate(model: PreTrainedModel, prompts: Lists, trie: Trie, **constraint: Any) -> Lists:
@@ -304,7 +305,7 @@ def new_table(title: str, *columns: str) -> Table:
 
 
 def machine() -> str:
-    """Hardware and versions, which belong to every timing."""
+    """Hardware and versions: a timing means nothing without them."""
     cpu = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]

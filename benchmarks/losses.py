@@ -1,8 +1,8 @@
-"""The packed pass against one document at a time: queries a second, gradients, memory.
+"""The packed pass against one document at a time: queries per second, gradients, memory.
 
 Same model, same queries, same loss (`item`, alpha = 1), one process, one thread. `animal`: lists of WordNet, prompts
 of the query alone. `list101`: the query and 101 candidates in the prompt. It reads what `make run` has made.
-The plain pass is given its best: sequences in batches, the output layer at the docIDs' tokens alone.
+The plain pass is made as fast as it can be: sequences in batches, the output layer at the docIDs' tokens only.
 """
 
 import argparse
@@ -19,43 +19,45 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
-import polars as pl
 import torch
 import transformers
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel
 
 from arrange.data import tables
+from arrange.docids.catalogue import Catalogue, open_catalogue
 from arrange.models import ranker as model
-from arrange.training import examples, losses
+from arrange.training import examples
 from arrange.training import packed_pass as packed
+from arrange.training.losses import Item
 from settings import params
 
 DATA, CATALOGUE = Path("data/wordnet"), Path("docids/wordnet-text")
+LOSS = Item(alpha=1.0)
 CANDIDATES = 101
-BATCH = 16  # queries a batch, as the quickstart trains
-SEQUENCES = 64  # a batch of the plain pass: of 32, 64, 101 and 214 the fastest
+BATCH = 16  # queries in a batch, as in the quickstart
+SEQUENCES = 64  # in a batch of the plain pass: the fastest of 32, 64, 101 and 214
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer queries and repetitions")
     parser.add_argument("--memory", choices=["packed", "plain"], help=argparse.SUPPRESS)
-    words = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
     if not (CATALOGUE / "docids.parquet").exists():
         sys.exit("this benchmark reads data/ and docids/ of a finished run\nmake run first")
-    animal, tokenizer = load()
-    if words.memory:
-        print(peak(words.memory, animal, tokenizer))
+    animal, catalogue = load()
+    if options.memory:
+        print(peak(options.memory, animal, catalogue))
         return
-    repetitions = 3 if words.quick else 7
+    repetitions = 3 if options.quick else 7
     rows = [
-        measure("animal", animal, tokenizer, queries=BATCH if words.quick else 4 * BATCH, repetitions=repetitions),
+        measure("animal", animal, catalogue, queries=BATCH if options.quick else 4 * BATCH, repetitions=repetitions),
         measure(
-            "list101", with_candidates(animal), tokenizer, queries=1 if words.quick else 2, repetitions=repetitions
+            "list101", with_candidates(animal), catalogue, queries=1 if options.quick else 2, repetitions=repetitions
         ),
     ]
     memory = {name: peak_in_process(name) for name in ("packed", "plain")}
@@ -67,22 +69,11 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def load() -> tuple[examples.Examples, PreTrainedTokenizerFast]:
+def load() -> tuple[examples.Examples, Catalogue]:
     """The training queries of the finished run, with the prompts of the corpus regime."""
-    prompt = params.read().prompt
-    docids = pl.read_parquet(CATALOGUE / "docids.parquet")
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(CATALOGUE / "tokenizer")
+    catalogue, prompt = open_catalogue(CATALOGUE), replace(params.read().prompt, regime="corpus")
     queries, _, qrels = tables.read(DATA, splits=["train"])
-    lists = examples.of_split(
-        queries,
-        qrels,
-        docids=docids,
-        tokenizer=tokenizer,
-        template=prompt.corpus,
-        query_tokens=prompt.query_tokens,
-        candidate=None,
-    )
-    return lists, tokenizer
+    return examples.of_queries(queries, qrels, catalogue, prompt), catalogue
 
 
 def with_candidates(animal: examples.Examples) -> examples.Examples:
@@ -94,9 +85,9 @@ def with_candidates(animal: examples.Examples) -> examples.Examples:
     return replace(animal, prompts=prompts, lists=[(row_D, ranks_D) for row_D in rows], candidate=([5], [6]))
 
 
-def ranker(tokenizer: PreTrainedTokenizerFast, positions: int) -> PreTrainedModel:
+def ranker(catalogue: Catalogue, positions: int) -> PreTrainedModel:
     """A model in the quickstart's shape."""
-    return model.from_scratch(params.read().finetune.scratch, tokenizer, positions, seed=1)
+    return model.from_scratch(params.read().finetune.scratch, catalogue.tokenizer, positions, seed=1)
 
 
 def packed_loss(trained: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
@@ -108,7 +99,7 @@ def sequences(lists: examples.Examples, queries: Sequence[int]) -> list[tuple[li
     rows = []
     for query in queries:
         rows_D, ranks_D = lists.lists[query]
-        weight_D = np.exp(losses.weights("item", {"alpha": 1.0}, ranks_D).node_D)
+        weight_D = np.exp(LOSS.weights(ranks_D).node_D)
         prompt = examples.prompt_of(lists, query, query)
         for row, weight in zip(rows_D, weight_D / weight_D.sum() / len(queries), strict=True):
             docid = lists.docids.tokens_DT[row, : lists.docids.length_D[row]].tolist()
@@ -132,15 +123,13 @@ def plain_loss(trained: PreTrainedModel, rows: Sequence[tuple[list[int], list[in
     return (weight_N * loss_N).sum()
 
 
-def measure(
-    name: str, lists: examples.Examples, tokenizer: PreTrainedTokenizerFast, queries: int, repetitions: int
-) -> dict:
+def measure(name: str, lists: examples.Examples, catalogue: Catalogue, queries: int, repetitions: int) -> dict:
     """Seconds for forward and backward of the same queries by both passes, and how far the gradients differ."""
     measured = replace(lists, prompts=lists.prompts[:queries])
-    trained = ranker(tokenizer, examples.context([measured], tokenizer, "{query}", 0))
+    trained = ranker(catalogue, examples.longest_sequence([measured], catalogue, params.read().prompt))
     optimizer = torch.optim.AdamW(trained.parameters(), lr=0.0)
     batches = [[(query, query) for query in range(queries)][at : at + BATCH] for at in range(0, queries, BATCH)]
-    weights = [losses.weights("item", {"alpha": 1.0}, ranks_D) for _, ranks_D in lists.lists]
+    weights = examples.list_weights(lists, LOSS)
     rows = sequences(lists, range(queries))
     chunks = [rows[start : start + SEQUENCES] for start in range(0, len(rows), SEQUENCES)]
 
@@ -187,10 +176,10 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def peak(name: str, animal: examples.Examples, tokenizer: PreTrainedTokenizerFast) -> int:
+def peak(name: str, animal: examples.Examples, catalogue: Catalogue) -> int:
     """Bytes that forward and backward of about 4,000 tokens add to this process at their peak."""
-    trained = ranker(tokenizer, 64)
-    weights = [losses.weights("item", {"alpha": 1.0}, ranks_D) for _, ranks_D in animal.lists]
+    trained = ranker(catalogue, 64)
+    weights = examples.list_weights(animal, LOSS)
     batch = examples.batch([(query, query) for query in range(48)], animal, weights, negatives=False)
     tokens = int((batch["input_ids"] != animal.pad_token_id).sum())
     rows = sequences(animal, range(48))

@@ -1,10 +1,10 @@
-"""The trie beside other tries of Python, on the same docIDs: time to build, bytes a docID, lookups a second.
+"""Our trie compared with other tries in Python, on the same docIDs: time to build, bytes a docID, lookups a second.
 
-A lookup is the list of tokens that may follow a random beginning of a docID: what constrained decoding asks at every
-step. All answers must agree. Each trie is built in a process of its own, on one thread. Bytes are those of the arrays
-(arrange), of the trie as a file (marisa-trie, which is the same in memory), or what the process grows by (the others,
-which cannot tell). Batched is arrange asked for 1,000 beginnings at once; opening is `load` of a saved trie.
---quick takes 10^5 docIDs for the others; --full adds arrange alone at 10^7.
+A lookup returns the tokens that may follow a random beginning of a docID: constrained decoding does one at every step.
+All answers must agree. Each trie is built in its own process, on one thread. Bytes are those of the arrays (arrange),
+of the trie as a file (marisa-trie: the same as in memory), or the growth of the process (the others don't report it).
+"Batched" looks up 1,000 beginnings at once; "open" is `load` of a saved trie.
+--quick takes 10^5 docIDs for the other tries; --full adds arrange alone at 10^7.
 """
 
 import argparse
@@ -48,7 +48,7 @@ Follow = Callable[[list[int]], Iterable[int]]  # the tokens that may follow a be
 T = TypeVar("T")
 
 
-class Catalogue(NamedTuple):
+class FlatDocids(NamedTuple):
     """DocIDs one after the other, as `trie.build_flat` takes them."""
 
     tokens_T: npt.NDArray[np.int32]
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def measure(documents: int, full: bool) -> dict[str, Any]:
-    """All rows of the table; the figures at the top are arrange's at 10^6 docIDs."""
+    """All rows of the table; the figures beside them are arrange's at 10^6 docIDs."""
     rows = [repeated(name, "uniform", documents) for name in OTHERS]
     arranged = [("uniform", documents), ("uniform", 10**6), ("zipf", 10**6), *([("uniform", 10**7)] if full else [])]
     rows += [repeated("arrange", *what) for what in dict.fromkeys(arranged)]
@@ -109,24 +109,24 @@ def once(name: str, catalogue: str, documents: int) -> dict[str, Any]:
     return measure_arrange(docids, beginnings) if name == "arrange" else measure_other(name, docids, beginnings)
 
 
-def uniform(documents: int) -> Catalogue:
-    """DocIDs of 8 tokens, all equally likely: next to no shared prefixes past the second token."""
+def uniform(documents: int) -> FlatDocids:
+    """DocIDs of 8 tokens, all equally likely: almost no shared prefixes past the second token."""
     tokens_DL = np.random.default_rng(0).integers(1, VOCABULARY, (documents, LENGTH), dtype=np.int32)
-    return Catalogue(tokens_DL.reshape(-1), np.arange(documents + 1) * LENGTH)
+    return FlatDocids(tokens_DL.reshape(-1), np.arange(documents + 1) * LENGTH)
 
 
-def zipf(documents: int) -> Catalogue:
-    """Titles, say: 2 to 12 tokens of 150,000, few of them frequent, so that many docIDs begin alike; then an end."""
+def zipf(documents: int) -> FlatDocids:
+    """DocIDs like titles: 2 to 12 tokens of 150,000, a few of them frequent, so that many share prefixes; an end."""
     rng = np.random.default_rng(0)
     tokens_DL = np.minimum(rng.zipf(1.3, (2 * documents, 12)), 149_999).astype(np.int32)
     tokens_DL[np.arange(12) >= rng.integers(1, 12, 2 * documents)[:, None]] = 0
     tokens_DL = pl.DataFrame(tokens_DL).unique(maintain_order=True).head(documents).to_numpy()
     length_D = (tokens_DL > 0).sum(1)
     offsets_D1 = np.concatenate([[0], np.cumsum(length_D)])
-    return Catalogue(np.insert(tokens_DL[tokens_DL > 0], offsets_D1[1:], 0), offsets_D1 + np.arange(len(offsets_D1)))
+    return FlatDocids(np.insert(tokens_DL[tokens_DL > 0], offsets_D1[1:], 0), offsets_D1 + np.arange(len(offsets_D1)))
 
 
-def random_beginnings(docids: Catalogue) -> Rows:
+def random_beginnings(docids: FlatDocids) -> Rows:
     """The first 1 to all but one tokens of random documents."""
     rng = np.random.default_rng(1)
     documents = rng.integers(0, len(docids.offsets_D1) - 1, BEGINNINGS)
@@ -135,7 +135,7 @@ def random_beginnings(docids: Catalogue) -> Rows:
     return [docids.tokens_T[at : at + length].tolist() for at, length in zip(starts, lengths, strict=True)]
 
 
-def measure_arrange(docids: Catalogue, beginnings: Rows) -> dict[str, Any]:
+def measure_arrange(docids: FlatDocids, beginnings: Rows) -> dict[str, Any]:
     started = time.perf_counter()
     built = trie.build_flat(*docids)
     seconds = time.perf_counter() - started
@@ -179,7 +179,7 @@ def open_seconds(built: trie.Trie) -> float:
         return time.perf_counter() - started
 
 
-def measure_other(name: str, docids: Catalogue, beginnings: Rows) -> dict[str, Any]:
+def measure_other(name: str, docids: FlatDocids, beginnings: Rows) -> dict[str, Any]:
     rows = docids.rows()
     memory, started = private(), time.perf_counter()
     follow, size = OTHERS[name](rows)
@@ -203,7 +203,7 @@ def lookups(ask: Callable[[], T]) -> tuple[float, T]:
     return BEGINNINGS / min(seconds), answers
 
 
-# Each builder returns how to look up, and how many bytes the trie takes where it can tell (else None).
+# Each builder returns a function that looks up, and the trie's bytes (None if the trie doesn't report them).
 
 
 def build_dict(rows: Rows) -> tuple[Follow, int | None]:

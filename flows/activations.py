@@ -4,19 +4,23 @@ As a script: python -m flows.activations [--preset quick] [--set search.budget=3
 As a deployment: see prefect.yaml.
 """
 
-from flows import data, script
-from flows.recipe import recipe
+from prefect import State, flow
 
-OWN = [
-    "search",  # one per arm and seed
-    "select",  # the best of each search once more, on fresh problems
-    "transfer",  # held-out families, digits, tables
-    "swap",  # the ranker with other activations
-    "present",  # tables and pictures
-]
-STAGES = [*data.STAGES, "docids", *OWN]
+from flows import script
+from flows.parameters import Cluster, Hours, Overrides, Parallel, Preset
+from flows.run import run
 
-activations = recipe("activations", STAGES, "Search for activation functions, against a random control, and transfer.")
+
+@flow(name="activations", description="Search for activation functions, against a random control, and transfer.")
+def activations(
+    preset: Preset = None,
+    overrides: Overrides = None,
+    parallel: Parallel = 2,
+    hours: Hours = None,
+    cluster: Cluster = None,
+) -> State:
+    return run(["activations_report"], preset, overrides, parallel, hours, cluster)
+
 
 if __name__ == "__main__":
     script.run(activations)

@@ -1,21 +1,26 @@
 """The data sets alone: queries, documents and judgements, from their sources.
 
-As a script: python -m flows.data [--preset tiny] [--set prepare_wordnet.root=mammal.n.01 ...] [--parallel 2]
+As a script: python -m flows.data [--preset tiny] [--set datasets.wordnet.root=mammal.n.01 ...] [--parallel 2]
 As a deployment: see prefect.yaml.
 """
 
+from prefect import State, flow
+
 from flows import script
-from flows.recipe import recipe
+from flows.parameters import Cluster, Hours, Overrides, Parallel, Preset
+from flows.run import run
 
-STAGES = [
-    "download_wordnet",  # the dictionary files, from the first source that has them
-    "prepare_wordnet",  # queries, documents, qrels
-    "download_esci",  # product search: the official files, or a generated sample
-    "prepare_esci",
-    "prepare_own",  # data sets of the user's
-]
 
-data = recipe("data", STAGES, "Fetch and prepare the data sets.")
+@flow(name="data", description="Fetch and prepare the data sets.")
+def data(
+    preset: Preset = None,
+    overrides: Overrides = None,
+    parallel: Parallel = 2,
+    hours: Hours = None,
+    cluster: Cluster = None,
+) -> State:
+    return run(["prepare"], preset, overrides, parallel, hours, cluster)
+
 
 if __name__ == "__main__":
     script.run(data)

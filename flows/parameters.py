@@ -1,99 +1,67 @@
-"""A flow's parameters: the sections of params.yaml that its stages read, each as a form that Prefect's page can draw.
+"""The flows' parameters: how Prefect's page describes each, and the form of the overrides.
 
-A form asks for a part of a section: nothing is required, and what isn't given stays as params.yaml has it. Prefect's
-server refuses what doesn't fit the form before it makes a run; the flow refuses the rest.
+Prefect's server refuses what doesn't fit a form before it makes a run. The flow itself refuses the rest.
 """
 
-import inspect
-import re
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import WithJsonSchema
+from pydantic import GetJsonSchemaHandler, WithJsonSchema
+from pydantic_core import CoreSchema
 
-from settings.params import PARAMS
-from settings.sections import Settings
+from settings.params import PARAMS, adapter
 
-HOME = Path(__file__).parents[1]
-
-
-def with_sections(function: Callable[..., Any], sections: Sequence[str]) -> inspect.Signature:
-    """The signature of `function` with its `**sections` spelt out, a parameter for each."""
-    *common, _ = inspect.signature(function).parameters.values()
-    notes = comments((HOME / PARAMS).read_text())
-    spelt_out = [
-        inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[Any, WithJsonSchema(form)]
-        )
-        for name in sections
-        for form in [{"anyOf": [section_form(name, notes), {"type": "null"}], "description": about(name, notes)}]
-    ]
-    return inspect.Signature([*common, *spelt_out])
+NOT_FOR_A_PART = {"$defs", "required", "default", "minProperties", "discriminator"}
 
 
-def sections_of(stages: Sequence[str]) -> list[str]:
-    """The sections that dvc.yaml says these stages depend on, in the order of params.yaml."""
-    graph = yaml.safe_load((HOME / "dvc.yaml").read_text())["stages"]
-    read = {graph[stage].get("foreach", "")[2:-1] for stage in stages}
-    for stage in stages:
-        read |= {name.split(".")[0] for name in graph[stage].get("do", graph[stage]).get("params", [])}
-    return [name for name in Settings.model_fields if name in read]
+class Says(str):
+    """The description of a parameter, as metadata of its type. (Prefect drops that of pydantic's Field.)"""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(core) | {"description": str(self)}
 
 
-def about(section: str, notes: dict[str, str]) -> str:
-    """What a section is for, in one line."""
-    note = f": {notes[section]}" if section in notes else ""
-    return f"Over the section `{section}` of params.yaml{note}"
+def partial(schema: dict[str, Any], models: dict[str, Any]) -> dict[str, Any]:
+    """The JSON schema of a part of what `schema` describes; `models` are its definitions, which are put in place.
 
-
-def section_form(section: str, notes: dict[str, str]) -> dict[str, Any]:
-    """The JSON schema of a part of a section."""
-    schema = Settings.model_json_schema()
-    return partial(schema["properties"][section], schema["$defs"], notes, section)
-
-
-def partial(schema: dict[str, Any], models: dict[str, Any], notes: dict[str, str], path: str) -> dict[str, Any]:
-    """`schema` for a part of what it describes, described by the comments in params.yaml.
-
-    Models stand where they are used, nothing is required or filled in, an entry may be null (which takes it away),
-    and a member of a union need not say which one it is.
+    Nothing is required, a member of a union need not say which one it is, unknown keys are refused, and an entry of a
+    dictionary may be null, which takes it away.
     """
     if "$ref" in schema:
         schema = models[schema["$ref"].rpartition("/")[2]]
-    left_out = ("required", "default", "minProperties", "discriminator", "oneOf", "title")
-    form = {key: value for key, value in schema.items() if key not in left_out}
-    for union in ("oneOf", "anyOf"):
-        if union in schema:
-            form["anyOf"] = [partial(member, models, notes, path) for member in schema[union]]
-    if "properties" in schema:
-        form["properties"] = {
-            name: {"title": name} | partial(inner, models, notes, f"{path}.{name}")
-            for name, inner in schema["properties"].items()
-        }
-    if isinstance(entries := schema.get("additionalProperties"), dict):
-        form["additionalProperties"] = {"anyOf": [partial(entries, models, {}, path), {"type": "null"}]}
-    if "patternProperties" in schema:
-        form["patternProperties"] = {
-            pattern: {"anyOf": [partial(inner, models, {}, path), {"type": "null"}]}
-            for pattern, inner in schema["patternProperties"].items()
-        }
-    return form | ({"description": notes[path]} if path in notes else {})
+    form: dict[str, Any] = {}
+    for key, value in schema.items():
+        match key, value:
+            case (("properties" | "patternProperties"), _):
+                form[key] = {name: or_null(partial(inner, models)) for name, inner in value.items()}
+            case (("oneOf" | "anyOf"), _):
+                form["anyOf"] = [partial(member, models) for member in value]
+            case "additionalProperties", {}:
+                form[key] = or_null(partial(value, models))
+            case "items", _:
+                form[key] = partial(value, models)
+            case _ if key not in NOT_FOR_A_PART:
+                form[key] = value
+    return form | ({"additionalProperties": False} if "properties" in form else {})
 
 
-def comments(text: str) -> dict[str, str]:
-    """The comments of a YAML file by the dotted names of the keys on whose lines they stand.
+def or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of what may be null instead."""
+    return {"anyOf": [schema, {"type": "null"}]}
 
-    >>> comments("rank: # search\\n  beams: 20 # kept at each step")
-    {'rank': 'search', 'rank.beams': 'kept at each step'}
-    """
-    notes: dict[str, str] = {}
-    above: list[tuple[int, str]] = []  # the keys that are open, with their indentation
-    for line in text.splitlines():
-        if match := re.match(r"( *)([\w.-]+):(?: .*?)??(?: # (.*))?$", line):
-            indent, key, note = len(match[1]), match[2], match[3]
-            above = [*(each for each in above if each[0] < indent), (indent, key)]
-            if note:
-                notes[".".join(name for _, name in above)] = note
-    return notes
+
+def overrides_form() -> dict[str, Any]:
+    """The JSON schema of overrides: of a part of all sections."""
+    schema = adapter().json_schema()
+    text = (
+        f'Values over those of {PARAMS} and of the preset, e.g. {{"rank": {{"beams": 50}}}}; null takes an entry away'
+    )
+    return or_null(partial(schema, schema["$defs"])) | {"description": text}
+
+
+Preset = Annotated[str | None, Says(f"A name under `presets` in {PARAMS}; none takes the sections as they stand")]
+Overrides = Annotated[dict[str, Any] | None, WithJsonSchema(overrides_form())]
+Parallel = Annotated[int, Says("How many stages may work at once")]
+Hours = Annotated[float | None, Says("After so many hours the run is stopped; the next one goes on from there")]
+Cluster = Annotated[
+    str | None, Says("The address of a Dask scheduler whose workers run the stages, e.g. tcp://10.0.0.1:8786")
+]

@@ -4,17 +4,23 @@ As a script: python -m flows.pipeline [--preset tiny] [--set rank.beams=50 ...] 
 As a deployment: see prefect.yaml.
 """
 
-from flows import activations, ranking, script
-from flows.recipe import recipe
+from prefect import State, flow
 
-STAGES = [
-    *ranking.STAGES,
-    *activations.OWN,
-    "report",  # tables and pictures
-    "track",  # into MLflow
-]
+from flows import script
+from flows.parameters import Cluster, Hours, Overrides, Parallel, Preset
+from flows.run import run
 
-pipeline = recipe("pipeline", STAGES, "Finetune and compare autoregressive rankers; search for activation functions.")
+
+@flow(name="pipeline", description="Finetune and compare autoregressive rankers; search for activation functions.")
+def pipeline(
+    preset: Preset = None,
+    overrides: Overrides = None,
+    parallel: Parallel = 2,
+    hours: Hours = None,
+    cluster: Cluster = None,
+) -> State:
+    return run(["track"], preset, overrides, parallel, hours, cluster)
+
 
 if __name__ == "__main__":
     script.run(pipeline)

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -18,15 +18,13 @@ from urllib.parse import unquote, urlparse
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from rich.console import Console
 
 from arrange.errors import UserError
 from flows.workspace import git, lock_of, locked
 from records import store
-from tasks.track import EXPERIMENT, stage_hash
+from records.states import stage_hash
 
 KINDS = ("workspaces", "cache", "runs")
-console = Console(highlight=False)
 
 
 def main() -> None:
@@ -50,22 +48,26 @@ def prune(home: Path, kinds: Sequence[str], days: float, go: bool) -> None:
         gone = prune_workspaces(home, held, go) if "workspaces" in kinds else []
         left = sorted(path.parent for path in home.glob(".workspaces/*/dvc.yaml") if path.parent not in gone)
         if "cache" in kinds:
-            unused = unused_objects(home, left)
-            say("cached objects", len(unused), sum(map(size, unused)), go)
-            if go and unused:
+            lines = collect(home, left, "--dry").splitlines()
+            say("cached objects", [Path(line[9:]) for line in lines if line.startswith("Removing ")], go)
+            if go:
                 collect(home, left)
         if "runs" in kinds:
             client = MlflowClient(tracking_uri=store.address())
             old = old_runs(client, kept_hashes([home, *left]), time.time() - days * 86400)
-            say("MLflow runs", len(old), sum(size(artifacts(run)) for run in old), go)
+            say("MLflow runs", [artifacts(run) for run in old], go)
             if go and old:
                 delete(client, old)
 
 
 def prune_workspaces(home: Path, held: ExitStack, go: bool) -> list[Path]:
-    """The workspaces that go, or have gone."""
-    free = free_workspaces(home, held)
-    say("workspaces", len(free), sum(map(size, free)), go)
+    """The workspaces that go, or have gone: those in which no run is at work. `held` has their locks."""
+    free = []
+    for folder in sorted(path for path in home.glob(".workspaces/*") if path.is_dir()):
+        with suppress(UserError):
+            held.enter_context(locked(lock_of(home, folder)))
+            free.append(folder)
+    say("workspaces", free, go)
     if go:
         for folder in free:
             shutil.rmtree(folder)  # git itself refuses one that was moved with its checkout
@@ -73,67 +75,51 @@ def prune_workspaces(home: Path, held: ExitStack, go: bool) -> list[Path]:
     return free
 
 
-def say(what: str, count: int, room: int, go: bool) -> None:
+def say(what: str, paths: Sequence[Path], go: bool) -> None:
     """One line: how many, how much."""
-    console.print(f"{what + ':':16} {count:6} {'removed' if go else 'could go'}, {room / 1e6:,.1f} MB", markup=False)
+    size = sum(file.lstat().st_size for path in paths for file in [path, *path.rglob("*")] if is_file(file))
+    print(f"{what + ':':16} {len(paths):6} {'removed' if go else 'could go'}, {size / 1e6:,.1f} MB", flush=True)
 
 
-def size(path: Path) -> int:
-    """Bytes of a file, or of all files below a folder."""
-    files = [path] if path.is_file() else path.rglob("*")
-    return sum(file.lstat().st_size for file in files if file.is_file() and not file.is_symlink())
-
-
-def free_workspaces(home: Path, held: ExitStack) -> list[Path]:
-    """The workspaces in which no run is at work; none starts there while `held` has their locks."""
-    free = []
-    for folder in sorted(path for path in home.glob(".workspaces/*") if path.is_dir()):
-        with suppress(UserError):
-            held.enter_context(locked(lock_of(home, folder)))
-            free.append(folder)
-    return free
-
-
-def unused_objects(home: Path, others: Sequence[Path]) -> list[Path]:
-    """The files of DVC's cache that neither the checkout nor the other workspaces name."""
-    lines = collect(home, others, "--dry").splitlines()
-    return [Path(line.removeprefix("Removing ")) for line in lines if line.startswith("Removing ")]
+def is_file(path: Path) -> bool:
+    """Whether this is a file, and no link to one."""
+    return path.is_file() and not path.is_symlink()
 
 
 def collect(home: Path, others: Sequence[Path], *words: str) -> str:
-    """DVC's garbage collection; its output."""
+    """DVC's garbage collection of what neither the checkout nor the other workspaces name; its output."""
     projects = ["--projects", *map(str, others)] if others else []
-    command = [sys.executable, "-m", "dvc", "gc", "--workspace", "--force", *words, *projects]
-    done = subprocess.run(command, cwd=home, capture_output=True, text=True)
+    return output("dvc", "gc", "--workspace", "--force", *words, *projects, cwd=home)
+
+
+def output(*words: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+    """The output of a Python module; a UserError with its last line if it fails."""
+    command = [sys.executable, "-m", *words]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=os.environ | (env or {}))
     if done.returncode:
-        raise UserError(f"dvc gc: {done.stderr.strip().splitlines()[-1]}", "mend that, then prune again")
+        last = (done.stderr.strip().splitlines() or [""])[-1]
+        raise UserError(f"{words[0]} {words[1]}: {last}", "mend that, then prune again")
     return done.stdout
 
 
-def kept_hashes(roots: Sequence[Path]) -> set[str]:
+def kept_hashes(roots: Iterable[Path]) -> set[str]:
     """The hashes of the stages' states in these folders' dvc.lock: what MLflow is asked for again."""
     locks = [root / "dvc.lock" for root in roots if (root / "dvc.lock").exists()]
     return {stage_hash(entry) for lock in locks for entry in yaml.safe_load(lock.read_text())["stages"].values()}
 
 
 def old_runs(client: MlflowClient, keep: set[str], before: float) -> list[Run]:
-    """The runs that ended before that second of the epoch, without those kept and the parents of those left.
-
-    A search's generations are runs below the search's and go or stay with it.
-    """
-    experiment = client.get_experiment_by_name(EXPERIMENT)
+    """The runs that ended before that second of the epoch, without those kept and the parents of those left."""
+    experiment = client.get_experiment_by_name(store.EXPERIMENT)
     runs = client.search_runs([experiment.experiment_id], max_results=50_000) if experiment else []
-    hashes = {run.info.run_id: run.data.tags.get("stage_hash") for run in runs}
-    above = {run.info.run_id: run.data.tags.get("mlflow.parentRunId", "") for run in runs}
     old = {
         run.info.run_id: run
         for run in runs
-        if (run.info.end_time or time.time() * 1000) < before * 1000
-        and not {hashes[run.info.run_id], hashes.get(above[run.info.run_id])} & keep
+        if (run.info.end_time or time.time() * 1000) < before * 1000 and run.data.tags.get("stage_hash") not in keep
     }
-    for run_id, parent in above.items():
-        if run_id not in old:
-            old.pop(parent, None)
+    for run in runs:
+        if run.info.run_id not in old:
+            old.pop(run.data.tags.get("mlflow.parentRunId", ""), None)
     return list(old.values())
 
 
@@ -148,16 +134,12 @@ def delete(client: MlflowClient, runs: Sequence[Run]) -> None:
     ids = [run.info.run_id for run in runs]
     for run_id in ids:
         client.delete_run(run_id)
-    uri = store.address()
-    if uri.startswith(("http://", "https://")):
-        console.print(f"marked as deleted; on the machine of {uri}, `mlflow gc` makes the room", markup=False)
+    if (uri := store.address()).startswith("http"):
+        print(f"marked as deleted; on the machine of {uri}, `mlflow gc` makes the room")
         return
-    command = [sys.executable, "-m", "mlflow", "gc", "--run-ids"]
-    env = os.environ | {"MLFLOW_TRACKING_URI": uri}  # not a word: everybody may read a process's words
-    for start in range(0, len(ids), 1000):  # a word of a command line has an end
-        done = subprocess.run([*command, ",".join(ids[start : start + 1000])], capture_output=True, text=True, env=env)
-        if done.returncode:
-            raise UserError(f"mlflow gc: {done.stderr.strip().splitlines()[-1]}", "mend that, then prune again")
+    for start in range(0, len(ids), 1000):  # a command line has a longest length
+        # not a word of the command, which everybody may read: the address may have a password
+        output("mlflow", "gc", "--run-ids", ",".join(ids[start : start + 1000]), env={"MLFLOW_TRACKING_URI": uri})
 
 
 if __name__ == "__main__":

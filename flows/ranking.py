@@ -4,21 +4,23 @@ As a script: python -m flows.ranking [--preset tiny] [--set rank.beams=50 ...] [
 As a deployment: see prefect.yaml.
 """
 
-from flows import data, script
-from flows.recipe import recipe
+from prefect import State, flow
 
-STAGES = [
-    *data.STAGES,
-    "docids",  # names or codes, tokenizer and trie, one per catalogue
-    "finetune",  # one per ranker
-    "rank",  # beam search in the trie, or full scoring of the candidates
-    "controls",  # neighbours' vote, popularity, random order of the true documents ...
-    "baselines",  # BM25, dual and cross encoders
-    "evaluate",  # measures with intervals and tests
-    "export",  # the best ranker by validation, with all that ranking needs
-]
+from flows import script
+from flows.parameters import Cluster, Hours, Overrides, Parallel, Preset
+from flows.run import run
 
-ranking = recipe("ranking", STAGES, "Finetune autoregressive rankers with each loss, and measure them.")
+
+@flow(name="ranking", description="Finetune autoregressive rankers with each loss, and measure them.")
+def ranking(
+    preset: Preset = None,
+    overrides: Overrides = None,
+    parallel: Parallel = 2,
+    hours: Hours = None,
+    cluster: Cluster = None,
+) -> State:
+    return run(["export"], preset, overrides, parallel, hours, cluster)
+
 
 if __name__ == "__main__":
     script.run(ranking)

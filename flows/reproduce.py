@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from annotated_types import Ge, Gt, MinLen
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -27,19 +28,18 @@ CONDITIONS = Path("reproduce.yaml")
 console = Console(highlight=False)
 
 
-class Condition(BaseModel):
+@dataclass(frozen=True)
+class Condition:
     """One published number."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     command: str
-    file: str | None = None  # in the run's folder; none: the last line of the output
-    metric: Annotated[tuple[str, ...], Field(min_length=1)]  # the keys that lead to the number
+    metric: Annotated[tuple[str, ...], MinLen(1)]  # the keys that lead to the number
     expected: float
-    tolerance: Annotated[float, Field(ge=0)]
+    tolerance: Annotated[float, Ge(0)]
     hardware: str
     date: datetime.date
-    seconds: Annotated[float, Field(gt=0)]
+    seconds: Annotated[float, Gt(0)]
+    file: str | None = None  # in the run's folder; none: the last line of the output
 
 
 @dataclass(frozen=True)
@@ -60,29 +60,25 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="show the conditions and run nothing")
     words = parser.parse_args()
     try:
-        conditions = chosen(read(CONDITIONS), words.names)
+        conditions = read(CONDITIONS)
+        if unknown := sorted(set(words.names) - conditions.keys()):
+            raise UserError(f"{CONDITIONS} has no condition {unknown[0]!r}", f"it has {', '.join(conditions)}")
     except UserError as error:
         sys.exit(str(error))
-    findings = {} if words.list else reproduce(conditions)
-    console.print(as_table(conditions, findings))
-    sys.exit(not all(finding.holds(conditions[name]) for name, finding in findings.items()))
+    chosen = {name: conditions[name] for name in words.names or conditions}
+    findings = {} if words.list else reproduce(chosen)
+    console.print(as_table(chosen, findings))
+    sys.exit(not all(finding.holds(chosen[name]) for name, finding in findings.items()))
 
 
 def read(path: Path) -> dict[str, Condition]:
     """The conditions by name."""
     try:
-        return {name: Condition.model_validate(entry) for name, entry in yaml.safe_load(path.read_text()).items()}
+        return TypeAdapter(dict[str, Condition]).validate_python(yaml.safe_load(path.read_text()), extra="forbid")
     except ValidationError as failure:
         error = failure.errors()[0]
         where = ".".join(map(str, error["loc"]))
         raise UserError(f"{path}: {where}: {error['msg']}", "see the conditions beside it") from None
-
-
-def chosen(conditions: Mapping[str, Condition], names: Sequence[str]) -> dict[str, Condition]:
-    """The named conditions, all if none is named."""
-    if unknown := sorted(set(names) - conditions.keys()):
-        raise UserError(f"{CONDITIONS} has no condition {unknown[0]!r}", f"it has {', '.join(conditions)}")
-    return {name: conditions[name] for name in names or conditions}
 
 
 def reproduce(conditions: Mapping[str, Condition]) -> dict[str, Finding]:
@@ -102,10 +98,10 @@ def find(condition: Condition, done: subprocess.CompletedProcess[str]) -> Findin
         return Finding(None, f"the command failed (exit {done.returncode})")
     lines = done.stdout.strip().splitlines() or [""]
     try:
-        found: Any = json.loads((run_folder(lines) / condition.file).read_text() if condition.file else lines[-1])
+        value: Any = json.loads((run_folder(lines) / condition.file).read_text() if condition.file else lines[-1])
         for key in condition.metric:
-            found = found[key]
-        return Finding(float(found))
+            value = value[key]
+        return Finding(float(value))
     except (OSError, ValueError, KeyError, TypeError) as error:
         return Finding(None, f"no number: {type(error).__name__} {error}")
 
@@ -118,22 +114,15 @@ def run_folder(lines: Sequence[str]) -> Path:
 
 
 def as_table(conditions: Mapping[str, Condition], findings: Mapping[str, Finding]) -> Table:
-    """Both numbers of each condition, and OK or FAIL."""
-    table = Table()
-    for name in ("condition", "command", "published", "here", ""):
-        table.add_column(name, justify="right" if name == "here" else "left")
+    """Both numbers of each condition, and OK or FAIL; what it takes where there is no finding."""
+    table = Table("condition", "command", "published", "here", "")
     for name, condition in conditions.items():
-        published = f"{condition.expected:g} ± {condition.tolerance:g}"
-        table.add_row(name, condition.command, published, *verdict(condition, findings.get(name)))
+        here, verdict = "", f"{condition.seconds:g} s on {condition.hardware}"
+        if finding := findings.get(name):
+            here = finding.problem if finding.value is None else f"{finding.value:g}"
+            verdict = "[green]OK[/]" if finding.holds(condition) else "[red]FAIL[/]"
+        table.add_row(name, condition.command, f"{condition.expected:g} ± {condition.tolerance:g}", here, verdict)
     return table
-
-
-def verdict(condition: Condition, finding: Finding | None) -> tuple[str, str]:
-    """The number found, and the word on it."""
-    if finding is None:
-        return "", f"{condition.seconds:g} s on {condition.hardware}"
-    here = finding.problem if finding.value is None else f"{finding.value:g}"
-    return here, "[green]OK[/]" if finding.holds(condition) else "[red]FAIL[/]"
 
 
 if __name__ == "__main__":

@@ -14,8 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 
 from arrange.errors import UserError
-from flows import show
-from flows import supervision as presence
+from flows import servers, show, supervision
 from flows.stages import problem_of_disk
 from flows.workspace import check_checkout
 from records import store
@@ -33,12 +32,7 @@ def run(flow: Flow[..., State]) -> None:
     parser = argparse.ArgumentParser(description=flow.description)
     parser.add_argument("--preset", help="a name under `presets` in params.yaml")
     parser.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        action="extend",
-        metavar="SECTION.KEY=VALUE",
-        help="values for this run",
+        "--set", nargs="+", default=[], action="extend", metavar="SECTION.KEY=VALUE", help="values for this run"
     )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="rank data of your own (queries, documents, qrels)")
     parser.add_argument("--parallel", type=int, default=2, help="stages at once (default: 2)")
@@ -46,33 +40,35 @@ def run(flow: Flow[..., State]) -> None:
     parser.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler whose workers run the stages")
     words = parser.parse_args()
     try:
-        overrides = params.parse_overrides(words.set)
-        if words.data:
-            chosen = params.validate(params.effective(params.load(), words.preset, {}), str(params.PARAMS))
-            overrides = params.merge(params.with_own_data(chosen, words.data), overrides)
-        # what can be known before the wait for a server
-        params.effective(params.load(), words.preset, overrides)
-        check_checkout(Path.cwd())
-        store.check_server()
-        presence.check_server()
+        overrides = checked_overrides(words)
+        show.as_script()
+        show.console.print("Prefect starts ...")
+        with servers.prefect_for_a_run():
+            given = {name: getattr(words, name) for name in ("preset", "parallel", "hours", "cluster")}
+            state = until_told_to_stop(flow, overrides=overrides, **given)
     except UserError as error:
         sys.exit(str(error))
-    quieten()
-    show.as_script()
-    presence.end_leftover_servers(Path.cwd())
-    show.console.print("Prefect starts (10 to 20 s) ...")
-    chosen_words = {name: getattr(words, name) for name in ("preset", "parallel", "hours", "cluster")}
-    finish(until_told_to_stop(flow, overrides=overrides, **chosen_words))
+    finish(state)
 
 
-def quieten() -> None:
-    """Let Prefect not write to this terminal, event by event, what it could not tell its server."""
-    os.environ["PREFECT_LOGGING_HANDLERS_DEBUG_LEVEL"] = "CRITICAL"
-    logging.raiseExceptions = False
+def checked_overrides(words: argparse.Namespace) -> dict[str, Any]:
+    """The overrides that the command line asks for; raises UserError for what can be known before a server starts."""
+    overrides = params.parse_overrides(words.set)
+    if words.data:
+        chosen = params.effective(params.load(), words.preset, {})
+        overrides = params.merge(params.with_own_data(chosen, words.data), overrides)
+    params.effective(params.load(), words.preset, overrides)
+    check_checkout(Path.cwd())
+    store.check_server()
+    servers.check_prefect()
+    return overrides
 
 
 def until_told_to_stop(flow: Flow[..., State], **parameters: Any) -> State:
     """The flow's final state. Ctrl-C or TERM ends its stages within seconds, and what is done stays done."""
+    # Prefect shall not write to this terminal, event by event, what it could not tell its server
+    os.environ["PREFECT_LOGGING_HANDLERS_DEBUG_LEVEL"] = "CRITICAL"
+    logging.raiseExceptions = False
     signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background of a shell ignore it
     signal.signal(signal.SIGTERM, stop)  # Prefect marks the run, then passes the signal on
     try:
@@ -80,13 +76,13 @@ def until_told_to_stop(flow: Flow[..., State], **parameters: Any) -> State:
     except (KeyboardInterrupt, TerminationSignal) as told:
         code = 128 + (told.signal if isinstance(told, TerminationSignal) else signal.SIGINT)
         try:
-            presence.check_server()
+            servers.check_prefect()
         except UserError:
-            presence.leave(STOPPED, code)
+            supervision.leave(STOPPED, code)
         sys.stderr.write(f"\n{STOPPED}\n")
         sys.exit(code)
     except HTTPError:
-        presence.leave(problem_of_disk(Path.cwd()) or LOST)
+        supervision.leave(problem_of_disk(Path.cwd()) or LOST)
 
 
 def stop(number: int, _: object) -> None:

@@ -6,6 +6,7 @@ import re
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from httpx import HTTPError
@@ -13,19 +14,12 @@ from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging.configuration import setup_logging
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from flows.stages import progress_of
 from records.store import redacted
 
+SECONDS_BETWEEN_REPORTS = 10
 console = Console(highlight=False)
 _as_script = False
 
@@ -49,21 +43,12 @@ def say(line: str) -> None:
 class Rows:
     """How far the working stages are: moving rows on a terminal, lines elsewhere, artifacts on Prefect's page."""
 
-    SECONDS_BETWEEN_LINES = 20
-    SECONDS_BETWEEN_ARTIFACTS = 5
-
     def __init__(self, root: Path) -> None:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]}"),
-        )
+        columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TextColumn("{task.fields[unit]}"))
         self.root = root
-        self.bars = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True)
-        self.ids: dict[str, TaskID] = {}
-        self.said: dict[str, float] = {}
-        self.drawn: dict[str, float] = {}
+        self.bars = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+        self.rows: dict[str, TaskID] = {}
+        self.reported: dict[str, float] = {}  # when a stage's progress was told last
         self.artifacts: dict[str, UUID] = {}
 
     def __enter__(self) -> "Rows":
@@ -80,25 +65,34 @@ class Rows:
 
     def show(self, stage: str) -> None:
         """Bring a stage's row to the newest line of its progress file."""
-        progress = progress_of(self.root, stage)
-        if stage not in self.ids:
-            if not progress.exists():
-                return
+        progress, now = progress_of(self.root, stage), time.monotonic()
+        if stage not in self.rows and progress.exists():
             say(f"{stage}: starts")
-            self.ids[stage] = self.bars.add_task(stage, total=None, unit="")
-            self.said[stage] = self.drawn[stage] = time.monotonic()
+            self.rows[stage], self.reported[stage] = self.bars.add_task(stage, total=None, unit=""), now
         if at := latest(progress):
-            self.bars.update(self.ids[stage], completed=at["done"], total=at["total"], unit=at["unit"])
-            if not self.bars.live.is_started and time.monotonic() - self.said[stage] > self.SECONDS_BETWEEN_LINES:
-                self.said[stage] = time.monotonic()
-                say(f"{stage}: {at['done']} of {at['total']} {at['unit']}{', ' * ('note' in at)}{at.get('note', '')}")
-            if time.monotonic() - self.drawn[stage] > self.SECONDS_BETWEEN_ARTIFACTS:
-                self.drawn[stage] = time.monotonic()
-                self.draw(stage, at["done"], at["total"], at["unit"])
+            self.bars.update(self.rows[stage], completed=at["done"], total=at["total"], unit=at["unit"])
+            if now - self.reported[stage] > SECONDS_BETWEEN_REPORTS:
+                self.reported[stage] = now
+                self.draw(stage, at)
+                if not self.bars.live.is_started:
+                    note = f", {at['note']}" if "note" in at else ""
+                    say(f"{stage}: {at['done']} of {at['total']} {at['unit']}{note}")
 
-    def draw(self, stage: str, done: int, total: int, unit: str) -> None:
+    def remove(self, stage: str) -> None:
+        """A stage has ended: its row goes, its artifact keeps the last line of its progress.
+
+        A stage that has left its record is done, whatever the count: a search ends with its budget.
+        """
+        progress = progress_of(self.root, stage)
+        if at := latest(progress):
+            is_done = progress.with_name("record.json").exists()
+            self.draw(stage, at | ({"total": at["done"]} if is_done else {}))
+        if stage in self.rows:
+            self.bars.remove_task(self.rows.pop(stage))
+
+    def draw(self, stage: str, at: dict[str, Any]) -> None:
         """The row as an artifact; a server that doesn't answer now may do so the next time."""
-        share, text = 100 * done / max(total, 1), f"{stage}: {done} of {total} {unit}"
+        share, text = 100 * at["done"] / max(at["total"], 1), f"{stage}: {at['done']} of {at['total']} {at['unit']}"
         with suppress(HTTPError):
             if stage in self.artifacts:
                 update_progress_artifact(self.artifacts[stage], share, description=text)
@@ -106,20 +100,9 @@ class Rows:
                 key = re.sub("[^a-z0-9]+", "-", f"progress-{stage}".lower())
                 self.artifacts[stage] = create_progress_artifact(share, key, text)  # type: ignore[assignment]
 
-    def remove(self, stage: str) -> None:
-        """A stage has ended: its artifact keeps the last line of its progress, its row goes.
 
-        One that has left its record has ended well, and is done: a search ends with its budget, not with a count.
-        """
-        if at := latest(progress := progress_of(self.root, stage)):
-            is_done = progress.with_name("record.json").exists()
-            self.draw(stage, at["done"], at["done"] if is_done else at["total"], at["unit"])
-        if stage in self.ids:
-            self.bars.remove_task(self.ids.pop(stage))
-
-
-def latest(progress: Path) -> dict | None:
-    """The newest whole line that a working stage wrote of its progress; a night's file isn't read for it."""
+def latest(progress: Path) -> dict[str, Any] | None:
+    """The newest whole line of a stage's progress file, which may be long: only its end is read."""
     lines: list[bytes] = []
     with suppress(FileNotFoundError), progress.open("rb") as file:  # a stage that starts removes an earlier run's
         file.seek(max(0, file.seek(0, os.SEEK_END) - 1000))

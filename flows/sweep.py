@@ -4,47 +4,63 @@ As a script: python -m flows.sweep [--preset tiny] [--set sweep.seeds=[1,2,3] ..
 As a deployment: see prefect.yaml.
 """
 
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
+from prefect import State, flow
+
 from flows import script
-from flows.pipeline import STAGES
-from flows.recipe import recipe
-from settings.sections import Settings
+from flows.parameters import Cluster, Hours, Overrides, Parallel, Preset
+from flows.run import run
 
 
-def cells(settings: Settings) -> dict[str, Any]:
+@flow(name="sweep", description="Compare losses over a grid of their parameters (section `sweep`).")
+def sweep(
+    preset: Preset = None,
+    overrides: Overrides = None,
+    parallel: Parallel = 2,
+    hours: Hours = None,
+    cluster: Cluster = None,
+) -> State:
+    return run(["track"], preset, overrides, parallel, hours, cluster, derive=cells)
+
+
+def cells(sections: Mapping[str, Any]) -> dict[str, Any]:
     """The sweep as overrides: its losses, a ranker for each loss and seed in place of those there are, no baselines."""
-    grid = settings.sweep
+    grid = sections["sweep"]
+    data, docids = grid["data"], grid["docids"]
+    weights = [
+        *product(grid["alpha"], grid["beta"], [1.0]),
+        *product([0.0], [1.0], grid["gamma"]),  # one row, where documents count alike
+    ]
     losses: dict[str, dict[str, Any]] = {
-        f"combined-a{word(alpha)}-b{word(beta)}-g{word(gamma)}": {
-            "rule": "combined",
-            "alpha": alpha,
-            "beta": beta,
-            "gamma": gamma,
-        }
-        for alpha, beta, gamma in [
-            *product(grid.alpha, grid.beta, [1.0]),
-            *product([0.0], [1.0], grid.gamma),  # one row, where documents count alike
-        ]
-    } | {f"geometric-r{word(rho)}": {"rule": "geometric", "rho": rho} for rho in grid.rho}
+        combined(*each): {"rule": "combined"} | dict(zip(("alpha", "beta", "gamma"), each, strict=True))
+        for each in weights
+    } | {f"geometric-r{word(rho)}": {"rule": "geometric", "rho": rho} for rho in grid["rho"]}
     rankers = {
-        f"{grid.data}-{loss}-{seed}": {"data": grid.data, "docids": grid.docids, "loss": loss, "seed": seed}
+        f"{data}-{loss}-{seed}": {"data": data, "docids": docids, "loss": loss, "seed": seed}
         for loss in losses
-        for seed in grid.seeds
+        for seed in grid["seeds"]
     }
-    usual = f"combined-a{word(1.0)}-b{word(1.0)}-g{word(1.0)}"
+    usual = combined(1.0, 1.0, 1.0)
     reference = usual if usual in losses else next(iter(losses), usual)
+    others = [name for name, catalogue in sections["catalogues"].items() if catalogue["data"] != data]
     return {
-        "datasets": [grid.data],
-        "catalogues": dict.fromkeys(name for name, made in settings.catalogues.items() if made.data != grid.data),
+        "datasets": dict.fromkeys(name for name in sections["datasets"] if name != data),  # None takes an entry away
+        "catalogues": dict.fromkeys(others),
         "losses": losses,
-        "rankers": dict.fromkeys(settings.rankers) | rankers,  # None takes an entry away
-        "baselines": dict.fromkeys(settings.baselines),
+        "rankers": dict.fromkeys(sections["rankers"]) | rankers,
+        "baselines": dict.fromkeys(sections["baselines"]),
         "rank": {"split": "validation"},
         "evaluate": {"reference": reference},
-        "swap": {"data": grid.data, "docids": grid.docids, "loss": reference, "of": []},  # what it names must be there
+        "swap": {"data": data, "docids": docids, "loss": reference, "of": []},  # what it names must be there
     }
+
+
+def combined(alpha: float, beta: float, gamma: float) -> str:
+    """The name of a combined loss."""
+    return f"combined-a{word(alpha)}-b{word(beta)}-g{word(gamma)}"
 
 
 def word(value: float) -> str:
@@ -55,8 +71,6 @@ def word(value: float) -> str:
     """
     return f"{value:g}".replace(".", "_")
 
-
-sweep = recipe("sweep", STAGES, "Compare losses over a grid of their parameters (section `sweep`).", derive=cells)
 
 if __name__ == "__main__":
     script.run(sweep)

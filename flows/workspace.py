@@ -1,7 +1,7 @@
 """Where a run takes place: the checkout itself, or, for a preset or overrides, a git worktree beside it.
 
-The worktree is named by the hash of the effective parameters, so that the same ones always meet the same
-folder, and shares the checkout's DVC cache, so that stages that are the same are restored, not run again.
+The worktree is named by the hash of the effective parameters, so that the same ones always meet the same folder. It
+shares the checkout's DVC cache, so that stages that are the same are restored, not run again.
 """
 
 import hashlib
@@ -12,7 +12,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,39 +21,26 @@ from filelock import FileLock, Timeout
 
 from arrange.errors import UserError
 from arrange.files import replacing
-from settings.params import PARAMS, effective, load
+from settings.params import PARAMS, Dumper
 
 OWN = {"params.yaml", "dvc.lock"}  # what a worktree keeps to itself
 
 
-@dataclass(frozen=True)
-class Workspace:
-    """A folder with dvc.yaml and params.yaml, and how its parameters came about."""
-
-    root: Path
-    home: Path
-    preset: str | None = None
-    overrides: tuple[str, ...] = ()
-
-    @property
-    def mark(self) -> Path:
-        """The file that names the flow run at work here (flows/supervision.py)."""
-        return lock_of(self.home, self.root).with_suffix(".flow_run")
-
-
 @contextmanager
-def opened(home: Path, preset: str | None, overrides: Mapping[str, Any]) -> Iterator[Workspace]:
-    """Yield the workspace for these parameters, checked and locked; a second run in it is refused."""
+def opened(home: Path, changed: Mapping[str, Any] | None) -> Iterator[Path]:
+    """Yield the folder for a run, locked: the checkout, or the worktree for the `changed` parameters.
+
+    A second run in it is refused.
+    """
     check_checkout(home)
-    params = effective(load(home / PARAMS), preset, overrides)
     root = home
-    if preset or overrides:
-        name = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:12]
+    if changed is not None:
+        name = hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:12]
         root = home / ".workspaces" / name
     with locked(lock_of(home, root)):
-        if root != home:
-            lay_out(home, root, params)
-        yield Workspace(root, home, preset, tuple(assignments(overrides)))
+        if changed is not None:
+            lay_out(home, root, changed)
+        yield root
 
 
 def lock_of(home: Path, root: Path) -> Path:
@@ -101,7 +87,7 @@ def lay_out(home: Path, root: Path, params: Mapping[str, Any]) -> None:
     with replacing(root / PARAMS) as part:
         part.write_text("# Written by the flow from the checkout's params.yaml, a preset and overrides.\n")
         with part.open("a") as file:
-            yaml.safe_dump(dict(params), file, sort_keys=False)
+            yaml.dump(dict(params), file, Dumper, sort_keys=False)
     share_cache(home, root)
 
 
@@ -170,13 +156,13 @@ def is_simple(key: Any) -> bool:
     return isinstance(key, str) and key != "" and not {".", "="} & set(key)
 
 
-class OneLine(yaml.SafeDumper):
+class OneLine(Dumper):
     """YAML in which a text with line breaks is quoted with escapes, not written over several lines."""
 
     def analyze_scalar(self, scalar: str) -> Any:
-        found = super().analyze_scalar(scalar)
-        found.allow_single_quoted = found.allow_single_quoted and not found.multiline
-        return found
+        analysis = super().analyze_scalar(scalar)
+        analysis.allow_single_quoted = analysis.allow_single_quoted and not analysis.multiline
+        return analysis
 
 
 def in_one_line(value: Any) -> str:
@@ -185,7 +171,5 @@ def in_one_line(value: Any) -> str:
     >>> in_one_line({"rate": 1e-05, "word": "yes", "beta": float("inf"), "list": [None, "a b"]})
     "{rate: 1.0e-05, word: 'yes', beta: .inf, list: [null, a b]}"
     """
-    within_a_list = yaml.dump(
-        [value], Dumper=OneLine, default_flow_style=True, allow_unicode=True, sort_keys=False, width=math.inf
-    )
-    return within_a_list[1:-2]  # alone it would have an end marker
+    how: dict[str, Any] = {"default_flow_style": True, "allow_unicode": True, "sort_keys": False, "width": math.inf}
+    return yaml.dump([value], Dumper=OneLine, **how)[1:-2]  # within a list: alone it would have an end marker

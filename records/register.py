@@ -34,7 +34,7 @@ def register(client: MlflowClient, run: str, folder: Path) -> None:
         return
     card, key = read_card(folder), identity(folder)
     name, made = f"arrange-{card['data']}", client.get_run(run)
-    metrics = {store.clean(measure): value for measure, value in store.flatten(card["metrics"])}
+    metrics = {store.clean(measure): value for measure, value in store.flatten(card["metrics"]).items()}
     mlflow.set_tracking_uri(client.tracking_uri)  # `Model.log` takes neither a client nor an experiment
     mlflow.set_experiment(experiment_id=made.info.experiment_id)
     known = client.search_model_versions(f"name = '{name}' and tags.export = '{key}'")

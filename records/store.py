@@ -2,14 +2,19 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import requests
 
 from arrange.errors import UserError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient  # takes seconds, and flows that reuse everything don't need it
+
+EXPERIMENT = "arrange"
 
 
 def home() -> Path:
@@ -40,6 +45,38 @@ def address() -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
+def identity() -> str:
+    """What tells this store from another one, at another address or in a new file."""
+    uri = tracking_uri()
+    file = Path(uri.removeprefix("sqlite:///"))
+    return f"{uri} {file.stat().st_ino if file.is_file() else ''}"
+
+
+def experiment_id(client: "MlflowClient") -> str:
+    """The project's experiment, made on first use; artifacts of the local store lie beside it.
+
+    Raises UserError where a server has the artifacts, and the store is used without it.
+    """
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    is_local = not tracking_uri().startswith("http")
+    if experiment and is_local and experiment.artifact_location.startswith("mlflow-artifacts:"):
+        raise UserError(
+            f"the files of {redacted(tracking_uri())} were given to an MLflow server",
+            "let MLFLOW_TRACKING_URI name that server, or another store",
+        )
+    if experiment:
+        return experiment.experiment_id
+    location = (home() / "mlartifacts").as_uri() if is_local else None
+    # without the tag the UI takes training for the evaluation of a language model
+    return client.create_experiment(EXPERIMENT, location, {"mlflow.experimentKind": "custom_model_development"})
+
+
+def find_logged(client: "MlflowClient", experiment: str, key: str) -> str | None:
+    """The run that holds the state of a stage with this hash, if there is one."""
+    runs = client.search_runs([experiment], f"tags.stage_hash = '{key}' and attributes.status = 'FINISHED'")
+    return runs[0].info.run_id if runs else None
+
+
 def check_server() -> None:
     """Raise UserError if the store is a server that doesn't answer: better before the work than after it."""
     uri = tracking_uri()
@@ -64,13 +101,17 @@ def redacted(text: str) -> str:
     return re.sub(r"([?&](?:password|token|key)=)[^&\s\"']+", r"\1***", text)
 
 
-def flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names and values of a nested dictionary."""
+def flatten(nested: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a nested dictionary by their dotted names.
+
+    >>> flatten({"a": {"b": 1}, "c": 2})
+    {'a.b': 1, 'c': 2}
+    """
+    flat: dict[str, Any] = {}
     for key, value in nested.items():
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+        inner = flatten(value) if isinstance(value, Mapping) else None
+        flat |= {key: value} if inner is None else {f"{key}.{name}": each for name, each in inner.items()}
+    return flat
 
 
 def clean(name: str) -> str:

@@ -1,238 +1,112 @@
-"""The sections of params.yaml as typed, frozen settings; settings/params.py reads them."""
+"""`Settings`: the sections of params.yaml. Most are dataclasses of the library, which declares its own knobs.
 
-import re
-from collections.abc import Mapping
-from itertools import combinations
-from typing import Annotated, Any, Literal
+The entries that chain stages (catalogues, rankers, the sweep) are declared here, and what the sections say of each other
+is checked here.
+"""
 
-from pydantic import Field, model_validator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
-from settings.activations import Fitness, Llm, Sandbox, Search, Searching, Select, Swap, Transfer
-from settings.data import DownloadEsci, DownloadWordnet, Own, PrepareEsci, PrepareWordnet
-from settings.types import AtLeast0, Count, Name, Options, Positive, Scheme, Section, Share, Whole
+from annotated_types import MinLen
+from pydantic import AfterValidator, Field
 
-BUILT_IN = ("wordnet", "products")  # data sets that the project makes
-TAKEN = {*BUILT_IN, "raw"}  # folders of data/ that are no user's
-CONTROLS = ("random", "root_first", "copy", "neighbours", "popularity")  # the systems beside those that `losses` names
+from arrange.activations.settings import Fitness, Llm, Sandbox, Search, SearchEntry, Select, Swap, Transfer
+from arrange.baselines.settings import BaselineEntry, Controls, FitBaseline
+from arrange.bounds import Count, Exponent, PositiveOr0, Seed, Seeds, ShareAbove0
+from arrange.data.datasets import DownloadEsci, DownloadWordnet, Source
+from arrange.decoding.settings import Decoding
+from arrange.docids.schemes import Scheme
+from arrange.models.vectors import VectoriserSettings
+from arrange.training.losses import Loss
+from arrange.training.settings import Finetune, Prompt
+from settings.explain import nearest
+
+CONTROLS = ("random", "root_first", "copy", "neighbours", "popularity", "bm25")  # systems of every data set
 
 
-class Catalogue(Section):
+def fits_into_a_path(name: str) -> str:
+    """The name, unless file systems would refuse `.<name>.history.csv.part` and the like (255 bytes)."""
+    if len(name.encode()) > 200:
+        raise ValueError(f"its name has {len(name.encode())} bytes, and becomes that of files; 200 will do")
+    return name
+
+
+# a part of stages' names, of paths and of parameter names such as losses.<loss>, which a dot would split
+Name = Annotated[str, Field(pattern=r"^[\w-]+$"), AfterValidator(fits_into_a_path)]
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """The docIDs of a data set: by an entry of docids.schemes."""
+
     data: Name
-    docids: Scheme
-    options: dict[str, Whole] = Field({})  # over those of the scheme in `docids`
+    docids: Name
 
 
-class Ranker(Section):
+@dataclass(frozen=True)
+class RankerEntry:
+    """A model to finetune: on a catalogue, with a loss, from a seed. `arguments` go over those of `finetune`."""
+
     data: Name
-    docids: Scheme
+    docids: Name
     loss: Name
-    seed: Whole
-    arguments: Options = Field({})  # over those of `finetune`
+    seed: Seed
+    arguments: dict[str, Any] = field(default_factory=dict)
 
 
-class Vectoriser(Section):
-    name: str
-    dimensions: Count
-    seed: Whole
+@dataclass(frozen=True)
+class Docids:
+    """How documents get their docIDs, and what makes tokens of them."""
 
-
-class Docids(Section):
     tokenizer: str
-    vocabulary_size: Annotated[int, Field(ge=300, strict=True)]
-    vectoriser: Vectoriser
-    schemes: dict[Scheme, dict[str, Whole]]
+    vocabulary_size: Annotated[int, Field(ge=300)]
+    vectoriser: VectoriserSettings
+    schemes: dict[Name, Annotated[Scheme, Field(discriminator="scheme")]]
 
 
-class Prompt(Section):
-    regime: Literal["corpus", "in_context"]
-    corpus: str
-    in_context: str
-    candidate: str
-    query_tokens: Count
-    score: Literal["sum", "mean"]
+@dataclass(frozen=True)
+class Evaluate:
+    """The bootstrap and the permutation test, and the system that others are tested against."""
 
-    def templates(self) -> dict[str, Any]:
-        """What the regime's prompts are made from."""
-        in_context = self.regime == "in_context"
-        return {
-            "template": self.in_context if in_context else self.corpus,
-            "candidate": self.candidate if in_context else None,
-            "query_tokens": self.query_tokens,
-        }
-
-    @model_validator(mode="after")
-    def templates_have_their_fields(self) -> "Prompt":
-        places = {
-            "corpus": (self.corpus, ["{query}"]),
-            "in_context": (self.in_context, ["{query}", "{candidates}"]),
-            "candidate": (self.candidate, ["{docid}"]),
-        }
-        for name, (template, fields) in places.items():
-            if re.findall(r"{\w*}", template) != fields:
-                raise ValueError(f"{name} is {template!r}; it needs {' and '.join(fields)}, in this order, once each")
-        return self
-
-
-Exponent = Annotated[float, Field(ge=0, allow_inf_nan=True)]  # .inf in YAML: all weight on the best
-
-
-class LossOf(Section):
-    """What every loss has: see `Objective` in arrange/training/training.py."""
-
-    gamma: AtLeast0 = 1.0
-    normalised: bool = True
-    plackett_luce: AtLeast0 = 0.0
-    hinge: AtLeast0 = 0.0
-    margin: AtLeast0 = 0.3
-
-    def parameters(self) -> dict[str, float]:
-        """The rule's own parameters."""
-        return {name: getattr(self, name) for name in type(self).model_fields.keys() - COMMON}
-
-
-COMMON = {*LossOf.model_fields, "rule"}
-
-
-class Ntp(LossOf):
-    rule: Literal["ntp"]
-
-
-class Item(LossOf):
-    rule: Literal["item"]
-    alpha: Exponent
-
-
-class Stepwise(LossOf):
-    rule: Literal["stepwise"]
-
-
-class Token(LossOf):
-    rule: Literal["token"]
-    beta: Exponent
-
-
-class Combined(LossOf):
-    rule: Literal["combined"]
-    alpha: Exponent
-    beta: Exponent
-
-
-class Geometric(LossOf):
-    rule: Literal["geometric"]
-    rho: Annotated[float, Field(gt=0, lt=1)]
-
-
-Loss = Annotated[Ntp | Item | Stepwise | Token | Combined | Geometric, Field(discriminator="rule")]
-
-
-class Finetune(Section):
-    model: str
-    scratch: Options
-    lora: Options | None = None
-    threads: Count
-    validation_queries: Count
-    arguments: Options
-
-    @model_validator(mode="after")
-    def steps_are_counted(self) -> "Finetune":
-        if not isinstance(steps := self.arguments.get("max_steps"), int) or steps < 1:
-            raise ValueError(f"arguments.max_steps is {steps!r}; give a whole number above 0")
-        return self
-
-
-class Bm25(Section):
-    kind: Literal["bm25"]
-    data: Name
-    docids: Scheme
-
-
-class Vectors(Section):
-    kind: Literal["dual", "cross"]
-    data: Name
-    docids: Scheme
-    width: Count
-    seed: Whole
-
-
-class Named(Section):
-    kind: Literal["encoder", "pairs"]
-    data: Name
-    docids: Scheme
-    model: str
-    max_tokens: Count
-    first: Count
-    steps: Annotated[int, Field(ge=0, strict=True)]
-    learning_rate: Positive
-    seed: Whole
-
-
-Baseline = Annotated[Bm25 | Vectors | Named, Field(discriminator="kind")]
-
-
-class FitBaseline(Section):
-    scratch: Options
-    steps: Count
-    batch_size: Count
-    learning_rate: Positive
-    warmup: Share
-    threads: Count
-    alpha: AtLeast0
-    temperature: Positive
-    negatives: Count
-
-
-class Rank(Section):
-    split: Literal["validation", "test"]
-    threads: Count
-    beams: Count
-    batch_size: Count
-    normaliser: Literal["vocabulary", "docid_tokens", "children"]
-    audited: Annotated[int, Field(ge=0, strict=True)]
-
-
-class Sweep(Section):
-    data: Name
-    docids: Scheme
-    seeds: Annotated[tuple[Whole, ...], Field(min_length=1)]
-    alpha: tuple[Exponent, ...]
-    beta: tuple[Exponent, ...]
-    gamma: tuple[AtLeast0, ...]
-    rho: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
-
-
-class Controls(Section):
-    seed: Whole
-    neighbours: Count
-
-
-class Evaluate(Section):
-    seed: Whole
+    seed: Seed
     resamples: Count
     reference: str
 
 
-class Settings(Section):
+@dataclass(frozen=True)
+class Sweep:
+    """A grid of losses: `combined` over alpha x beta and over gamma, `geometric` over rho."""
+
+    data: Name
+    docids: Name
+    seeds: Seeds
+    alpha: tuple[Exponent, ...]
+    beta: tuple[Exponent, ...]
+    gamma: tuple[PositiveOr0, ...]
+    rho: tuple[ShareAbove0, ...]
+
+
+@dataclass(frozen=True)
+class Settings:
     """All sections; the names are those of params.yaml."""
 
-    datasets: Annotated[tuple[Name, ...], Field(min_length=1)]
-    catalogues: Annotated[dict[Name, Catalogue], Field(min_length=1)]
-    rankers: Annotated[dict[Name, Ranker], Field(min_length=1)]
+    datasets: Annotated[dict[Name, Annotated[Source, Field(discriminator="source")]], MinLen(1)]
+    catalogues: Annotated[dict[Name, CatalogueEntry], MinLen(1)]
+    rankers: Annotated[dict[Name, RankerEntry], MinLen(1)]
     download_wordnet: DownloadWordnet
-    prepare_wordnet: PrepareWordnet
     download_esci: DownloadEsci
-    prepare_esci: PrepareEsci
-    own: dict[Name, Own]
     docids: Docids
     prompt: Prompt
-    losses: dict[Name, Loss]
+    losses: dict[Name, Annotated[Loss, Field(discriminator="rule")]]
     finetune: Finetune
-    rank: Rank
-    baselines: dict[Name, Baseline]
+    rank: Decoding
+    baselines: dict[Name, Annotated[BaselineEntry, Field(discriminator="kind")]]
     fit_baseline: FitBaseline
     controls: Controls
     evaluate: Evaluate
     sweep: Sweep
-    searches: Annotated[dict[Name, Searching], Field(min_length=1)]
+    searches: Annotated[dict[Name, SearchEntry], MinLen(1)]
     fitness: Fitness
     sandbox: Sandbox
     search: Search
@@ -241,82 +115,69 @@ class Settings(Section):
     transfer: Transfer
     swap: Swap
 
-    @model_validator(mode="after")
-    def rankers_are_defined(self) -> "Settings":
-        there = {*BUILT_IN, *self.own}
-        if unknown := sorted({*self.datasets} - there):
-            raise ValueError(f"datasets names {unknown[0]!r}; there are {', '.join(sorted(there))}")
+    def __post_init__(self) -> None:
+        for where, name, valid in references(self):
+            if name not in valid:
+                raise ValueError(f"{where} is {name!r}, which is not there; {nearest(name, valid)}")
         for name, catalogue in self.catalogues.items():
             if name != (wanted := f"{catalogue.data}-{catalogue.docids}"):
-                raise ValueError(
-                    f"catalogues.{name} has {catalogue.docids} docIDs of {catalogue.data}; name it {wanted}"
-                )
-        for name, ranker in self.rankers.items():
-            if ranker.loss not in self.losses:
-                known = ", ".join(self.losses)
-                raise ValueError(f"rankers.{name} names the loss {ranker.loss!r}, which losses lacks (it has {known})")
-        if self.swap.of and self.swap.loss not in self.losses:
-            raise ValueError(f"swap.loss is {self.swap.loss!r}, which losses lacks (it has {', '.join(self.losses)})")
-        return self
-
-    @model_validator(mode="after")
-    def runs_have_catalogues_and_folders_of_their_own(self) -> "Settings":
-        if built_in := sorted(TAKEN & self.own.keys()):
-            raise ValueError(f"own.{built_in[0]} has the name of a data set that is there; give it another")
-        made = {(catalogue.data, catalogue.docids) for catalogue in self.catalogues.values()}
-        taken = set(CONTROLS)  # each writes runs/<data>/<name>
-        for section, entries in (("rankers", self.rankers), ("baselines", self.baselines)):
-            for name, entry in entries.items():
-                if (entry.data, entry.docids) not in made:
-                    raise ValueError(f"{section}.{name} needs {entry.data}-{entry.docids}, which catalogues lacks")
-                if name in taken:
-                    whose = "a control's" if name in CONTROLS else "a ranker's"
-                    raise ValueError(f"{section}.{name} has {whose} name")
-                taken.add(name)
-        return self
-
-    @model_validator(mode="after")
-    def systems_are_of_one_recipe_and_of_several_seeds(self) -> "Settings":
-        for (one, first), (other, second) in combinations(self.rankers.items(), 2):
-            if (first.data, first.docids, first.loss) != (second.data, second.docids, second.loss):
-                continue
-            both = f"rankers.{one} and rankers.{other} have the same data, docids and loss"
-            if first.arguments != second.arguments:
-                raise ValueError(f"{both}, but other arguments; give one a loss of another name, for a row of its own")
-            if first.seed == second.seed:
-                raise ValueError(f"{both}, and the same seed; give one another seed, or remove it")
-        return self
-
-    @model_validator(mode="after")
-    def systems_have_names_of_their_own(self) -> "Settings":
-        entries = [*self.rankers.values(), *self.baselines.values()]
-        for data in dict.fromkeys(entry.data for entry in entries):
-            taken = dict.fromkeys(CONTROLS, "a control")
-            for system, entry in self.rows(data):
-                if system in taken:
-                    raise ValueError(
-                        f"{entry} and {taken[system]} would both be {system} in the tables of {data}; "
-                        "give the loss (of a ranker) or the baseline another name"
-                    )
-                taken[system] = entry
-        return self
-
-    def rows(self, data: str) -> list[tuple[str, str]]:
-        """The systems of a data set's tables beside the controls, each with the entry that it comes from."""
-        rankers = [(name, f"rankers.{next(iter(runs))}") for name, runs in systems(self.rankers, data).items()]
-        baselines = [name for name, baseline in self.baselines.items() if baseline.data == data]
-        return rankers + [(name.removeprefix(f"{data}-"), f"baselines.{name}") for name in baselines]
+                raise ValueError(f"catalogues.{name} has {catalogue.docids} docIDs of {catalogue.data}; name it {wanted}")
+        for data in self.datasets:
+            check_systems(self, data)
 
 
-def systems(rankers: Mapping[str, Ranker], data: str) -> dict[str, dict[str, int]]:
-    """The systems of a data set: rankers that differ in their seed alone are one. Name -> ranker -> seed.
+def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
+    """Every parameter that names something: where it stands, the name, and the names that are there."""
+    datasets, catalogues = list(settings.datasets), list(settings.catalogues)
+    for name, catalogue in settings.catalogues.items():
+        yield f"catalogues.{name}.data", catalogue.data, datasets
+        yield f"catalogues.{name}.docids", catalogue.docids, list(settings.docids.schemes)
+    users: dict[str, Any] = {f"rankers.{name}": entry for name, entry in settings.rankers.items()}
+    users |= {f"baselines.{name}": entry for name, entry in settings.baselines.items()}
+    for where, entry in {**users, "sweep": settings.sweep, "swap": settings.swap}.items():
+        yield f"{where}.data", entry.data, datasets
+        if f"{entry.data}-{entry.docids}" not in catalogues:
+            of_data = [each.docids for each in settings.catalogues.values() if each.data == entry.data]
+            yield f"{where}.docids (a catalogue of {entry.data})", entry.docids, of_data
+    for name, ranker in settings.rankers.items():
+        yield f"rankers.{name}.loss", ranker.loss, list(settings.losses)
+    yield "swap.loss", settings.swap.loss, list(settings.losses)
+    everywhere = [system for data in datasets for system in all_systems(settings, data)]
+    yield "evaluate.reference", settings.evaluate.reference, everywhere
 
-    A system is named by its loss, and by its docIDs too where the data set's rankers have several schemes.
+
+def all_systems(settings: Settings, data: str) -> list[str]:
+    """The systems of a data set's tables: rankers, baselines, controls."""
+    baselines = [name.removeprefix(f"{data}-") for name, entry in settings.baselines.items() if entry.data == data]
+    return [*systems(settings.rankers, data), *baselines, *CONTROLS]
+
+
+def systems(rankers: Mapping[str, RankerEntry], data: str) -> dict[str, dict[str, int]]:
+    """The rankers of a data set by system: those that differ in their seed alone are one. Name -> entry -> seed.
+
+    A system has the name of its entries, without the data set in front and the seed behind: wordnet-item and
+    wordnet-item-2, of the seed 2, are the system `item` of wordnet.
     """
-    mine = {name: ranker for name, ranker in rankers.items() if ranker.data == data}
-    several = len({ranker.docids for ranker in mine.values()}) > 1
-    found: dict[str, dict[str, int]] = {}
-    for name, ranker in mine.items():
-        system = f"{ranker.docids} {ranker.loss}" if several else ranker.loss
-        found.setdefault(system, {})[name] = ranker.seed
-    return found
+    by_system: dict[str, dict[str, int]] = {}
+    for name, ranker in rankers.items():
+        if ranker.data == data:
+            system = name.removeprefix(f"{data}-").removesuffix(f"-{ranker.seed}")
+            by_system.setdefault(system, {})[name] = ranker.seed
+    return by_system
+
+
+def check_systems(settings: Settings, data: str) -> None:
+    """Raise ValueError unless the systems of a data set have names of their own, and one recipe in all their seeds."""
+    taken = list(CONTROLS)
+    for system in all_systems(settings, data)[: -len(CONTROLS)]:
+        if system in taken:
+            raise ValueError(f"two systems of {data} are called {system}; give one of the entries another name")
+        taken.append(system)
+    for system, entries in systems(settings.rankers, data).items():
+        (first, *others) = (settings.rankers[name] for name in entries)
+        for other, name in zip(others, list(entries)[1:], strict=True):
+            if (other.docids, other.loss, other.arguments) != (first.docids, first.loss, first.arguments):
+                problem = f"rankers.{name} and rankers.{next(iter(entries))} are both the system {system}, and differ"
+                raise ValueError(f"{problem} in more than the seed; give one another name")
+        if len(set(entries.values())) < len(entries):
+            raise ValueError(f"the rankers {', '.join(entries)} are one system; give each a seed of its own")

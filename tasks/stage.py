@@ -13,17 +13,16 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
-import yaml
 from tqdm import tqdm
 
 from arrange.errors import UserError
-from arrange.files import replacing, sha256
+from arrange.files import replacing
 from settings.params import PARAMS
 
 STARTER = "ARRANGE_STARTER"  # the process that a stage may not outlive, beside its parent
@@ -79,15 +78,8 @@ def explain(error: Exception) -> str:
 
 def record(started: float) -> dict[str, Any]:
     """When and how long the stage ran, with which params.yaml, and what the task noted."""
-    params = hashlib.sha256(PARAMS.read_bytes()).hexdigest()
+    params = hashlib.sha256(PARAMS.read_bytes()).hexdigest()  # so that nobody takes it for a record of other parameters
     return {"started": started, "seconds": round(time.time() - started, 3), "params": params, "notes": _notes}
-
-
-def read_record(stage: str) -> dict[str, Any]:
-    """The record of a stage's last run here, {} if there is none or params.yaml has changed since."""
-    path = Path("state", stage, "record.json")
-    content = json.loads(path.read_text()) if path.exists() else {}
-    return content if content.get("params") == hashlib.sha256(PARAMS.read_bytes()).hexdigest() else {}
 
 
 def note(key: str, value: Any) -> None:
@@ -124,42 +116,18 @@ def folder() -> Path:
 def resumable() -> Path:
     """A folder for unfinished work of this stage, which outlives a kill and belongs to this state of its inputs.
 
-    Its name is the hash of params.yaml's values, code and data that dvc.yaml says the stage depends on, so that work
+    Its name is the hash of the parameters, code and data that dvc.yaml says the stage depends on, so that work
     on anything else is never taken up; what others left behind is removed.
     """
+    from records.states import inputs_hash  # imports DVC, which few stages need
+
     parent = folder() / "unfinished"
-    mine = parent / inputs_hash()
+    mine = parent / inputs_hash(folder().name)
     for other in parent.glob("*"):
         if other != mine and is_main():
             shutil.rmtree(other)
     mine.mkdir(parents=True, exist_ok=True)
     return mine
-
-
-def inputs_hash() -> str:
-    """The hash of what dvc.yaml says that this stage depends on: files, and values of params.yaml."""
-    params = yaml.safe_load(PARAMS.read_text())
-    stage, _, key = folder().name.partition("@")
-    entry = yaml.safe_load(Path("dvc.yaml").read_text())["stages"][stage]
-    item = params[entry["foreach"][2:-1]][key] if key else {}
-    digest = hashlib.sha256()
-    for name in entry.get("do", entry)["params"]:
-        value: Any = params
-        for part in fill(name, key, item).split("."):
-            value = value[part]
-        digest.update(json.dumps([name, value], sort_keys=True, default=str).encode())
-    for name in entry.get("do", entry)["deps"]:
-        path = Path(fill(name, key, item))
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            digest.update(f"{file} {sha256(file) if file.is_file() else ''}".encode())
-    return digest.hexdigest()[:16]
-
-
-def fill(text: str, key: str, item: Mapping[str, Any]) -> str:
-    """DVC's templates `${key}` and `${item.name}`, filled in."""
-    for name, value in {"key": key, **{f"item.{name}": value for name, value in item.items()}}.items():
-        text = text.replace(f"${{{name}}}", str(value))
-    return text
 
 
 def finished() -> None:

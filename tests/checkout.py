@@ -13,14 +13,12 @@ from mlflow import MlflowClient
 from settings.params import apply, load
 
 PROJECT = Path(__file__).parents[1]
-SMALL = {
+KEPT = {  # entries of the quickstart that a small clone keeps; the others are taken away
     "datasets": ["wordnet"],
-    "catalogues": {"wordnet-text": {"data": "wordnet", "docids": "text"}},
-    "rankers": {
-        f"wordnet-{loss}": {"data": "wordnet", "docids": "text", "loss": loss, "seed": 1} for loss in ("ntp", "item")
-    },
-    "baselines": {"wordnet-bm25": {"kind": "bm25", "data": "wordnet", "docids": "text"}},
-    "searches": {"evolution-1": {"arm": "evolution", "seed": 1}},
+    "catalogues": ["wordnet-text"],
+    "rankers": ["wordnet-ntp", "wordnet-item"],
+    "baselines": [],
+    "searches": ["evolution-1"],
 }
 RUNG = {"problems": 3, "seeds": 1, "steps": 5}
 CHANGED = {
@@ -65,22 +63,21 @@ CHANGED = {
     "swap": {"of": ["found"], "found": 1, "steps": 2, "rates": [1.0e-3]},
 }
 STAGES = [
+    "search@evolution-1",
+    "select",
+    "transfer",
     "download_wordnet",
-    "prepare_wordnet",
+    "prepare@wordnet",
     "docids@wordnet-text",
     "finetune@wordnet-ntp",
     "finetune@wordnet-item",
     "rank@wordnet-ntp",
     "rank@wordnet-item",
     "controls@wordnet",
-    "baselines@wordnet-bm25",
     "evaluate@wordnet",
     "export@wordnet",
-    "search@evolution-1",
-    "select",
-    "transfer",
     "swap",
-    "present",
+    "activations_report",
     "report",
     "track",
 ]
@@ -156,8 +153,10 @@ def clone(path: Path, env: dict[str, str]) -> Checkout:
         if (PROJECT / name).exists() and name != "dvc.lock":
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, path / name)
-    params = yaml.safe_load((path / "params.yaml").read_text())
-    (path / "params.yaml").write_text(yaml.safe_dump(params | SMALL, sort_keys=False))
+    params = load(path / "params.yaml")
+    for section, names in KEPT.items():
+        params[section] = {name: params[section][name] for name in names}
+    (path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     for section, values in CHANGED.items():
         checkout.change(section, **values)
     files = [Path(env["WORDNET_DIR"], name) for name in ("data.noun", "index.noun")]

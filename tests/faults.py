@@ -16,7 +16,7 @@ from checkout import Checkout, parents, runs_in
 from mlflow import MlflowClient
 from servers import answering, free_port
 
-from tasks.track import stage_hash
+from records.states import stage_hash
 
 OWNER = "CHECKOUT_OF_A_TEST"  # in the environment of all that works for a checkout
 PLAIN = (sys.executable, "-m", "flows.pipeline")

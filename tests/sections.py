@@ -1,16 +1,15 @@
-"""The project's parameters for tests, to be changed."""
+"""Small parameters of the tests' own, to be changed: what params.yaml holds may change, these stay."""
 
 import copy
 from pathlib import Path
 
 from settings import params
 
-PROJECT = params.load(Path(__file__).parents[1] / "params.yaml")
-SECTIONS = {name: section for name, section in PROJECT.items() if name != "presets"}
+SECTIONS = params.load(Path(__file__).parent / "params.yaml")
 
 
 def changed(*assignments):
-    """The project's sections with nested values set (or, with no value, removed)."""
+    """The tests' sections with nested values set (or, with no value, removed)."""
     sections = copy.deepcopy(SECTIONS)
     for path, *value in assignments:
         *sections_above, key = path.split(".")

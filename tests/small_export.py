@@ -59,8 +59,7 @@ def write(
     exported.write(
         folder,
         model=parts / "model",
-        tokenizer=parts / "tokenizer",
-        trie_file=parts / "trie.safetensors",
+        catalogue=parts,
         documents=pl.DataFrame(documents, schema_overrides={"tokens": pl.List(pl.Int32)}),
         validation=VALIDATION.with_columns(pl.col("nDCG@10") + gain),
         recipe=exported.Recipe(**vars(RECIPE) | recipe),

@@ -1,4 +1,4 @@
-"""What the stages before `report` leave, in a few exact numbers, for tests of the page."""
+"""What the stages before `report` leave: a few exact numbers, for tests of the page."""
 
 import json
 
@@ -17,7 +17,17 @@ RANKERS = {
         ("products-item", "products", "rq", 1),
     )
 } | {"wordnet-item-2": {"data": "wordnet", "docids": "text", "loss": "item", "seed": 2}}
-BASELINES = {"wordnet-bm25": {"kind": "bm25", "data": "wordnet", "docids": "text"}}
+MEASURES_OF = {
+    "wordnet": ["nDCG@10", "overlap@1", "overlap@3", "overlap@5", "R@10", "tau_b"],
+    "products": ["nDCG@10", "judged@10", "R@10", "RR", "AP", "pairs"],
+}
+ABOUT = {
+    "wordnet": {"title": "Nouns below `animal.n.01`.", "labels": {}},
+    "products": {
+        "title": "A sample <script>alert(2)</script>.",
+        "labels": {100: "exact", 10: "substitute", 1: "complement", 0: "irrelevant"},
+    },
+}
 SYSTEMS = {"wordnet": ("ntp", "item", "bm25", "random"), "products": ("item", "copy", "root_first")}
 LISTS = {  # of each query: place, document, score, rank, gain
     "wordnet": {
@@ -38,6 +48,24 @@ LISTS = {  # of each query: place, document, score, rank, gain
     },
 }
 
+CANDIDATES = pl.DataFrame(
+    {
+        "place": [0, 1, 2, 3, 3, 4],
+        "attempt": [0, 0, 0, 0, 1, 0],
+        "mutator": ["seed", *["subtree"] * 5],
+        "fitness": [0.1, 0.2, 0.1, None, -0.3, None],
+        "reason": ["", "", "", "unusable", "", "cost"],
+        "confirmed": [-0.1, 0.1, -0.2, None, None, None],
+        "confirm_reason": ["", "", "", None, None, None],
+        "member_steps": [500_000, 500_000, 500_000, 0, 250_000, 0],
+        "canonical": list("abcdef"),
+        "pointwise": [True, True, True, None, True, None],
+        "gain": [1.0, 1.0, 1.0, None, 1.0, None],
+        "curve": [[1.0, 2.0], [1.0, 3.0], [1.0, 4.0], None, [1.0, 5.0], None],
+    }
+)
+GENERATIONS = pl.DataFrame({"generation": [0, 1], "confirmed": [None, 0.1]})
+
 
 def measured(mean, measure="nDCG@10"):
     return {"measure": measure, "mean": mean, "low": mean / 2, "high": mean * 2, "spread": None, "queries": 20}
@@ -47,17 +75,14 @@ def write_results(data, folder):
     """What evaluate and the rankers' stages leave for one data set, in exact numbers."""
     folder.mkdir(parents=True)
     names = [name for name, ranker in RANKERS.items() if ranker["data"] == data]
-    gains = None if data == "wordnet" else 0.5
     metrics = {
         system: {name: measured(VALUES[system]) for name in (*MEASURES, "prior", "prior_tau_b")}
-        | {"nDCG(dcg='exp-log2')@10": measured(gains or 0) | {"mean": gains}}
         for system in SYSTEMS[data]
     }
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "judged.json").write_text(json.dumps(metrics))
-    (folder / "preparation.json").write_text(
-        json.dumps({"name": "a sample <script>alert(2)</script>"} if gains else {})
-    )
+    about = {"note": "", "source": "", "measures": MEASURES_OF[data], "left_out": {}, **ABOUT[data]}
+    (folder / "about.json").write_text(json.dumps(about))
     difference = {"difference": -0.125, "low": -0.25, "high": -0.0625, "p": 0.002, "p_holm": 0.004, "queries": 20}
     rows = [{"system": "ntp", "measure": name, **difference} for name in MEASURES]
     pl.DataFrame(rows).head(len(rows) if data == "wordnet" else 0).write_parquet(folder / "differences.parquet")
@@ -67,7 +92,7 @@ def write_results(data, folder):
         history = {"step": [1, 2], "loss": [4.0, 2.0], "validation_loss": [3.0, 2.5], "validation_nDCG@10": [0.1, 0.2]}
         pl.DataFrame(history).write_csv(folder / f"{name}.history.csv")
         columns = ("beam_recall", "proven", "outside", "invalid_share", "invalid_mass")
-        (folder / f"{name}.search.json").write_text(json.dumps({"queries": 8} | dict.fromkeys(columns, 0.5)))
+        (folder / f"{name}.diagnostics.json").write_text(json.dumps({"queries": 8} | dict.fromkeys(columns, 0.5)))
     excerpt(data).write_parquet(folder / "excerpts.parquet")
 
 
@@ -77,16 +102,16 @@ def excerpt(data, queries=20):
     schema |= {"score": pl.Float64, "rank": pl.Int32, "gain": pl.Int32}
     rows = [
         (system, f"q{query:02}", f"query {query:02} {HOSTILE}", *row)
-        for system, found in LISTS[data].items()
+        for system, documents in LISTS[data].items()
         for query in range(queries)
-        for row in found
+        for row in documents
     ]
     return pl.DataFrame(rows, schema, orient="row")
 
 
 def write_project(home):
     """params.yaml, results/ and docids/ of two data sets, and the part on activations."""
-    sections = changed(("rankers", RANKERS), ("baselines", BASELINES))
+    sections = changed(("rankers", RANKERS))
     (home / "params.yaml").write_text(yaml.safe_dump(sections))
     for data in sections["datasets"]:
         write_results(data, home / "results" / data)
@@ -95,4 +120,4 @@ def write_project(home):
         shape = {"documents": 7, "mean_depth": 2.5, "max_depth": 4, "nodes": 11, "branching_by_depth": [3.0, 2.0]}
         (home / "docids" / name / "statistics.json").write_text(json.dumps(shape))
     (home / "activations" / "report").mkdir(parents=True)
-    (home / "activations" / "report" / "report.md").write_text("## Activation functions\n\nNone.\n")
+    (home / "activations" / "report" / "report.md").write_text("# Activation functions\n\nNone.\n")

@@ -4,12 +4,12 @@ import copy
 
 import pytest
 import yaml
-from sections import PROJECT, SECTIONS
+from sections import SECTIONS
 
 from arrange.errors import UserError
 from flows.sweep import cells
 from settings import params
-from settings.sections import Settings, systems
+from settings.sections import systems
 
 GRID = {"data": "wordnet", "docids": "text", "seeds": [1], "alpha": [], "beta": [], "gamma": [], "rho": []}
 
@@ -17,15 +17,14 @@ GRID = {"data": "wordnet", "docids": "text", "seeds": [1], "alpha": [], "beta": 
 def swept(overrides=None, **grid):
     """The cells of a grid, and the settings that they give."""
     overrides = params.merge({"sweep": GRID | grid}, overrides or {})
-    chosen = Settings.model_validate(params.effective(PROJECT, None, overrides))
-    found = cells(chosen)
-    return found, Settings.model_validate(params.effective(PROJECT, None, params.merge(overrides, found)))
+    found = cells(params.effective(SECTIONS, None, overrides))
+    return found, params.validate(params.effective(SECTIONS, None, params.merge(overrides, found)), "")
 
 
 def swept_from(sections):
     """The sections with the cells of their own sweep over them, and the settings that they are."""
-    found = params.apply(sections, cells(Settings.model_validate(sections)))
-    return found, Settings.model_validate(found)
+    found = params.apply(sections, cells(sections))
+    return found, params.validate(found, "")
 
 
 def combined(alpha, beta, gamma=1.0):
@@ -77,13 +76,14 @@ def test_what_the_sections_have_is_left_out_and_choices_are_made_by_validation()
     _, settings = swept(alpha=[1.0], beta=[1.0])
     assert list(settings.rankers) == ["wordnet-combined-a1-b1-g1-1"]
     assert settings.baselines == {}
-    assert settings.datasets == ("wordnet",)
+    assert [*settings.datasets] == ["wordnet"]
     assert settings.rank.split == "validation"
     assert set(SECTIONS["losses"]) <= set(settings.losses)
 
 
 def test_rankers_that_an_override_names_are_left_out_too():
-    seed = {"rankers": {"wordnet-item": {"seed": 2}}, "baselines": {"wordnet-dual": {"width": 8}}}
+    dual = {"kind": "dual", "data": "wordnet", "docids": "text", "width": 8, "seed": 1}
+    seed = {"rankers": {"wordnet-item": {"seed": 2}}, "baselines": {"wordnet-dual": dual}}
     _, settings = swept(seed, alpha=[1.0], beta=[1.0])
     assert list(settings.rankers) == ["wordnet-combined-a1-b1-g1-1"]
     assert settings.baselines == {}
@@ -92,16 +92,15 @@ def test_rankers_that_an_override_names_are_left_out_too():
 def test_a_sweep_over_own_data(tmp_path):
     (tmp_path / "zoo").mkdir()
     given = copy.deepcopy(SECTIONS) | {"sweep": GRID | {"alpha": [1.0], "beta": [1.0]}}
-    own = params.with_own_data(Settings.model_validate(given), tmp_path / "zoo")
-    chosen = Settings.model_validate(params.effective(given, None, own))
-    settings = Settings.model_validate(params.effective(given, None, params.merge(own, cells(chosen))))
-    assert settings.datasets == ("zoo",)
+    own = params.with_own_data(given, tmp_path / "zoo")
+    chosen = params.effective(given, None, own)
+    settings = params.validate(params.effective(given, None, params.merge(own, cells(chosen))), "")
+    assert [*settings.datasets] == ["zoo"]
     assert list(settings.rankers) == ["zoo-combined-a1-b1-g1-1"]
 
 
-@pytest.mark.parametrize("preset", [None, *PROJECT["presets"]])
-def test_what_a_sweep_tests_against_and_its_swap_name_what_is_there(preset):
-    sections = params.effective(PROJECT, preset, {"sweep": GRID | {"beta": [0.5], "alpha": [0.0, 2.0]}})
+def test_what_a_sweep_tests_against_and_its_swap_name_what_is_there():
+    sections = params.effective(SECTIONS, None, {"sweep": GRID | {"beta": [0.5], "alpha": [0.0, 2.0]}})
     _, settings = swept_from(sections)
     assert settings.evaluate.reference == "combined-a0-b0_5-g1"
     swap = settings.swap
@@ -109,7 +108,7 @@ def test_what_a_sweep_tests_against_and_its_swap_name_what_is_there(preset):
 
 
 def test_a_sweep_over_another_data_set():
-    _, settings = swept_from(params.effective(PROJECT, None, {"sweep": {"data": "products", "docids": "rq"}}))
+    _, settings = swept_from(params.effective(SECTIONS, None, {"sweep": {"data": "products", "docids": "rq"}}))
     assert settings.evaluate.reference == "combined-a1-b1-g1"
     assert list(settings.catalogues) == ["products-rq"]
     assert (settings.swap.data, settings.swap.docids) == ("products", "rq")

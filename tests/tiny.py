@@ -13,13 +13,12 @@ import numpy as np
 
 from arrange.docids.tokens import Prompt
 from arrange.models import ranker as model
-from arrange.training import examples, losses, packing
-from arrange.training import training as train
+from arrange.training import examples, losses, packing, training
 
 PROMPTS = [Prompt([1, 10 + q, *range(20, 20 + q)], [3]) for q in range(4)]
 DOCIDS = [[40, 2], [41, 42, 2], [41, 43, 44, 2]]
 RANKS = np.array([1.0, 2.0, 3.0])
-LISTS = examples.Examples(PROMPTS, [(np.arange(3), RANKS)] * 4, packing.catalogue(DOCIDS), pad_token_id=0)
+LISTS = examples.Examples(PROMPTS, [(np.arange(3), RANKS)] * 4, packing.docid_tokens(DOCIDS), pad_token_id=0)
 SHAPE = {
     "model_type": "llama",
     "hidden_size": 16,
@@ -61,17 +60,13 @@ def ranker(seed: int = 0, dropout: float = 0.0) -> model.PreTrainedModel:
     return made
 
 
-def objective(rule: str = "item", terms: dict | None = None, **parameters: float) -> train.Objective:
-    return train.Objective([losses.weights(rule, parameters, RANKS)] * len(PROMPTS), **terms or {})
-
-
-def trained(folder: Path, made=None, lists=LISTS, aim=None, arguments=None, **options) -> list[dict[str, float]]:
-    """Train into `folder`; the quality on validation rises with the steps unless `validate` says otherwise."""
+def trained(folder: Path, made=None, lists=LISTS, loss=None, arguments=None, **options) -> list[dict[str, float]]:
+    """Train into `folder`; the quality on validation is always 0.5 unless `validate` says otherwise."""
     given = {"seed": 7, "threads": 1, "validate": lambda _: {"quality": 0.5}} | options
-    return train.train(
+    return training.train(
         made or ranker(),
         lists,
-        aim or objective(alpha=1.0),
+        loss or losses.Item(alpha=1.0),
         folder / "model",
         folder / "unfinished",
         arguments=ARGUMENTS | (arguments or {}),

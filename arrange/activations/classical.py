@@ -1,6 +1,6 @@
-"""The activations that everybody knows, from tensor to tensor, element by element.
+"""Well-known activation functions, from tensor to tensor, element by element.
 
-Each is one expression of the search's grammar, so that `arrange.activations.found.text` can give it as a program.
+Each is one expression of the search's grammar, so `programs.files.source_of` can turn it into a program.
 """
 
 import torch

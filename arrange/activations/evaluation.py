@@ -1,7 +1,8 @@
-"""What passes between search, sandbox and scorer: a job goes in, predictions come out, an evaluation is kept."""
+"""What passes between search, sandbox and evaluator: a job goes in, an outcome comes out, an evaluation is kept."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,45 +11,52 @@ from torch import Tensor
 Activation = Callable[[Tensor], Tensor]
 Arrays = Mapping[str, np.ndarray]
 
-# where a candidate's curve is sampled: pictures, smoothness and novelty see the function there
-GRID = np.linspace(-4, 4, 65)
+GRID = np.linspace(-4, 4, 65)  # the points of a candidate's curve: for pictures, and to recognise a function
 
 
 @dataclass(frozen=True)
 class Job:
-    """One program to run in the sandbox: admitted first, then handed with `arrays` to the pool's entry function."""
+    """A program to run in the sandbox. It is admitted first, then given to the pool's entry function with `arrays`."""
 
     source: str
-    arrays: Arrays = field(default_factory=dict)  # inputs and training targets; never a target that is scored
+    arrays: Arrays = field(default_factory=dict)  # inputs and training targets, never a target that is scored
     settings: Mapping[str, Any] = field(default_factory=dict)  # plain JSON
 
 
 @dataclass(frozen=True)
 class Admitted:
-    """What the admission tests found out about a program."""
+    """What the admission tests measured of a program."""
 
     flops: float  # per element
-    pointwise: bool  # independent of batch composition and feature order
-    gain: float  # 1 / sqrt E f(z)^2 for z standard normal: what normalises its scale
-    curve: tuple[float, ...]  # f on GRID; all of GRID as one batch where f is not pointwise
+    pointwise: bool  # each element's value depends on that element alone
+    gain: float  # 1 / sqrt E f(z)^2 for z standard normal: times this, the activation's scale is normalised
+    curve: tuple[float, ...]  # f on GRID; on all of GRID as one batch where f is not pointwise
+
+    @cached_property
+    def normalised_curve(self) -> np.ndarray:
+        """The curve times the gain."""
+        return self.gain * np.asarray(self.curve)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came back from the sandbox; `reason` is empty where all went well."""
+    """What came back from the sandbox. `reason` is empty where the job was done."""
 
     reason: str = ""  # a word: syntax, forbidden, cost, not_finite, shape, state, cpu, wall, memory, crashed ...
-    detail: str = ""  # one line for people
+    detail: str = ""  # one line
     admitted: Admitted | None = None
     arrays: Arrays = field(default_factory=dict)  # what the entry function returned
 
 
-Run = Callable[[Sequence[Job]], list[Outcome]]  # a sandbox's pool, or anything that keeps the order of the jobs
+Run = Callable[[Sequence[Job]], list[Outcome]]  # a sandbox's pool; outcomes are in the order of the jobs
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One trained network's losses: a cell of problem and seed, at the learning rate that validation picked."""
+    """The losses of one problem and seed, at the learning rate that validation picked.
+
+    Losses are mean squared errors over the variance of the training targets; inf where training diverged.
+    """
 
     rung: str
     problem: str
@@ -57,19 +65,19 @@ class Measurement:
     rate: float
     train: float
     valid: float
-    ood: float  # mean squared error over the variance of the training targets; inf where training diverged
+    ood: float  # out of distribution: on points outside of the training box
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that is known of a candidate after its measurements."""
+    """The result of measuring a program on a set of problems."""
 
-    fitness: float | None  # mean clipped log-ratio, minus: above 0 is better than the reference; None: no score
-    reason: str  # "" or why there is no score: the sandbox's word, or `screened` for one stopped after the first rung
+    fitness: float | None  # minus the mean clipped log-ratio: above 0 is better than the reference; None: no score
+    reason: str  # why there is no score: the sandbox's word, or `screened` for one stopped after the first rung
     detail: str
-    member_steps: int  # spent on it: networks trained x steps, stopped ones included
+    member_steps: int  # what it cost: networks trained x steps, including those that were stopped
     admitted: Admitted | None = None
     measurements: tuple[Measurement, ...] = ()
 
 
-Evaluate = Callable[[Sequence[str], str], list[Evaluation]]  # sources, name of the set of problems: "search", "confirm"
+Evaluate = Callable[[Sequence[str], str], list[Evaluation]]  # sources and a set of problems: "search", "confirm" ...

@@ -1,6 +1,7 @@
-"""Feed-forward layers whose activation is learned: LA and MoA of "Mixture of Activations" (arXiv 2605.26647).
+"""Feed-forward layers with another activation, and with a learned one.
 
-Shapes: B any leading axes, D the width, H the hidden width, K the functions of the dictionary.
+LA and MoA are those of "Mixture of Activations" (arXiv 2605.26647).
+Shapes: B any leading axes, D the width, H the hidden width, N branches, K the functions of the dictionary.
 """
 
 from collections.abc import Mapping
@@ -10,8 +11,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from arrange.activations.evaluation import Activation
+from arrange.activations.evaluation import Activation, Admitted
+from arrange.errors import UserError
 
+ATTRIBUTES = ("act_fn", "act")  # names of the activation in transformers' feed-forward layers: Llama's, GPT-2's
 DICTIONARY: Mapping[str, Activation] = {
     "identity": lambda x: x,
     "relu": F.relu,
@@ -23,11 +26,52 @@ DICTIONARY: Mapping[str, Activation] = {
 }
 
 
-class FeedForward(nn.Module):
-    """W2 sum_k a_k s_k(W1 x), s_k the functions of DICTIONARY; subclasses say what the coefficients a_k are.
+class AsModule(nn.Module):
+    """A function as a module.
 
-    With `branches=2`, as in a gated layer (SwiGLU), W2 multiplies the product of two such sums, each with its own W1
-    and its own coefficients. No biases, as in Llama.
+    >>> nn.Sequential(nn.Linear(4, 8), AsModule(torch.sin), nn.Linear(8, 1))  # doctest: +SKIP
+    """
+
+    def __init__(self, function: Activation) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+def normalised(activation: Activation, admitted: Admitted) -> Activation:
+    """The activation divided by sqrt E f(z)^2, z standard normal. Another scale would act as another learning rate."""
+    return lambda x: admitted.gain * activation(x)
+
+
+def swap(model: nn.Module, activation: Activation) -> int:
+    """Replace the activation of every feed-forward layer of a transformers model, in place; return how many.
+
+    Layers are found by the name of the attribute that holds their activation. `save_pretrained` does not save the
+    swap: swap again after loading. Raises UserError for a model that has no such attribute.
+    """
+    places = [
+        (layer, name)
+        for layer in model.modules()
+        for name in ATTRIBUTES
+        if isinstance(getattr(layer, name, None), nn.Module)
+    ]
+    if not places:
+        raise UserError(
+            f"swap: {type(model).__name__} has no activation named {' or '.join(ATTRIBUTES)}",
+            "take a model whose feed-forward layers hold their activation as a module of that name",
+        )
+    for layer, name in places:
+        setattr(layer, name, AsModule(activation))
+    return len(places)
+
+
+class FeedForward(nn.Module):
+    """W2 sum_k a_k s_k(W1 x) with the functions s_k of DICTIONARY; subclasses define the coefficients a_k.
+
+    With `branches=2`, as in a gated layer (SwiGLU), W2 multiplies the product of two such sums. Each has its own W1
+    and its own coefficients. There are no biases, as in Llama.
 
     >>> LA(width=8, hidden=32)(torch.zeros(2, 5, 8)).shape
     torch.Size([2, 5, 8])
@@ -48,7 +92,7 @@ class FeedForward(nn.Module):
 
 
 class LA(FeedForward):
-    """Learnable activation: the coefficients are parameters of the layer, 1 at the start, and unconstrained."""
+    """Learnable activation: the coefficients are unconstrained parameters of the layer, 1 at the start."""
 
     def __init__(self, width: int, hidden: int, branches: int = 1) -> None:
         super().__init__(width, hidden, branches)
@@ -59,9 +103,9 @@ class LA(FeedForward):
 
 
 class MoA(FeedForward):
-    """Mixture of activations: a_k = sigmoid(u_k . x), x the token's input to the layer; the a_k don't sum to 1.
+    """Mixture of activations: a_k = sigmoid(u_k . x), x the token's input to the layer; the a_k need not sum to 1.
 
-    The u_k start at 0 (ours; the paper doesn't say), where the layer is an LA with all coefficients 1/2.
+    The u_k start at 0 (our choice, since the paper does not say), where the layer is an LA with all coefficients 1/2.
     """
 
     def __init__(self, width: int, hidden: int, branches: int = 1) -> None:
@@ -73,6 +117,6 @@ class MoA(FeedForward):
 
 
 def mix(x_BH: Tensor, coefficients_BK: Tensor) -> Tensor:
-    """sum_k a_k s_k(x), B x H; the coefficients are K numbers, or K for each token."""
+    """sum_k a_k s_k(x), B x H. The coefficients are K numbers, or K for each token."""
     terms = zip(coefficients_BK.unbind(-1), DICTIONARY.values(), strict=True)
     return sum((a_B.unsqueeze(-1) * s(x_BH) for a_B, s in terms), start=torch.zeros_like(x_BH))

@@ -1,7 +1,7 @@
-"""Controls: runs made without a language model. A ranker's numbers say something only beside theirs.
+"""Controls: runs that are made without a model. A ranker's numbers say little unless compared with theirs.
 
-`candidates`, here and in `arrange.baselines`, is a table of query_id and doc_id: where it is given, a query's
-run ranks its candidates alone, and all of them (the in-context regime; pass the qrels to rank judged lists).
+`candidates`, here and in `arrange.baselines`, is a table of query_id and doc_id. If it is given, a query's run ranks
+its candidates, all of them and no other documents (in the regime `in_context`; pass the qrels to rank judged lists).
 """
 
 import numpy as np
@@ -9,13 +9,35 @@ import polars as pl
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.neighbors import NearestNeighbors
 
+from arrange.baselines import bm25
+from arrange.baselines.settings import Controls
+from arrange.data.tables import Dataset
 from arrange.errors import UserError
-from arrange.evaluation.runs import SCHEMA, from_scores
+from arrange.evaluation.runs import from_scores
 from arrange.tokenization import WORD
 
 
+def control_runs(
+    train: Dataset, ranked: Dataset, settings: Controls, candidates: pl.DataFrame | None
+) -> dict[str, pl.DataFrame]:
+    """The run of each control over the queries of `ranked`, by name; over all documents or the candidates alone.
+
+    With candidates, `random` orders the judged negatives too.
+    """
+    in_random_order = ranked.qrels if candidates is None else ranked.qrels.with_columns(pl.col("rank").fill_null(1))
+    learnt = train.queries, train.qrels, ranked.queries
+    return {
+        "random": random_order(in_random_order, settings.seed),
+        "root_first": root_first(ranked.qrels),
+        "copy": neighbours(*learnt, 1, candidates=candidates),
+        "neighbours": neighbours(*learnt, settings.neighbours, candidates=candidates),
+        "popularity": popularity(train.qrels, ranked.queries, candidates=candidates),
+        "bm25": bm25.search(ranked.queries, ranked.documents, candidates=candidates),
+    }
+
+
 def among(scores: pl.DataFrame, candidates: pl.DataFrame | None) -> pl.DataFrame:
-    """A table of query_id, doc_id, score for the candidates alone; one that has no score gets 0.
+    """The scores (query_id, doc_id, score) of the candidates; a candidate without a score gets 0.
 
     Without candidates, the scores as they are.
     """
@@ -26,9 +48,9 @@ def among(scores: pl.DataFrame, candidates: pl.DataFrame | None) -> pl.DataFrame
 
 
 def random_order(qrels: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """The true documents of each query in a random order: knows the set, not the order.
+    """The true documents of each query in a random order: the set is given, the order isn't.
 
-    `qrels`: those of the queries to be ranked. Judged negatives are no true documents.
+    qrels: of the queries to rank. Judged negatives are no true documents.
     """
     true = qrels.filter(pl.col("rank").is_not_null()).sort("query_id", "doc_id")
     score_N = np.random.default_rng(seed).random(len(true))
@@ -36,9 +58,9 @@ def random_order(qrels: pl.DataFrame, seed: int) -> pl.DataFrame:
 
 
 def root_first(qrels: pl.DataFrame) -> pl.DataFrame:
-    """The true documents of each query from the last rank to the first, the root of a hierarchy on top.
+    """The true documents of each query from the last rank to the first: the root of a hierarchy comes first.
 
-    Knows the set and orders it the wrong way round, as a ranker does that puts what is frequent first.
+    The set is given and the order is reversed, as by a ranker that puts frequent documents first.
     """
     true = qrels.filter(pl.col("rank").is_not_null())
     return from_scores(true.select("query_id", "doc_id", score="rank"), depth=len(true))
@@ -47,7 +69,7 @@ def root_first(qrels: pl.DataFrame) -> pl.DataFrame:
 def popularity(
     train_qrels: pl.DataFrame, queries: pl.DataFrame, depth: int = 100, candidates: pl.DataFrame | None = None
 ) -> pl.DataFrame:
-    """For every query the documents that most training queries have, most frequent first."""
+    """For every query the documents that are true for the most training queries, most frequent first."""
     counts = _frequencies(train_qrels).rename({"frequency": "score"})
     if candidates is not None:
         scores = candidates.select("query_id", "doc_id").join(counts, on="doc_id", how="left")
@@ -67,8 +89,8 @@ def neighbours(
     """The vote of the k nearest training queries: score(d) = sum over neighbours of similarity / rank of d.
 
     Similarity is the cosine of TF-IDF vectors of the query texts, fitted on the training queries only.
-    Neighbours that share no word do not vote. A query with none gets no documents. k = 1 copies the list of
-    the nearest one, in its order. Raises UserError where no training query has a word.
+    Neighbours that share no word with the query do not vote. A query without neighbours gets no documents. k = 1 copies
+    the list of the nearest query, in its order. Raises UserError where no training query has a word.
     """
     vectorizer = TfidfVectorizer(token_pattern=WORD)
     index = NearestNeighbors(n_neighbors=min(k, len(train_queries)), metric="cosine", algorithm="brute")
@@ -83,31 +105,14 @@ def neighbours(
             "neighbour": train_queries["query_id"].gather(row_QK.ravel()),
             "similarity": 1 - distance_QK.ravel(),
         }
-    ).filter(pl.col("similarity") > 1e-9)  # rounding leaves 1e-16 where no word is shared
+    ).filter(pl.col("similarity") > 1e-9)  # rounding gives 1e-16 where no word is shared
     scores = (
         votes.join(train_qrels.filter(pl.col("rank").is_not_null()), left_on="neighbour", right_on="query_id")
-        .sort("query_id", "doc_id", "neighbour")  # one order of summation
+        .sort("query_id", "doc_id", "neighbour")  # so that sums are always taken in one order
         .group_by("query_id", "doc_id", maintain_order=True)
         .agg(score=(pl.col("similarity") / pl.col("rank")).sum())
     )
     return from_scores(among(scores, candidates), depth=depth)
-
-
-def static_prior(run: pl.DataFrame, train_qrels: pl.DataFrame, depth: int = 10) -> pl.DataFrame:
-    """A run whose first `depth` documents are put in one order for all queries: rarer in training first.
-
-    On WordNet that order alone is nearly the true one, so that a ranker whose order is worse than its
-    own set in this order has learnt the set only. Equally frequent documents keep the run's order, as does
-    what comes after `depth`; scores are -1, -2, -3 ..
-    """
-    frequency = pl.when(pl.col("rank") <= depth).then(pl.col("frequency").fill_null(0)).otherwise(None)
-    return (
-        run.join(_frequencies(train_qrels), on="doc_id", how="left")
-        .sort("query_id", frequency, "rank", nulls_last=True)
-        .with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("query_id"))
-        .with_columns(score=-pl.col("rank"))
-        .select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
-    )
 
 
 def _frequencies(qrels: pl.DataFrame) -> pl.DataFrame:

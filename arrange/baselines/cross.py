@@ -1,4 +1,4 @@
-"""The cross encoder of arXiv 2601.05588: an MLP that reads a query's vector and a document's, one score a pair.
+"""The cross encoder of arXiv 2601.05588: an MLP over a query's vector and a document's, one score per pair.
 
 B queries of a batch, K documents of each: its list, padded, then negatives; N numbers of a vector, D documents.
 """
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from arrange.baselines.fitting import List, Recipe, fit, order, padded_lists
+from arrange.baselines.fitting import FitArguments, List, fit, order, padded_lists
 from arrange.baselines.scores import Rows, Scores, rank
 from arrange.models.encoders import Encoder
 
@@ -21,7 +21,7 @@ Example = tuple[int, Rows]  # a query and the documents drawn as its negatives
 class CrossEncoder(nn.Module):
     """An MLP over a query's vector and a document's: 3 hidden layers as wide as both, ReLU, one score.
 
-    `table_DN`: the document vectors to begin with, trained too; they are as wide as the encoder's.
+    table_DN: the initial document vectors, which training changes too; they are as wide as the encoder's.
     """
 
     def __init__(self, encoder: Encoder, table_DN: Tensor, seed: int) -> None:
@@ -47,11 +47,11 @@ class CrossEncoder(nn.Module):
 def sigmoid_loss(scores: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     """The mean over queries of sum_k positive_k * -log sigmoid(score_k) + negative_k * -log(1 - sigmoid(score_k)).
 
-    All three have one shape. `positive` are the weights w of a list, which sum to 1 within a query, `negative` is 1 for
-    each of M negatives, 0 elsewhere. Negatives are drawn from all D documents alike, those of the list included: so
+    All three have one shape. `positive` holds the weights w of a list, which sum to 1 within a query. `negative` is 1
+    for each of M negatives, 0 elsewhere. Negatives are drawn uniformly from all D documents, the list's included. So
     the optimum is score = ln(w D / M) (noise-contrastive estimation, Gutmann and Hyvarinen 2010), which orders the
-    list by its weights. Were they drawn outside the list, every document of it would have the optimum +infinity, and
-    there were no order to learn.
+    list by its weights. If negatives were drawn only outside the list, the optimum of every document in it would be
+    +infinity, and no order could be learnt.
     """
     return (positive * softplus(-scores) + negative * softplus(scores)).sum() / positive.sum()
 
@@ -60,20 +60,20 @@ def train(
     model: CrossEncoder,
     prompts: Sequence[Sequence[int]],
     lists: Sequence[List],
-    recipe: Recipe,
+    arguments: FitArguments,
     *,
     negatives: int,
     progress: Callable[[int], object] = lambda step: None,
 ) -> list[float]:
-    """Train on queries (`prompts[q]`: token ids), their lists (rows_D, weights_D) and as many random `negatives`.
+    """Train on queries (`prompts[q]`: token ids), their lists (rows_D, weights_D) and random negatives.
 
-    Returns the loss of each step. As `training.fit` otherwise.
+    negatives: documents drawn for each query. Returns the loss of each step. Other arguments and errors as `fit`.
     """
 
     def collate(batch: list[Example]) -> dict[str, Tensor]:
         return {**with_negatives(lists, batch), **model.encoder.batch([prompts[q] for q, _ in batch])}
 
-    return fit(model, examples(len(lists), len(model.table_DN), negatives, recipe), collate, recipe, progress)
+    return fit(model, examples(len(lists), len(model.table_DN), negatives, arguments), collate, arguments, progress)
 
 
 def search(
@@ -85,7 +85,7 @@ def search(
     candidates: pl.DataFrame | None = None,
     depth: int = 100,
 ) -> pl.DataFrame:
-    """The run by the MLP's score; `doc_ids` names the rows of the table. As `scores.rank` otherwise."""
+    """The run by the MLP's score; `doc_ids` names the rows of the table. Other arguments as `scores.rank`."""
     vectors_QN = model.encoder.vectors(prompts)
 
     @torch.no_grad()
@@ -96,10 +96,10 @@ def search(
     return rank(query_ids, doc_ids, score, candidates=candidates, depth=depth)
 
 
-def examples(queries: int, documents: int, negatives: int, recipe: Recipe) -> list[Example]:
+def examples(queries: int, documents: int, negatives: int, arguments: FitArguments) -> list[Example]:
     """A query and its negatives for every example of the training, in order."""
-    seen = order(queries, recipe)
-    drawn_NM = np.random.default_rng([recipe.seed, 1]).integers(documents, size=(len(seen), negatives))
+    seen = order(queries, arguments)
+    drawn_NM = np.random.default_rng([arguments.seed, 1]).integers(documents, size=(len(seen), negatives))
     return list(zip(seen, drawn_NM, strict=True))
 
 

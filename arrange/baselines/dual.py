@@ -1,4 +1,4 @@
-"""The dual encoder: a vector for the query, one for every document, ranked by their inner product.
+"""The dual encoder: a vector for the query and one for every document, ranked by their inner product.
 
 Source: arXiv 2601.05588, a baseline there, with a free table of document vectors. D documents, N numbers of a vector.
 """
@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 import polars as pl
 from torch import Tensor, nn
 
-from arrange.baselines.fitting import List, Recipe, fit, order, padded_lists
+from arrange.baselines.fitting import FitArguments, List, fit, order, padded_lists
 from arrange.baselines.scores import Rows, Scores, rank
 from arrange.models.encoders import Encoder
 
 
 class DualEncoder(nn.Module):
-    """An encoder of queries beside a table of document vectors, both of which training moves.
+    """An encoder of queries and a table of document vectors. Training changes both.
 
-    `table_DN`: the vectors to begin with, random (`encoders.free_vectors`) or those that the encoder gives the
-    documents' texts, in which case the model ranks without training too.
+    table_DN: the initial vectors, random (`encoders.free_vectors`) or the encoder's vectors of the documents' texts.
+    With the latter the model can rank without training.
     """
 
     def __init__(self, encoder: Encoder, table_DN: Tensor, temperature: float = 0.05) -> None:
@@ -34,8 +34,8 @@ class DualEncoder(nn.Module):
 def weighted_softmax(scores_BD: Tensor, rows_BK: Tensor, weights_BK: Tensor) -> Tensor:
     """The mean over queries of -sum_k w_k log softmax(scores)[row_k]; padding has weight 0.
 
-    With weights that sum to 1 it is lowest where the softmax over all documents equals them, hence with w = r^-alpha,
-    normalised, the counterpart of the ranker's `item` loss.
+    With weights that sum to 1 it is lowest where the softmax over all documents equals them. With w = r^-alpha,
+    normalised, it is the counterpart of the ranker's loss `item`.
     """
     log_BK = scores_BD.log_softmax(dim=1).gather(1, rows_BK)
     return -(weights_BK * log_BK).sum(dim=1).mean()
@@ -45,19 +45,19 @@ def train(
     model: DualEncoder,
     prompts: Sequence[Sequence[int]],
     lists: Sequence[List],
-    recipe: Recipe,
+    arguments: FitArguments,
     progress: Callable[[int], object] = lambda step: None,
 ) -> list[float]:
     """Train on queries (`prompts[q]`: token ids) and their lists: (rows_D, weights_D), the weights summing to 1.
 
-    Returns the loss of each step. As `training.fit` otherwise.
+    Returns the loss of each step. Other arguments and errors as `fit`.
     """
 
     def collate(queries: list[int]) -> dict[str, Tensor]:
         rows_BK, weights_BK = padded_lists([lists[q] for q in queries])
         return {"rows": rows_BK, "weights": weights_BK, **model.encoder.batch([prompts[q] for q in queries])}
 
-    return fit(model, order(len(prompts), recipe), collate, recipe, progress)
+    return fit(model, order(len(prompts), arguments), collate, arguments, progress)
 
 
 def search(
@@ -69,7 +69,7 @@ def search(
     candidates: pl.DataFrame | None = None,
     depth: int = 100,
 ) -> pl.DataFrame:
-    """The run by inner product; `doc_ids` names the rows of the table. As `scores.rank` otherwise."""
+    """The run by inner product; `doc_ids` names the rows of the table. Other arguments as `scores.rank`."""
     vectors_QN = model.encoder.vectors(prompts).cpu().numpy()
     table_DN = model.table_DN.detach().cpu().numpy()
 

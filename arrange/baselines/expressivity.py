@@ -1,7 +1,7 @@
-"""How many orders of k documents a dual encoder of n dimensions can show at all, and how many a trained one does.
+"""How many orders of k documents a dual encoder of n dimensions can give at all, and how many a trained one gives.
 
-Each of k documents is a point in R^n, fixed for all queries; a query is another, and ranks them by inner product or by
-distance. Of the k! orders only some have a query that gives them.
+Each of k documents is a point in R^n, the same for all queries. A query is another point and ranks the documents by
+inner product or by distance. Only some of the k! orders are the ranking of any query.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def orders_by_distance(n: int, k: int) -> int:
-    """N(n, k): the orders that k points in general position in R^n show, by Euclidean distance from a query.
+    """N(n, k): the number of orders of k points in general position in R^n by Euclidean distance from a query.
 
     The same for inner product with a bias per document. N(n, k) = N(n, k-1) + (k-1) N(n-1, k-1), 1 for n = 0 or
     k = 1. Cover 1967, Good and Tideman 1977.
@@ -32,7 +32,7 @@ def orders_by_distance(n: int, k: int) -> int:
 
 
 def orders_by_inner_product(n: int, k: int) -> int:
-    """Q(n, k): the orders that k vectors in general position in R^n show, by inner product or cosine with a query.
+    """Q(n, k): the number of orders of k vectors in general position in R^n by inner product or cosine with a query.
 
     Q(n, k) = Q(n, k-1) + (k-1) Q(n-1, k-1), 2 for n = 1 or k = 2 (n >= 1, k >= 2). Cover 1967.
 
@@ -46,9 +46,9 @@ def orders_by_inner_product(n: int, k: int) -> int:
 
 
 def too_few_dimensions(k: int) -> float:
-    """ln(k!) / (2 ln k): with fewer dimensions a dual encoder can't show every order of k >= 2 documents.
+    """ln(k!) / (2 ln k): with fewer dimensions a dual encoder can't give every order of k >= 2 documents.
 
-    A proposition of arXiv 2601.05588; a bound from below, since the counts above reach k! at n = k - 1 only.
+    A proposition of arXiv 2601.05588. It is a lower bound: the counts above reach k! at n = k - 1 only.
 
     >>> round(too_few_dimensions(10), 2), round(too_few_dimensions(100), 2)
     (3.28, 39.49)
@@ -63,7 +63,7 @@ def softmax(scores_QK: Tensor, order_QK: Tensor) -> Tensor:
 
 
 def plackett_luce(scores_QK: Tensor, order_QK: Tensor) -> Tensor:
-    """-log of the probability that documents drawn by softmax, one after the other, come in this order."""
+    """-log of the probability of this order, where documents are drawn by softmax one after the other."""
     ordered_QK = scores_QK.gather(1, order_QK)
     rest_QK = ordered_QK.flip(1).logcumsumexp(dim=1).flip(1)
     return (rest_QK - ordered_QK).sum(dim=1).mean()
@@ -72,11 +72,11 @@ def plackett_luce(scores_QK: Tensor, order_QK: Tensor) -> Tensor:
 def trained_orders(
     n: int, k: int, seed: int, loss: Loss = plackett_luce, steps: int = 500, learning_rate: float = 0.05
 ) -> float:
-    """The share of all k! orders that a dual encoder of n dimensions shows after training on every one of them.
+    """The share of all k! orders that a dual encoder of n dimensions gives after training on every one of them.
 
-    Each order is a query with a free vector, so nothing but the dimension limits the fit; Adam, all queries at
-    once. At most `orders_by_inner_product(n, k)` / k!, which `plackett_luce` comes near; with `softmax`, the
-    loss of `arrange.baselines.dual`, training ends at a table of document vectors that shows far fewer for n < k - 1.
+    Each order is a query with a free vector, so only the dimension limits the fit. Trained by Adam on all queries at
+    once. The share is at most `orders_by_inner_product(n, k)` / k!. `plackett_luce` comes near that. `softmax`, the
+    loss of `arrange.baselines.dual`, ends at document vectors that give far fewer orders for n < k - 1.
     """
     order_QK = torch.tensor(list(permutations(range(k))))
     generator = torch.Generator().manual_seed(seed)
@@ -88,5 +88,5 @@ def trained_orders(
         optimiser.zero_grad()
         loss(queries_QN @ documents_KN.T, order_QK).backward()
         optimiser.step()
-    found_QK = (queries_QN @ documents_KN.T).argsort(dim=1, descending=True)
-    return (found_QK == order_QK).all(dim=1).double().mean().item()
+    given_QK = (queries_QN @ documents_KN.T).argsort(dim=1, descending=True)
+    return (given_QK == order_QK).all(dim=1).double().mean().item()

@@ -1,4 +1,4 @@
-"""The training loop of the baselines: `transformers.Trainer`, made repeatable."""
+"""The training loop of the baselines: `transformers.Trainer`, made deterministic."""
 
 import math
 import tempfile
@@ -22,8 +22,8 @@ List = tuple[NDArray[np.int64], NDArray[np.float64]]  # rows of the document tab
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a baseline is trained: AdamW without weight decay, gradients clipped at norm 1.
+class FitArguments:
+    """How a baseline is trained: by AdamW without weight decay, gradients clipped at norm 1.
 
     The learning rate rises linearly over the first `warmup` (a share of the steps), then falls to 0 along a cosine.
     """
@@ -40,28 +40,28 @@ def fit(
     model: nn.Module,
     examples: Sequence[Any],
     collate: Callable[[list[Any]], dict[str, Tensor]],
-    recipe: Recipe,
+    arguments: FitArguments,
     progress: Callable[[int], object] = lambda step: None,
 ) -> list[float]:
-    """Train a model whose forward returns {"loss": ..}, on `examples` in their order, where the model is.
+    """Train a model whose forward returns {"loss": ...}, on `examples` in their order, on the model's device.
 
-    `examples` holds steps * batch_size of them (see `order`). The same seed, data, threads and machine give the
-    same weights. Returns the loss of each step; leaves the model in evaluation mode.
-    Raises UserError when the loss is no number.
+    There are steps * batch_size `examples` (see `order`). The same seed, data, threads and machine give the same
+    weights. Returns the loss of each step; leaves the model in evaluation mode.
+    Raises UserError when the loss is not finite.
     """
     history = _History(progress)
-    with deterministic(recipe.threads), tempfile.TemporaryDirectory() as unused:
-        arguments = TrainingArguments(
+    with deterministic(arguments.threads), tempfile.TemporaryDirectory() as unused:
+        checked = TrainingArguments(
             output_dir=unused,
-            max_steps=recipe.steps,
-            per_device_train_batch_size=recipe.batch_size,
-            learning_rate=recipe.learning_rate,
+            max_steps=arguments.steps,
+            per_device_train_batch_size=arguments.batch_size,
+            learning_rate=arguments.learning_rate,
             lr_scheduler_type="cosine",
-            warmup_steps=math.ceil(recipe.warmup * recipe.steps),
+            warmup_steps=math.ceil(arguments.warmup * arguments.steps),
             max_grad_norm=1.0,
             train_sampling_strategy="sequential",
             remove_unused_columns=False,
-            seed=recipe.seed,
+            seed=arguments.seed,
             full_determinism=True,
             use_cpu=next(model.parameters()).device.type == "cpu",
             logging_steps=1,
@@ -70,16 +70,16 @@ def fit(
             report_to="none",
             disable_tqdm=True,
         )
-        trainer = Trainer(model, arguments, collate, train_dataset=list(examples), callbacks=[history])
+        trainer = Trainer(model, checked, collate, train_dataset=list(examples), callbacks=[history])
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     model.eval()
     return history.losses
 
 
-def order(queries: int, recipe: Recipe) -> list[int]:
-    """The rows of the queries in the order in which training sees them, the same as a ranker's."""
-    return Order(queries, recipe.steps * recipe.batch_size, recipe.seed).query_N.tolist()
+def order(queries: int, arguments: FitArguments) -> list[int]:
+    """The rows of the queries in the order in which training sees them; a ranker's training has the same order."""
+    return Order(queries, arguments.steps * arguments.batch_size, arguments.seed).query_N.tolist()
 
 
 def padded_lists(lists: Sequence[List]) -> tuple[Tensor, Tensor]:
@@ -90,7 +90,7 @@ def padded_lists(lists: Sequence[List]) -> tuple[Tensor, Tensor]:
 
 
 class _History(TrainerCallback):
-    """Keeps the loss of each step, and stops at one that is no number."""
+    """Keeps the loss of each step, and stops the training at a loss that is not finite."""
 
     def __init__(self, progress: Callable[[int], object]) -> None:
         self.losses: list[float] = []

@@ -1,6 +1,6 @@
 """A transformer that reads the texts of query and document together: a cross encoder to re-rank with.
 
-It is too slow for a corpus, so it ranks the candidates that another system (BM25, say) found. P pairs of texts.
+It is too slow for a whole corpus. So it ranks the candidates that another system, such as BM25, found. P text pairs.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,13 +17,13 @@ from transformers import (
 )
 
 from arrange.baselines.cross import Example, examples, sigmoid_loss, with_negatives
-from arrange.baselines.fitting import List, Recipe, fit
+from arrange.baselines.fitting import FitArguments, List, fit
 from arrange.baselines.scores import Rows, Scores, rank
 from arrange.models import pretrained
 
 
 class PairClassifier(nn.Module):
-    """A transformer with one output over two texts in a row, and its tokenizer. Pairs are cut to `max_tokens`."""
+    """A transformer that gives one score for a pair of texts, and its tokenizer. Pairs are cut to `max_tokens`."""
 
     def __init__(self, body: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class PairClassifier(nn.Module):
         self.max_tokens = max_tokens
 
     def batch(self, queries: list[str], documents: list[str]) -> dict[str, Tensor]:
-        """Pairs of texts as the transformer's input; of a pair too long the longer text is cut."""
+        """Pairs of texts as the transformer's input. Of a pair that is too long, the longer text is cut."""
         encoded = self.tokenizer(
             queries, documents, truncation=True, max_length=self.max_tokens, padding=True, return_tensors="pt"
         )
@@ -56,9 +56,9 @@ class PairClassifier(nn.Module):
 
 
 def by_name(name: str, max_tokens: int, seed: int) -> PairClassifier:
-    """The transformer of a local folder or of a name on the hub; `seed` decides the output layer if it lacks one.
+    """The transformer of a local folder or of a name on the hub; `seed` decides its output layer if it has none.
 
-    Raises UserError where it can't be had, and for one with more outputs than one.
+    Raises UserError where it can't be loaded, and for a transformer with more than one output.
     """
     tokenizer = pretrained.load("tokenizer", name, AutoTokenizer.from_pretrained)
     with torch.random.fork_rng():
@@ -72,22 +72,22 @@ def train(
     queries: Sequence[str],
     documents: Sequence[str],
     lists: Sequence[List],
-    recipe: Recipe,
+    arguments: FitArguments,
     *,
     negatives: int,
     progress: Callable[[int], object] = lambda step: None,
 ) -> list[float]:
-    """As `cross.train`, on the texts of queries and documents; a batch has a pair for each document and negative."""
+    """As `cross.train`, on texts of queries and documents. A batch has a pair for each listed document and negative."""
 
     def collate(batch: list[Example]) -> dict[str, Tensor]:
         table = with_negatives(lists, batch)
-        used_BK = table["positive"] + table["negative"] > 0  # drops padding, and documents of no weight
+        used_BK = table["positive"] + table["negative"] > 0  # drops padding and documents without weight
         left = [queries[batch[b][0]] for b in used_BK.nonzero()[:, 0].tolist()]
         right = [documents[row] for row in table["rows"][used_BK].tolist()]
         weights = {name: table[name][used_BK] for name in ("positive", "negative")}
         return {**weights, **model.batch(left, right)}
 
-    return fit(model, examples(len(lists), len(documents), negatives, recipe), collate, recipe, progress)
+    return fit(model, examples(len(lists), len(documents), negatives, arguments), collate, arguments, progress)
 
 
 def rerank(
@@ -102,7 +102,7 @@ def rerank(
     """The run of each query's candidates by the transformer's score.
 
     `queries` has query_id and text, `documents` doc_id and text. To re-rank the first k of another run, give
-    `run.filter(pl.col("rank") <= k)` as candidates. As `scores.rank` otherwise.
+    `run.filter(pl.col("rank") <= k)` as candidates. Other arguments as `scores.rank`.
     """
     query_texts, document_texts = queries["text"].to_list(), documents["text"].to_list()
 

@@ -23,22 +23,22 @@ def rank(
 ) -> pl.DataFrame:
     """The run of a scoring function: `score(query, rows_K)` gives K scores, for rows of `doc_ids`.
 
-    `candidates` (query_id, doc_id; every doc_id among `doc_ids`) restricts each query to its own; a score of
-    -inf leaves a document out. Equal scores are ordered by doc_id, the query's own document leaves.
+    `candidates` (query_id, doc_id; every doc_id among `doc_ids`) restricts each query to its own. A score of -inf
+    leaves a document out. Equal scores are ordered by doc_id. The query's own document is left out.
     """
     everything = np.arange(len(doc_ids))
     rows_of = None if candidates is None else candidate_rows(query_ids, doc_ids, candidates)
-    found = []
+    ranked = []
     for query in range(len(query_ids)):
         rows_K = everything if rows_of is None else rows_of[query]
         score_K = score(query, rows_K)
-        kept = best(score_K, depth + 1)  # one may be the query's own
-        found.append(list(zip(rows_K[kept].tolist(), score_K[kept].tolist(), strict=True)))
-    return make_run(query_ids, found, doc_ids, depth=depth)
+        kept = best(score_K, depth + 1)  # one may be the query's own document
+        ranked.append(list(zip(rows_K[kept].tolist(), score_K[kept].tolist(), strict=True)))
+    return make_run(query_ids, ranked, doc_ids, depth=depth)
 
 
 def best(score_K: Scores, count: int) -> Rows:
-    """Where the `count` highest scores are, and all that equal the last of them; without -inf, in no order.
+    """The places of the `count` highest scores, and of all that equal the last of them. -inf is never among them.
 
     >>> best(np.array([2.0, 1.0, 3.0, 1.0, -np.inf]), 3)
     array([0, 1, 2, 3])

@@ -1,4 +1,4 @@
-"""HTTP downloads that resume, retry, and leave a whole file or none."""
+"""HTTP downloads that resume and retry. They leave a whole file or none."""
 
 import shutil
 import time
@@ -27,16 +27,16 @@ def download(
     progress: bool = True,
     wait: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Fetch `url` into `path`, continuing where an earlier call was cut off.
+    """Download `url` to `path`; continue where an earlier call was cut off.
 
-    What has come so far is in `path`.part and the server's validator (ETag or Last-Modified) beside it,
-    so that a file which has changed starts again. Broken connections, 5xx answers and short bodies are
-    tried again, `attempts` times in all, with `wait` called in between; a host that has no address or
-    doesn't answer within `connect_timeout` seconds, and a 4xx answer, are not. The progress bar shows on
-    terminals only. Raises UserError, which names the host, for all that goes wrong.
+    The bytes received so far are in `path`.part, the server's validator (ETag or Last-Modified) beside it: if the file
+    has changed on the server, the download starts again. Broken connections, 5xx answers and short bodies are tried
+    again, `attempts` times in all, with `wait` called in between. A host that has no address or doesn't answer within
+    `connect_timeout` seconds, and a 4xx answer, are not tried again. The progress bar appears on terminals only.
+    Raises UserError, which names the host, for every failure.
     """
     host = urlsplit(url).netloc or url
-    remedy = f"check the connection to {host} and try again: what has come so far is kept"
+    remedy = f"check the connection to {host} and try again: the bytes received so far are kept"
     try:
         for attempt in range(attempts):
             if attempt:
@@ -56,7 +56,7 @@ def download(
 
 
 def _transfer(url: str, path: Path, connect_timeout: float, progress: bool) -> None:
-    """One attempt: request what is missing, append it, rename when all is there."""
+    """One attempt: request the missing bytes, append them, rename the file when it is whole."""
     part, validator = (path.with_name(path.name + end) for end in (".part", ".part.validator"))
     path.parent.mkdir(parents=True, exist_ok=True)
     have = part.stat().st_size if part.exists() and validator.exists() else 0
@@ -102,7 +102,7 @@ def _check_room(path: Path, host: str, missing: int | None) -> None:
 
 
 def _keep_validator(response: requests.Response, validator: Path) -> None:
-    """Note what lets a later request continue; without a strong validator the next one starts again."""
+    """Store the validator with which a later request can continue; without a strong one that starts again."""
     etag = response.headers.get("ETag", "")
     value = response.headers.get("Last-Modified") if etag.startswith("W/") or not etag else etag
     if value:
@@ -112,7 +112,7 @@ def _keep_validator(response: requests.Response, validator: Path) -> None:
 
 
 def _append(response: requests.Response, part: Path, start: int, total: int | None, disable: bool | None) -> int:
-    """Write the body behind the first `start` bytes of `part`; the size reached."""
+    """Write the body after the first `start` bytes of `part`; return the file's size."""
     with (
         part.open("r+b" if start else "wb") as file,
         tqdm(desc=part.stem, initial=start, total=total, unit="B", unit_scale=True, disable=disable) as bar,
@@ -125,8 +125,8 @@ def _append(response: requests.Response, part: Path, start: int, total: int | No
 
 
 def _is_final(error: requests.RequestException) -> bool:
-    """True where the next attempt would end the same way."""
-    if error.response is not None:  # an answer that says no
+    """Whether another attempt would fail in the same way."""
+    if error.response is not None:  # the server refused
         return error.response.status_code < 500
     return isinstance(error, requests.ConnectTimeout | ValueError) or _has_no_address(error)
 
@@ -140,7 +140,7 @@ def _reason(error: requests.RequestException, connect_timeout: float) -> str:
         return "the host has no address (DNS)"
     if isinstance(error, requests.ConnectTimeout):
         return f"no answer within {connect_timeout:g} s"
-    if error.response is not None:  # an answer that says no
+    if error.response is not None:  # the server refused
         return f"it answered {error.response.status_code} {error.response.reason}"
     if error.args and isinstance(error.args[0], str):
         return error.args[0]

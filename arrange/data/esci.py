@@ -9,20 +9,23 @@ Two parquet files, joined on (product_locale, product_id):
 A label is E (exact), S (substitute), C (complement) or I (irrelevant). Other columns are not read.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal
 
 import polars as pl
+from annotated_types import MinLen
 
-from arrange.data.rows import LeftOut, check_filled, leave_out, ranks_from_gains, refuse
+from arrange.bounds import CountOr0, ShareAbove0
+from arrange.data import teacher
+from arrange.data.esci_files import EXAMPLES, LABELS, ORIGIN, OWN, PRODUCTS
+from arrange.data.rows import LeftOut, check_filled, leave_out, ranks_from_gains, refuse, summary
 from arrange.data.splits import assign
-from arrange.data.tables import SCHEMAS, Dataset
+from arrange.data.tables import LISTS, SCHEMAS, TIERS, About, Dataset, Prepared
 from arrange.errors import UserError
 
-EXAMPLES = "shopping_queries_dataset_examples.parquet"
-PRODUCTS = "shopping_queries_dataset_products.parquet"
-LABELS = ("E", "S", "C", "I")
 GAINS = {"E": 100, "S": 10, "C": 1, "I": 0}
 FETCH = "get the file again: it is damaged or incomplete"
 
@@ -31,11 +34,63 @@ IDS = ("query_id", "product_id")  # numbers in one file, strings in another
 KEY = ["query_id", "doc_id"]
 
 
-class Prepared(NamedTuple):
-    """A data set, and what of its source was left out, reason by reason."""
+@dataclass(frozen=True, kw_only=True)
+class Esci:
+    """Settings of a data set of ESCI's files; what most of them mean: see `tables`.
 
-    dataset: Dataset
-    left_out: list[LeftOut]
+    raw: the folder with the two files, and perhaps origin.json.
+    truth: "labels", or "teacher": ranks by `teacher` in place of the labels.
+    """
+
+    source: Literal["esci"] = "esci"
+    raw: str
+    locales: Annotated[tuple[str, ...], MinLen(1)]
+    version: Version
+    text: Annotated[tuple[str, ...], MinLen(1)]
+    gains: dict[Literal["E", "S", "C", "I"], CountOr0]
+    validation: ShareAbove0
+    truth: Literal["labels", "teacher"]
+    teacher: teacher.Teacher
+
+    def __post_init__(self) -> None:
+        if missing := [label for label in LABELS if label not in self.gains]:
+            raise ValueError(f"gains lacks {missing[0]}; give a gain to each of {', '.join(LABELS)}")
+
+    def prepare(self, name: str) -> Prepared:
+        """The tables, by labels or by the teacher; queries are grouped by locale and by length."""
+        raw = Path(self.raw)
+        dataset, left_out = tables(
+            raw / EXAMPLES,
+            raw / PRODUCTS,
+            locales=self.locales,
+            version=self.version,
+            text=self.text,
+            gains={str(label): gain for label, gain in self.gains.items()},
+            validation=self.validation,
+        )
+        origin = json.loads((raw / ORIGIN).read_text())["name"] if (raw / ORIGIN).exists() else OWN
+        labels, measures = label_names(self.gains), TIERS
+        if self.truth == "teacher":
+            vectorise = self.teacher.vectoriser.fit(teacher.texts(dataset))
+            dataset, more = teacher.relabel(dataset, vectorise, self.teacher.length, self.teacher.deepest)
+            left_out += more
+            origin += f", ranks by the teacher {self.teacher.vectoriser.name}"
+            labels, measures = {}, LISTS
+        title = f"{origin[0].upper()}{origin[1:]}."
+        about = About(title, source=origin, measures=measures, labels=labels, left_out=summary(left_out))
+        return Prepared(dataset, about, groups(dataset))
+
+
+def label_names(gains: Mapping[Literal["E", "S", "C", "I"], int]) -> dict[int, str]:
+    """The name of each gain, best first; labels of equal gain are one tier.
+
+    >>> label_names({"E": 100, "S": 1, "C": 1, "I": 0})
+    {100: 'exact', 1: 'substitute or complement', 0: 'irrelevant'}
+    """
+    names: dict[int, list[str]] = {}
+    for label, gain in sorted(gains.items(), key=lambda item: (-item[1], list(LABELS).index(item[0]))):
+        names.setdefault(gain, []).append(LABELS[label])
+    return {gain: " or ".join(equal) for gain, equal in names.items()}
 
 
 def tables(
@@ -47,8 +102,8 @@ def tables(
     text: Sequence[str] = ("product_title",),
     gains: Mapping[str, int] = GAINS,
     validation: float = 0.05,
-) -> Prepared:
-    """The judgements of some locales and one version as queries, documents and tiers.
+) -> tuple[Dataset, list[LeftOut]]:
+    """The judgements of some locales and one version as queries, documents and tiers, and what was left out.
 
     A document is a product of a locale (`doc_id` is "locale:product_id"), its text the columns `text` of the products
     file, joined by spaces; a product without a title is no document. Gains give the tiers: dense ranks by falling gain
@@ -57,24 +112,24 @@ def tables(
     The official split is kept: "test" stays, and of the rest `assign` makes `validation` by hash of the query. Left out
     and counted: judgements of other locales and of the other version, training rows of a query that has test rows too,
     repeated and contradicting judgements, products that are missing, untitled or listed again, and queries without a
-    document above gain 0. Only the products that are judged, and of them only the needed columns, come into memory.
+    document above gain 0. Memory holds only the judged products, and of them only the needed columns.
 
     Raises UserError, which names file, row and column, for a damaged file, a missing column, an unknown label, split or
     locale, a missing id, and a query_id that stands for two queries.
     """
-    found: list[LeftOut] = []
-    judged = _judgements(examples, locales, version, found)
-    documents = _documents(products, judged, text, found)
-    qrels = _qrels(judged, documents, gains, found)
+    left_out: list[LeftOut] = []
+    judged = _judgements(examples, locales, version, left_out)
+    documents = _documents(products, judged, text, left_out)
+    qrels = _qrels(judged, documents, gains, left_out)
     if qrels.is_empty():
-        raise UserError(f"{examples}: no judgement is left", "; ".join(f"{out.why}: {out.rows}" for out in found))
+        raise UserError(f"{examples}: no judgement is left", "; ".join(f"{out.why}: {out.rows}" for out in left_out))
     queries = judged.select("query_id", "query", "split").unique("query_id").join(qrels, on="query_id", how="semi")
     by_hash = assign(queries["query_id"], validation, test=0)
     split = pl.when(pl.col("split") == "test").then(pl.lit("test")).otherwise(by_hash)
     queries = queries.select("query_id", text="query", split=split).sort("query_id")
     check_filled(queries["split"], str(examples), validation)
-    named = documents.join(qrels, on="doc_id", how="semi").sort("doc_id")
-    return Prepared(Dataset(queries, named, qrels.sort("query_id", "rank", "doc_id", nulls_last=True)), found)
+    judged_documents = documents.join(qrels, on="doc_id", how="semi").sort("doc_id")
+    return Dataset(queries, judged_documents, qrels.sort("query_id", "rank", "doc_id", nulls_last=True)), left_out
 
 
 def groups(dataset: Dataset) -> pl.DataFrame:
@@ -88,7 +143,7 @@ def groups(dataset: Dataset) -> pl.DataFrame:
 
 
 def scan(path: Path, columns: Sequence[str]) -> pl.LazyFrame:
-    """The columns of a parquet file as strings, and `row`, their place in it. Nothing but its footer is read yet.
+    """The columns of a parquet file as strings, and `row`, their place in it. Only the file's footer is read here.
 
     Raises UserError for a file that is missing or damaged, and for the first column that it lacks.
     """
@@ -123,7 +178,7 @@ def _unreadable(path: Path, error: Exception) -> UserError:
     return UserError(f"{path} can't be read: {str(error).splitlines()[0]}", FETCH)
 
 
-def _judgements(path: Path, locales: Sequence[str], version: Version, found: list[LeftOut]) -> pl.DataFrame:
+def _judgements(path: Path, locales: Sequence[str], version: Version, left_out: list[LeftOut]) -> pl.DataFrame:
     """One row per judged pair: query_id, doc_id, query, split, label."""
     flag = f"{version}_version"
     names = ["query_id", "query", "product_id", "product_locale", "esci_label", "split", flag]
@@ -136,28 +191,28 @@ def _judgements(path: Path, locales: Sequence[str], version: Version, found: lis
         pl.col("query").str.replace_all(r"\s+", " ").str.strip_chars(),
         doc_id=pl.concat_str("product_locale", pl.lit(":"), "product_id"),
     )
-    rows = leave_out(rows, "judgements of other locales", ~pl.col("product_locale").is_in(locales), KEY, found)
-    rows = leave_out(rows, f"judgements that are not of the {version} version", pl.col(flag) != "1", KEY, found)
-    untold = pl.col("query").fill_null("") == ""
-    rows = leave_out(rows, "judgements of queries without a text", untold, KEY, found)
+    rows = leave_out(rows, "judgements of other locales", ~pl.col("product_locale").is_in(locales), KEY, left_out)
+    rows = leave_out(rows, f"judgements that are not of the {version} version", pl.col(flag) != "1", KEY, left_out)
+    empty = pl.col("query").fill_null("") == ""
+    rows = leave_out(rows, "judgements of queries without a text", empty, KEY, left_out)
     _check_queries(rows, path)
     in_test = (pl.col("split") == "test").any().over("query_id")
     both = (pl.col("split") == "train") & in_test
-    rows = leave_out(rows, "training judgements of queries in both splits", both, KEY, found)
+    rows = leave_out(rows, "training judgements of queries in both splits", both, KEY, left_out)
     contradicting = pl.col("esci_label").n_unique().over(KEY) > 1
-    rows = leave_out(rows, "judgements that contradict each other", contradicting, KEY, found)
+    rows = leave_out(rows, "judgements that contradict each other", contradicting, KEY, left_out)
     repeated = ~pl.struct(KEY).is_first_distinct()
-    return leave_out(rows, "judgements that are there again", repeated, KEY, found)
+    return leave_out(rows, "judgements that are there again", repeated, KEY, left_out)
 
 
 def _check_values(rows: pl.DataFrame, path: Path, flag: str) -> None:
-    """Refuse what no reading of the file can mend."""
-    values = {"esci_label": LABELS, "split": ("train", "test"), flag: ("0", "1")}
+    """Refuse missing and unknown values."""
+    values = {"esci_label": tuple(LABELS), "split": ("train", "test"), flag: ("0", "1")}
     for name in (*IDS, "product_locale", *values):
         refuse(rows, name, pl.col(name).is_null(), "is no value", lambda row: f"{path}, row {row}")
-    for name, known in values.items():
-        unknown = ~pl.col(name).is_in(known)
-        refuse(rows, name, unknown, f"is not one of {', '.join(known)}", lambda row: f"{path}, row {row}")
+    for name, valid in values.items():
+        unknown = ~pl.col(name).is_in(valid)
+        refuse(rows, name, unknown, f"is not one of {', '.join(valid)}", lambda row: f"{path}, row {row}")
 
 
 def _check_queries(rows: pl.DataFrame, path: Path) -> None:
@@ -169,7 +224,7 @@ def _check_queries(rows: pl.DataFrame, path: Path) -> None:
         refuse(rows, name, other, why, lambda row: f"{path}, row {row}", remedy)
 
 
-def _documents(path: Path, judged: pl.DataFrame, text: Sequence[str], found: list[LeftOut]) -> pl.DataFrame:
+def _documents(path: Path, judged: pl.DataFrame, text: Sequence[str], left_out: list[LeftOut]) -> pl.DataFrame:
     """doc_id and text of the judged products, text null where there is no title."""
     columns = dict.fromkeys(["product_locale", "product_id", "product_title", *text])
     wanted = judged.select("product_locale", "product_id").unique().lazy()
@@ -182,20 +237,20 @@ def _documents(path: Path, judged: pl.DataFrame, text: Sequence[str], found: lis
         text=pl.when(pl.col("product_title").is_not_null()).then(pl.concat_str(text, separator=" ", ignore_nulls=True)),
     ).sort("doc_id", "text", "row", nulls_last=True)  # of several rows one with a title, whatever their order
     again = ~pl.col("doc_id").is_first_distinct()
-    return leave_out(rows, "products that are listed again", again, ["doc_id"], found).drop("row")
+    return leave_out(rows, "products that are listed again", again, ["doc_id"], left_out).drop("row")
 
 
 def _qrels(
-    judged: pl.DataFrame, documents: pl.DataFrame, gains: Mapping[str, int], found: list[LeftOut]
+    judged: pl.DataFrame, documents: pl.DataFrame, gains: Mapping[str, int], left_out: list[LeftOut]
 ) -> pl.DataFrame:
     gain = pl.col("esci_label").replace_strict(gains, return_dtype=pl.Int32)
-    known, untitled = documents["doc_id"], documents.filter(pl.col("text").is_null())["doc_id"]
+    listed, untitled = documents["doc_id"], documents.filter(pl.col("text").is_null())["doc_id"]
     rows = judged.select(*KEY, gain=gain)
-    missing = ~pl.col("doc_id").is_in(known.implode())
-    rows = leave_out(rows, "judgements of products that the products file lacks", missing, KEY, found)
+    missing = ~pl.col("doc_id").is_in(listed.implode())
+    rows = leave_out(rows, "judgements of products that the products file lacks", missing, KEY, left_out)
     no_title = pl.col("doc_id").is_in(untitled.implode())
-    rows = leave_out(rows, "judgements of products without a title", no_title, KEY, found)
+    rows = leave_out(rows, "judgements of products without a title", no_title, KEY, left_out)
     rows = rows.with_columns(ranks_from_gains())
     nothing = pl.col("rank").is_null().all().over("query_id")
-    rows = leave_out(rows, "judgements of queries without a document of gain above 0", nothing, KEY, found)
+    rows = leave_out(rows, "judgements of queries without a document of gain above 0", nothing, KEY, left_out)
     return rows.select(SCHEMAS["qrels"].names())

@@ -1,18 +1,18 @@
-"""A generated product catalogue with queries and labels, in the two files of ESCI. It is a sample for development:
-no number measured on it is an ESCI score.
+"""Generated products with queries and labels, in the two files of ESCI. It is a sample for development: no number
+measured on it is an ESCI score.
 
 A product has a locale, a category, a brand, a colour and a size. Some categories are accessories of another one
-(phone cases of phones). A query names a category and one to three of brand, colour and size, in words of its locale,
-and is made from a product that it fits. Labels follow from these attributes alone (`labels`):
+(phone cases of phones). A query is made from a product: it names the product's category and one to three of brand,
+colour and size, in words of its locale. Labels follow from these attributes alone (`labels`):
 
     E   the query's category, and all that the query asks of brand, colour and size
-    S   the query's category, and exactly one of these is another
+    S   the query's category, and exactly one of these differs
     C   an accessory of the query's category
-    I   all else
+    I   everything else
 
-There is one query for three products, with a list of 14 to 19 judged products on average (8 in a catalogue of 200);
-34% to 51% of the labels are E, 27% to 33% S, 4% to 9% C. No two queries of a locale have the same wishes, so no test
-query is a training query in other words. Titles and queries draw their words for a category from the same synonyms.
+There is one query for three products, with a list of 14 to 19 judged products on average (8 if there are 200 products);
+34% to 51% of the labels are E, 27% to 33% S, 4% to 9% C. No two queries of a locale ask for the same, so no test query
+is a training query in other words. Titles and queries draw their words for a category from the same synonyms.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from arrange.data.esci import EXAMPLES, LABELS, PRODUCTS
+from arrange.data.esci_files import EXAMPLES, LABELS, PRODUCTS
 from arrange.data.esci_words import ACCESSORIES, CATEGORIES, COLOURS, DEPARTMENTS, SIZES, SYLLABLES
 from arrange.errors import UserError
 from arrange.files import replacing
@@ -61,15 +61,15 @@ class Queries(NamedTuple):
 
 
 def write(folder: Path, products: int, seed: int) -> None:
-    """Write both files of a sample with `products` products into `folder`, whole or not at all, chunk by chunk.
+    """Write both files of a sample of `products` products into `folder`, chunk by chunk, whole or not at all.
 
     The same number and seed give the same bytes. Raises UserError below 200 products.
     """
     if products < 200:
         raise UserError(f"a sample of {products} products", "ask for at least 200: below, lists are too short")
     rng = np.random.default_rng(seed)
-    items = catalogue(products, rng)
-    queries = ask(items, rng)
+    items = draw_items(products, rng)
+    queries = draw_queries(items, rng)
     brands = _brands(int(items.brand.max()) + 1, rng)
     with replacing(folder) as part:
         part.mkdir()
@@ -77,10 +77,10 @@ def write(folder: Path, products: int, seed: int) -> None:
         _write(part / EXAMPLES, _examples(items, queries, brands, rng))
 
 
-def catalogue(products: int, rng: np.random.Generator) -> Items:
+def draw_items(products: int, rng: np.random.Generator) -> Items:
     """The attributes of all products; frequent categories and brands are a few times as frequent as rare ones.
 
-    A smaller catalogue has fewer categories, brands, colours and sizes, so that several products still fit a query.
+    A smaller sample has fewer categories, brands, colours and sizes, so that several products still fit a query.
     """
     categories = _limited(products / 100, 10, len(CATEGORIES))
     brands = _limited(products**0.5 / 16, 3, 1000)  # per department
@@ -94,8 +94,8 @@ def catalogue(products: int, rng: np.random.Generator) -> Items:
     )
 
 
-def ask(items: Items, rng: np.random.Generator) -> Queries:
-    """A third as many queries as there are products, if so many wishes are different."""
+def draw_queries(items: Items, rng: np.random.Generator) -> Queries:
+    """A third as many queries as there are products, or fewer if fewer combinations of wishes are distinct."""
     product = rng.permutation(len(items.brand))
     mask = rng.choice(MASKS, len(product), p=MASK_SHARES)
     wishes = Items(*(column[product] for column in items))
@@ -105,15 +105,15 @@ def ask(items: Items, rng: np.random.Generator) -> Queries:
 
 
 def labels(queries: Queries, query_N: np.ndarray, items: Items, product_N: np.ndarray) -> np.ndarray:
-    """The label of each pair of a query and a product of its locale, as indices of `LABELS`: the rules above."""
-    wished, got = queries.wishes, Items(*(column[product_N] for column in items))
+    """The label of each pair of a query and a product of its locale, as its place in `LABELS`: the rules above."""
+    wished, item = queries.wishes, Items(*(column[product_N] for column in items))
     category_N = wished.category[query_N]
     broken_N = np.zeros(len(query_N), dtype=int)
     for bit, name in enumerate(WISHES):
-        asked_N = queries.mask[query_N] >> bit & 1 == 1
-        broken_N += asked_N & (getattr(wished, name)[query_N] != getattr(got, name))
-    same_N = got.category == category_N
-    accessory_N = (np.array(ACCESSORIES)[category_N] == got.category[:, None]).any(axis=1)
+        wanted_N = queries.mask[query_N] >> bit & 1 == 1
+        broken_N += wanted_N & (getattr(wished, name)[query_N] != getattr(item, name))
+    same_N = item.category == category_N
+    accessory_N = (np.array(ACCESSORIES)[category_N] == item.category[:, None]).any(axis=1)
     return np.select([same_N & (broken_N == 0), same_N & (broken_N == 1), accessory_N], [0, 1, 2], 3)
 
 
@@ -130,13 +130,13 @@ def _keys(items: Items, mask: np.ndarray | int) -> np.ndarray:
     """One number for locale, category and the attributes in the mask: equal where all of these are equal."""
     key = items.locale * (len(CATEGORIES) + 1) + items.category + 1  # category -1 is none
     for bit, name in enumerate(WISHES):
-        asked = np.asarray(mask) >> bit & 1
-        key = key * 100_003 + asked * (getattr(items, name) + 1)  # below 2 * 10^17: int64 holds it
+        wanted = np.asarray(mask) >> bit & 1
+        key = key * 100_003 + wanted * (getattr(items, name) + 1)  # below 2 * 10^17: int64 holds it
     return key
 
 
 class _Pools:
-    """The products that share what a mask asks for, as ranges of one sorted array per mask."""
+    """The products with equal attributes, those of a mask, as ranges of one sorted array per mask."""
 
     def __init__(self, items: Items) -> None:
         self.orders = [np.argsort(_keys(items, mask), kind="stable") for mask in range(8)]
@@ -158,7 +158,7 @@ def _judged(queries: Queries, rows: range, pools: _Pools, rng: np.random.Generat
     """Pairs of query and product: for each query of `rows` its own product and others, each product once."""
     median, sigma, least, most = LIST_LENGTH
     length_Q = np.clip(median * np.exp(sigma * rng.standard_normal(len(rows))), least, most).astype(int)
-    query_N = np.repeat(np.arange(len(rows)), 2 * length_Q)  # twice what is needed, for some come twice
+    query_N = np.repeat(np.arange(len(rows)), 2 * length_Q)  # twice as many as needed: some are drawn twice
     wishes, mask_N = _drawn_from(queries, query_N + rows.start, rng)
     product_N = pools.draw(wishes, mask_N, rng)
     product_N[np.searchsorted(query_N, np.arange(len(rows)))] = queries.product[rows.start : rows.stop]
@@ -172,7 +172,7 @@ def _judged(queries: Queries, rows: range, pools: _Pools, rng: np.random.Generat
 
 
 def _drawn_from(queries: Queries, query_N: np.ndarray, rng: np.random.Generator) -> tuple[Items, np.ndarray]:
-    """The wishes and mask of the pool that each judged product is drawn from; its label may be another than hoped."""
+    """The wishes and mask of the pool that each judged product is drawn from. They don't determine its label."""
     kind_N = rng.choice(KINDS, len(query_N), p=KIND_SHARES)
     wishes = Items(*(column[query_N] for column in queries.wishes))
     mask_N = queries.mask[query_N]
@@ -198,7 +198,7 @@ def _examples(items: Items, queries: Queries, brands: pl.Series, rng: np.random.
                 "query_id": query_N,
                 "product_id": _product_ids(product_N),
                 "product_locale": pl.Series(LOCALES).gather(items.locale[product_N]),
-                "esci_label": pl.Series(LABELS).gather(labels(queries, query_N, items, product_N)),
+                "esci_label": pl.Series(list(LABELS)).gather(labels(queries, query_N, items, product_N)),
                 "small_version": np.ones(len(query_N), dtype=int),
                 "large_version": np.ones(len(query_N), dtype=int),
                 "split": split_Q.gather(query_N),

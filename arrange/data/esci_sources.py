@@ -1,16 +1,20 @@
-"""Where the two ESCI files come from: the official ones, or anybody's in their schema. (esci_sample.py makes its own.)
+"""Where the two ESCI files come from: a generated sample, the official files, or other files in their schema.
 
-A source is chosen by name, and when it fails no other takes its place.
+A source is chosen by name. When it fails, no other one is tried.
 """
 
+import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal
 
-from arrange.data.download import download
-from arrange.data.esci import EXAMPLES, PRODUCTS
+from annotated_types import Ge, Le
+
+from arrange.bounds import Count, Seed
+from arrange.data.esci_files import EXAMPLES, ORIGIN, OWN, PRODUCTS
 from arrange.errors import UserError
 from arrange.files import remove, replacing, sha256
 
@@ -19,19 +23,66 @@ log = logging.getLogger(__name__)
 FILES = (EXAMPLES, PRODUCTS)
 
 
-class Official(NamedTuple):
-    """What a file of the release is known by."""
+@dataclass(frozen=True)
+class Official:
+    """Size and checksum of a file of the release."""
 
-    bytes: int
+    bytes: Count
     sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadEsci:
+    """Settings: which ESCI files to get.
+
+    source: "sample" (generated: `products` and `seed` of `esci_sample.write`), "official" (from `folder`, or if that is
+        empty from `urls`; they must be as `files` says) or "path" (any files in the schema, from `folder`).
+    """
+
+    source: Literal["sample", "path", "official"]
+    folder: str
+    urls: tuple[str, ...]
+    files: dict[str, Official]
+    products: Annotated[int, Ge(200), Le(2_000_000)]
+    seed: Seed
+
+    def __post_init__(self) -> None:
+        if self.source == "path" and not self.folder:
+            raise ValueError("source is path, and folder is empty; name the folder")
+        if missing := [name for name in FILES if name not in self.files]:
+            raise ValueError(f"files lacks {missing[0]}; give its bytes and sha256")
+
+
+def get(settings: DownloadEsci, folder: Path, out: Path, cache: Path) -> tuple[str, str]:
+    """Put the two files into the folder `out`, and beside them origin.json, which says what they are.
+
+    folder: `settings.folder` as a path from here. cache: where unfinished downloads wait.
+    Returns what to call numbers from the files, and the address that they were downloaded from ("" if they weren't).
+    Raises UserError where the source lacks the files.
+    """
+    name, url = "ESCI", ""
+    if settings.source == "sample":
+        from arrange.data import esci_sample  # here: pyarrow takes a while to import
+
+        name = f"sample of {settings.products:,} generated products (no ESCI score)"
+        esci_sample.write(out, settings.products, settings.seed)
+    elif settings.source == "path":
+        name = OWN
+        from_folder(folder, out)
+    elif settings.folder:
+        from_folder(folder, out, settings.files)
+    else:
+        url = from_urls(settings.urls, out, settings.files, cache)
+    (out / ORIGIN).write_text(json.dumps({"name": name}))
+    return name, url
 
 
 def from_folder(folder: Path, out: Path, files: Mapping[str, Official] | None = None) -> None:
     """Copy both files of a folder into `out`, whole or not at all.
 
-    With `files` they must be the official ones. Without, they may have any content (`esci.tables` checks the schema),
-    and any name in which "examples" or "products" stands, as long as one file of the folder has it.
-    Raises UserError when a file is missing, doubtful, not the official one, or can't be copied.
+    With `files` they must be the official ones. Without, they may have any content (`esci.tables` checks the schema)
+    and any name with "examples" or "products" in it, as long as only one file of the folder has such a name.
+    Raises UserError when a file is missing, ambiguous, not the official one, or can't be copied.
     """
     remedy = f"put {EXAMPLES} and {PRODUCTS} there, or choose another source"
     with replacing(out) as part:
@@ -51,7 +102,7 @@ def from_folder(folder: Path, out: Path, files: Mapping[str, Official] | None = 
 def from_urls(urls: Sequence[str], out: Path, files: Mapping[str, Official], cache: Path) -> str:
     """Download the official files into `out` from the first address that has them; returns that address.
 
-    An address is what stands before the files' names: that of a folder on a server. Unfinished downloads, and whole
+    An address is that of a folder on a server, to which the files' names are added. Unfinished downloads, and whole
     ones whose partner is missing, wait in `cache`: the next call continues them.
     Raises UserError, with the reason of each address, when none has the right files.
     """
@@ -71,12 +122,14 @@ def from_urls(urls: Sequence[str], out: Path, files: Mapping[str, Official], cac
             return url
     raise UserError(
         f"no address has the ESCI files: {'; '.join(reasons)}",
-        "try again (what has come so far is kept), put the files into a folder and name it, or choose the sample",
+        "try again (the bytes received so far are kept), put the files into a folder and name it, or choose the sample",
     )
 
 
 def _download(url: str, path: Path, official: Official) -> None:
     if not path.exists():
+        from arrange.data.download import download  # here: requests takes a while to import
+
         log.info("ESCI: downloading %s (%.0f MB)", url, official.bytes / 1e6)
         download(url, path)
     try:
@@ -87,17 +140,18 @@ def _download(url: str, path: Path, official: Official) -> None:
 
 
 def _verify(path: Path, official: Official, remedy: str) -> None:
-    """Size first: it costs nothing, and tells a cut file or a pointer of git-lfs."""
+    """Raise UserError unless the file is the official one. The size is compared first: that is quick, and finds cut
+    files and pointers of git-lfs."""
     if (size := path.stat().st_size) != official.bytes:
         raise UserError(f"{path} isn't the official file: {size:,} bytes, not {official.bytes:,}", remedy)
-    if (found := sha256(path)) != official.sha256:
-        raise UserError(f"{path} isn't the official file: its sha256 is {found[:12]}..", remedy)
+    if (digest := sha256(path)) != official.sha256:
+        raise UserError(f"{path} isn't the official file: its sha256 is {digest[:12]}..", remedy)
 
 
 def _one(folder: Path, name: str, remedy: str) -> Path:
     """The one file of the folder whose name has the same word in it as the official name."""
     word = "examples" if name == EXAMPLES else "products"
-    found = sorted(path.name for path in folder.glob(f"*{word}*.parquet"))
-    if len(found) > 1 and name not in found:
-        raise UserError(f"{folder} has {len(found)} files of {word}: {', '.join(found)}", remedy)
-    return folder / (found[0] if len(found) == 1 else name)
+    names = sorted(path.name for path in folder.glob(f"*{word}*.parquet"))
+    if len(names) > 1 and name not in names:
+        raise UserError(f"{folder} has {len(names)} files of {word}: {', '.join(names)}", remedy)
+    return folder / (names[0] if len(names) == 1 else name)

@@ -104,8 +104,8 @@ def _parse() -> tuple[list[list[list[str]]], list[int], list[tuple[int, ...]]]:
                 accessories[main].append(number)
             else:
                 main = number
-    return names, departments, [(*found, *found, -1, -1)[:2] for found in accessories]
+    return names, departments, [(*codes, *codes, -1, -1)[:2] for codes in accessories]
 
 
-# Of the two accessories of a category both are one, or both -1, where it has fewer.
+# A category has two accessories here. If it has one, both are that one; if it has none, both are -1.
 CATEGORIES, DEPARTMENTS, ACCESSORIES = _parse()

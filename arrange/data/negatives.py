@@ -13,12 +13,11 @@ from arrange.errors import UserError
 def add(dataset: Dataset, count: int, seed: int, forbidden: pl.DataFrame) -> Dataset:
     """The data set with `count` more judged negatives (rank null, gain 0) for every query.
 
-    They are drawn without replacement, a document with probability proportional to the number of training
-    queries that have it. Drawn uniformly, most would be no training query's document at all, and popularity
-    alone would tell them from the true ones. Never drawn are the query's judged documents, the query itself,
-    and homonyms: documents with the same text (in any case) as one of its true documents, or as one of
-    `forbidden`, a table of query_id and text.
-    Raises UserError where a query has fewer than `count` documents left.
+    They are drawn without replacement. The probability of a document is proportional to the number of training queries
+    that have it: drawn uniformly, most negatives would be in no training list, and popularity alone would tell them
+    from the true documents. Never drawn are the query's judged documents, the query itself, and homonyms: documents
+    with the same text (in any case) as one of its true documents, or as one of `forbidden`, a table of query_id and
+    text. Raises UserError where a query has fewer than `count` documents left.
     """
     candidates = _training_counts(dataset)
     barred = _barred(dataset, forbidden, candidates).group_by("query_id").agg("row")
@@ -49,7 +48,7 @@ def add(dataset: Dataset, count: int, seed: int, forbidden: pl.DataFrame) -> Dat
 
 
 def _training_counts(dataset: Dataset) -> pl.DataFrame:
-    """row, doc_id, name (the text in lower case) and count, of the documents that a training query has."""
+    """row, doc_id, name (the text in lower case) and count of the documents that are in a training list."""
     train = dataset.queries.filter(split="train").select("query_id")
     counts = dataset.qrels.drop_nulls("rank").join(train, on="query_id")["doc_id"].value_counts()
     documents = dataset.documents.select("doc_id", name=pl.col("text").str.to_lowercase())
@@ -68,13 +67,13 @@ def _barred(dataset: Dataset, forbidden: pl.DataFrame, candidates: pl.DataFrame)
 
 
 def _draw(weight_D: NDArray, barred_Q: Iterable[Iterable[int]], count: int, seed: int) -> Iterator[int]:
-    """For each query `count` rows by the weights (integers), one after the other without replacement."""
+    """For each query `count` rows, drawn one after the other without replacement by the (integer) weights."""
     rng = np.random.default_rng(seed)
     end_D = np.cumsum(weight_D)
     for barred in barred_Q:
         refused = set(barred)
         for _ in range(count):
             while (row := int(np.searchsorted(end_D, rng.integers(end_D[-1]), side="right"))) in refused:
-                pass  # drawn again: every document has a weight, and enough are left
+                pass  # draw again; it ends: every document has a weight above 0, and enough are left
             refused.add(row)
             yield row

@@ -1,4 +1,4 @@
-"""Rows that a data set can't use: refused by name, or left out and counted. Nothing is lost in silence."""
+"""Rows that a data set can't use: they raise an error that names them, or they are left out and counted."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -21,19 +21,21 @@ class LeftOut(NamedTuple):
     first: list[str]
 
 
-def leave_out(frame: pl.DataFrame, why: str, bad: pl.Expr, keys: Sequence[str], found: list[LeftOut]) -> pl.DataFrame:
-    """The frame without its bad rows; their number and first keys go to `found`, also when there are none.
+def leave_out(
+    frame: pl.DataFrame, why: str, bad: pl.Expr, keys: Sequence[str], left_out: list[LeftOut]
+) -> pl.DataFrame:
+    """The frame without its bad rows. Their number and first keys are appended to `left_out`, also if there are none.
 
-    >>> frame, found = pl.DataFrame({"id": ["a", "b"], "n": [1, None]}), []
-    >>> leave_out(frame, "n is null", pl.col("n").is_null(), ["id"], found).rows()
+    >>> frame, left_out = pl.DataFrame({"id": ["a", "b"], "n": [1, None]}), []
+    >>> leave_out(frame, "n is null", pl.col("n").is_null(), ["id"], left_out).rows()
     [('a', 1)]
-    >>> found
+    >>> left_out
     [LeftOut(why='n is null', rows=1, first=['b'])]
     """
     flagged = frame.with_columns(_bad=bad.fill_null(False))
     rows = flagged.filter("_bad")
     first = [" ".join(str(value) for value in key) for key in rows.select(keys).head(SHOWN).iter_rows()]
-    found.append(LeftOut(why, rows.height, first))
+    left_out.append(LeftOut(why, rows.height, first))
     if first:
         log.warning(
             "left out: %s: %s (%s%s)", why, f"{rows.height:,}", ", ".join(first), ", .." * (rows.height > SHOWN)
@@ -41,9 +43,9 @@ def leave_out(frame: pl.DataFrame, why: str, bad: pl.Expr, keys: Sequence[str], 
     return flagged.filter(~pl.col("_bad")).drop("_bad")
 
 
-def summary(found: Sequence[LeftOut]) -> dict[str, dict[str, int | list[str]]]:
-    """The same as JSON has it: reason -> rows and first."""
-    return {out.why: {"rows": out.rows, "first": out.first} for out in found}
+def summary(left_out: Sequence[LeftOut]) -> dict[str, dict[str, int | list[str]]]:
+    """The same as a dictionary: reason -> rows and first."""
+    return {out.why: {"rows": out.rows, "first": out.first} for out in left_out}
 
 
 def refuse(

@@ -1,8 +1,8 @@
-"""Splits by hash: what a key is assigned to depends on that key alone."""
+"""Splits by hash: the split of a key depends on that key alone."""
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 
 import polars as pl
@@ -14,8 +14,8 @@ def assign(keys: pl.Series, validation: float, test: float) -> pl.Series:
     """The split of every key: "test", "validation" or "train".
 
     The first 53 bits of the key's SHA-256 (UTF-8), read as a fraction u in [0, 1): u < test is test,
-    u < test + validation is validation, the rest is train. So a key stays where it is when others come
-    or go, on every machine and with every version. `validation` and `test` are expected shares of the
+    u < test + validation is validation, the rest is train. So a key keeps its split when others are added or
+    removed, on every machine and with every version. `validation` and `test` are expected shares of the
     distinct keys. Raises UserError unless both are at least 0 and their sum is below 1.
 
     >>> assign(pl.Series(["dog.n.01", "cat.n.01"]), validation=0.05, test=0.1).to_list()
@@ -43,9 +43,9 @@ def assign(keys: pl.Series, validation: float, test: float) -> pl.Series:
 def subtrees(above: Mapping[str, Collection[str]], limit: int) -> dict[str, str]:
     """For every node of a hierarchy the top of the largest subtree of at most `limit` nodes that holds it.
 
-    `above` maps a node to all its ancestors. A node with more than `limit` nodes at and below it stands for
-    itself; of two subtrees of one size the smaller id decides. As keys of `assign` they keep a subtree in
-    one split, and what lies above the small subtrees is still in every split.
+    `above` maps a node to all its ancestors. A node with more than `limit` nodes at and below it is its own top. Of two
+    subtrees of one size the one whose top has the smaller id is taken. As keys of `assign` the tops keep a subtree in
+    one split; nodes above the small subtrees are assigned one by one, so every split has some.
 
     >>> subtrees({"root": [], "a": ["root"], "b": ["root", "a"], "c": ["root"]}, limit=2)
     {'root': 'root', 'a': 'a', 'b': 'a', 'c': 'c'}
@@ -53,6 +53,38 @@ def subtrees(above: Mapping[str, Collection[str]], limit: int) -> dict[str, str]
     size = Counter(chain(above, chain.from_iterable(above.values())))
     small = ((node, [top for top in (node, *ancestors) if size[top] <= limit]) for node, ancestors in above.items())
     return {node: min(tops, key=lambda top: (-size[top], top), default=node) for node, tops in small}
+
+
+def connected(groups: Iterable[Collection[str]]) -> dict[str, str]:
+    """For every id of the groups one id that stands for its connected component: groups that share an id are connected.
+
+    It is the id that is in the most groups of its component, and of several the smallest. As keys of `assign` these ids
+    keep a whole component in one split. An id whose groups have no other id stands for itself.
+
+    >>> connected([["a", "b"], ["b", "c"], ["d"]])
+    {'a': 'b', 'b': 'b', 'c': 'b', 'd': 'd'}
+    """
+    count: Counter[str] = Counter()
+    parent: dict[str, str] = {}  # a forest: each tree is a component
+    for group in groups:
+        ids = set(group)
+        count.update(ids)
+        roots = {_root(parent, id_) for id_ in ids}
+        if roots:
+            parent.update(dict.fromkeys(roots, min(roots)))
+    members: dict[str, list[str]] = {}
+    for id_ in sorted(count):
+        members.setdefault(_root(parent, id_), []).append(id_)
+    key = {root: min(ids, key=lambda id_: (-count[id_], id_)) for root, ids in members.items()}
+    return {id_: key[_root(parent, id_)] for id_ in sorted(count)}
+
+
+def _root(parent: dict[str, str], id_: str) -> str:
+    """The root of the tree of `id_`. Nodes on the way are hung closer to it."""
+    while parent.setdefault(id_, id_) != id_:
+        parent[id_] = parent[parent[id_]]
+        id_ = parent[id_]
+    return id_
 
 
 def _fraction(key: str) -> float:

@@ -1,4 +1,4 @@
-"""The three tables that every data set is made of, checked once: here.
+"""The three tables of a data set, and their check.
 
     queries    query_id str, text str, split str           split: train, validation or test
     documents  doc_id str, text str
@@ -8,18 +8,19 @@
 `gain` is an integer of at least 0. Every query has a ranked document. Queries are sorted by query_id,
 documents by doc_id, qrels by (query_id, rank with nulls last, doc_id).
 
-On disk a data set is a folder. The test split has files of its own, so that no stage that trains can
-read it:
+On disk a data set is a folder. The test split has files of its own, so that stages that train don't depend on it:
 
-    documents.parquet  queries.parquet  qrels.parquet  test/queries.parquet  test/qrels.parquet
+    documents.parquet  queries.parquet  qrels.parquet  test/queries.parquet  test/qrels.parquet  about.json
 
-Where queries are of several kinds whose results are to be told apart (locales, say), groups.parquet has query_id,
-grouping and group, all str: one row for each query and grouping.
+about.json says what the data set is (`About`). If results are wanted by kind of query (by locale, say), groups.parquet
+has query_id, grouping and group, all str: one row for each query and grouping.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import polars as pl
 
@@ -35,6 +36,10 @@ SCHEMAS = {
 }
 GROUPS = ("grouping", "group", "query_id")
 KEYS = {"queries": ["query_id"], "documents": ["doc_id"], "qrels": ["query_id", "doc_id"]}
+REMEDY = "prepare the data set again"
+LISTS = ("nDCG@10", "overlap@1", "overlap@3", "overlap@5", "R@10", "tau_b")  # where documents have ranks
+TIERS = ("nDCG@10", "judged@10", "R@10", "RR", "AP", "pairs")  # where they have graded labels
+LARGEST_GRADE = 1000  # a gain above it stands for a rank; nDCG with exponential gains is undefined there
 
 
 class Dataset(NamedTuple):
@@ -45,6 +50,45 @@ class Dataset(NamedTuple):
     qrels: pl.DataFrame
 
 
+@dataclass(frozen=True)
+class About:
+    """What a data set is, for reports and records.
+
+    title: one sentence that names it.
+    note: what a reader of its numbers must know; "" for nothing.
+    source: where it comes from; "" if that is not known.
+    measures: the columns of its tables, of `arrange.evaluation.measures`; the first is the main one.
+    labels: the name of each gain, best first ({100: "exact", ..}); empty where documents have ranks.
+    left_out: what preparation left out: reason -> number of rows and the keys of the first of them.
+    """
+
+    title: str
+    note: str = ""
+    source: str = ""
+    measures: tuple[str, ...] = LISTS
+    labels: Mapping[int, str] = field(default_factory=dict)
+    left_out: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Prepared(NamedTuple):
+    """What the preparation of a data set returns, and `write` takes. groups: None where queries are of one kind."""
+
+    dataset: Dataset
+    about: About
+    groups: pl.DataFrame | None = None
+
+
+def headline(qrels: pl.DataFrame) -> tuple[str, ...]:
+    """The measures for a data set's tables: those of graded labels where a query has no gain above 1000, else of ranks.
+
+    >>> qrels = pl.DataFrame({"query_id": ["q"], "gain": [3]})
+    >>> headline(qrels) == TIERS
+    True
+    """
+    largest = qrels.group_by("query_id").agg(pl.col("gain").max())["gain"]
+    return TIERS if (largest <= LARGEST_GRADE).any() else LISTS
+
+
 def check(dataset: Dataset) -> None:
     """Raise a UserError that names table, row and column unless the data set keeps the contract."""
     for table, frame in dataset._asdict().items():
@@ -52,17 +96,20 @@ def check(dataset: Dataset) -> None:
         _check_keys(frame, table)
     queries, documents, qrels = dataset
     _refuse("queries", queries, "split", ~pl.col("split").is_in(SPLITS), f"not one of {', '.join(SPLITS)}")
-    _refuse("qrels", qrels, "query_id", ~_known(queries), "not in the queries")
-    _refuse("qrels", qrels, "doc_id", ~_known(documents), "not in the documents")
+    _refuse("qrels", qrels, "query_id", ~_id_of(queries), "not in the queries")
+    _refuse("qrels", qrels, "doc_id", ~_id_of(documents), "not in the documents")
     _refuse("qrels", qrels, "gain", pl.col("gain") < 0, "below 0")
     ranked = qrels.drop_nulls("rank")
-    _refuse("queries", queries, "query_id", ~_known(ranked.select("query_id")), "without a ranked document")
+    _refuse("queries", queries, "query_id", ~_id_of(ranked.select("query_id")), "without a ranked document")
     dense = pl.col("rank").rank("dense").over("query_id")
     _refuse("qrels", qrels, "rank", pl.col("rank") != dense, "not dense from 1 within its query")
 
 
-def write(dataset: Dataset, folder: Path, groups: pl.DataFrame | None = None) -> None:
-    """Check the data set, sort it and write it as `folder`, whole or not at all."""
+def write(dataset: Dataset, folder: Path, groups: pl.DataFrame | None = None, about: About | None = None) -> None:
+    """Check the data set, sort it and write it as `folder`, whole or not at all.
+
+    Without `about` its title is the folder's name.
+    """
     check(dataset)
     dataset = _sorted(dataset)
     is_test = dataset.queries["split"] == "test"
@@ -72,6 +119,8 @@ def write(dataset: Dataset, folder: Path, groups: pl.DataFrame | None = None) ->
         dataset.documents.write_parquet(part / "documents.parquet")
         if groups is not None:
             groups.select(GROUPS).sort(GROUPS).write_parquet(part / "groups.parquet")
+        about = about or About(title=f"Data set `{folder.name}`.", measures=headline(dataset.qrels))
+        (part / "about.json").write_text(json.dumps(asdict(about), indent=1))
 
 
 def read(folder: Path, splits: Iterable[SplitName] = ("train", "validation")) -> Dataset:
@@ -83,7 +132,7 @@ def read(folder: Path, splits: Iterable[SplitName] = ("train", "validation")) ->
     wanted = set(splits)
     places = [folder] * bool(wanted - {"test"}) + [folder / "test"] * ("test" in wanted)
     queries = pl.concat([_read(place, "queries") for place in places]).filter(pl.col("split").is_in(wanted))
-    qrels = pl.concat([_read(place, "qrels") for place in places]).filter(_known(queries))
+    qrels = pl.concat([_read(place, "qrels") for place in places]).filter(_id_of(queries))
     return _sorted(Dataset(queries, _read(folder, "documents"), qrels))
 
 
@@ -93,10 +142,23 @@ def read_groups(folder: Path) -> pl.DataFrame:
     return pl.read_parquet(path) if path.exists() else pl.DataFrame(schema=dict.fromkeys(GROUPS, pl.String))
 
 
+def read_about(folder: Path) -> About:
+    """What a data set is. Raises UserError when about.json is missing or damaged."""
+    path = folder / "about.json"
+    try:
+        content = json.loads(path.read_text())
+        labels = {int(gain): str(label) for gain, label in content.pop("labels").items()}
+        return About(**content | {"measures": tuple(content["measures"])}, labels=labels)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing", REMEDY) from None
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise UserError(f"{path} is damaged: {error}", REMEDY) from None
+
+
 def _write_split(folder: Path, queries: pl.DataFrame, qrels: pl.DataFrame) -> None:
     folder.mkdir()
     queries.write_parquet(folder / "queries.parquet")
-    qrels.filter(_known(queries)).write_parquet(folder / "qrels.parquet")
+    qrels.filter(_id_of(queries)).write_parquet(folder / "qrels.parquet")
 
 
 def _sorted(dataset: Dataset) -> Dataset:
@@ -112,10 +174,10 @@ def _read(folder: Path, table: str) -> pl.DataFrame:
     try:
         frame = pl.read_parquet(path, glob=False)
     except FileNotFoundError:
-        raise UserError(f"{path} is missing", "write the data set again") from None
+        raise UserError(f"{path} is missing", REMEDY) from None
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{path} is damaged: {reason}", "write the data set again") from None
+        raise UserError(f"{path} is damaged: {reason}", REMEDY) from None
     _check_schema(frame, table, str(path))
     return frame
 
@@ -141,7 +203,7 @@ def _check_keys(frame: pl.DataFrame, table: str) -> None:
     _refuse(table, frame, " and ".join(keys), pl.struct(keys).is_duplicated(), "there more than once")
 
 
-def _known(table: pl.DataFrame) -> pl.Expr:
+def _id_of(table: pl.DataFrame) -> pl.Expr:
     """True where the id is one of the table's (its first column)."""
     return pl.col(table.columns[0]).is_in(table.to_series(0).unique().implode())
 
@@ -151,7 +213,7 @@ def _refuse(table: str, frame: pl.DataFrame, column: str, bad: pl.Expr, why: str
     rows = frame.with_row_index("row").filter(bad)
     if rows.is_empty():
         return
-    shown = dict.fromkeys([*KEYS[table], *(name for name in frame.columns if name == column)])
-    values = ", ".join(f"{name} {rows[name][0]!r}" for name in shown)
+    columns = dict.fromkeys([*KEYS[table], *(name for name in frame.columns if name == column)])
+    values = ", ".join(f"{name} {rows[name][0]!r}" for name in columns)
     more = f" (and {rows.height - 1} more)" if rows.height > 1 else ""
     raise UserError(f"{table}, row {rows['row'][0]}: {column} is {why}: {values}{more}", "mend the row or leave it out")

@@ -1,25 +1,35 @@
-"""A second truth over the same queries and documents: ranks by a teacher's embedding similarity (arXiv 2601.05588).
+"""Another truth over the same queries and documents: ranks by a teacher's embedding similarity (arXiv 2601.05588).
 
-There the order depends on the query, not on how frequent a document is. The list of a query is a sample of the
-teacher's ranking of the whole catalogue, spread from its first to its last place, as in the paper's ESCI task.
+With it the order depends on the query, not on how frequent a document is. The list of a query is a sample of the
+teacher's ranking of all documents, spread from its first to its last place, as in the paper's ESCI task.
 Q queries, D documents, E numbers of a vector.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from arrange.bounds import Count
 from arrange.data.rows import LeftOut, leave_out
 from arrange.data.tables import SCHEMAS, Dataset
 from arrange.errors import UserError
+from arrange.models.vectors import VectoriserSettings
 
 GAIN = 10**6  # of rank 1, as for WordNet
-CHUNK = 64  # queries that are compared with the catalogue at a time
+CHUNK = 64  # queries that are compared with all documents at a time
 
-Vectoriser = Callable[[Sequence[str]], NDArray[np.float32]]
+
+@dataclass(frozen=True)
+class Teacher:
+    """Settings: the vectors that the teacher compares, and which places of its ranking make a list (`places`)."""
+
+    vectoriser: VectoriserSettings
+    length: Count
+    deepest: Count
 
 
 def texts(dataset: Dataset) -> list[str]:
@@ -31,8 +41,8 @@ def texts(dataset: Dataset) -> list[str]:
 def places(documents: int, length: int, deepest: int) -> list[int]:
     """The teacher's places that make up a list: the first, then `length` - 1 at equal distances.
 
-    The last is `deepest`, or the end of a smaller catalogue. 101 and 10,000 give the paper's 1, 100, 200, .. 10,000.
-    A catalogue of fewer than `length` documents gives each of its places.
+    The last is `deepest`, or the number of documents if that is less. 101 and 10,000 give the paper's 1, 100, 200, ..
+    10,000. Fewer documents than `length` give each place.
 
     >>> places(1_000_000, length=101, deepest=10_000)[:4], places(20, length=5, deepest=10_000)
     ([1, 100, 200, 300], [1, 5, 10, 15, 20])
@@ -42,35 +52,41 @@ def places(documents: int, length: int, deepest: int) -> list[int]:
     return [max(step + 1, step * last // steps) for step in range(steps + 1)] if steps else [1]
 
 
-def relabel(dataset: Dataset, vectoriser: Vectoriser, length: int, deepest: int) -> tuple[Dataset, list[LeftOut]]:
+def relabel(
+    dataset: Dataset, vectorise: Callable[[Sequence[str]], NDArray[np.float32]], length: int, deepest: int
+) -> tuple[Dataset, list[LeftOut]]:
     """The data set with the teacher's ranks for qrels, and what was left out.
 
-    A query's documents are those at `places` of the catalogue in the order of falling inner product with the query's
-    vector (equal products: by doc_id). Their ranks are 1, 2, .. in that order, the gain is round(10^6 / rank).
-    Queries without a word that the teacher knows (a vector of zeros) are left out and counted. The catalogue is ranked
-    as it is: prepare one locale, if the teacher knows one language.
-    Raises UserError when it is smaller than two documents.
+    vectorise: from texts to their vectors, one row each.
+
+    All documents are ordered by falling inner product with the query's vector (equal products: by doc_id). Those at
+    `places` are the query's. Their ranks are 1, 2, .. in that order, the gain is round(10^6 / rank).
+    Queries without a word that the teacher knows (a vector of zeros) are left out and counted. Documents of all locales
+    are ranked: if the teacher knows one language, prepare one locale.
+    Raises UserError for fewer than two documents.
     """
     documents = dataset.documents.sort("doc_id")
     if documents.height < 2:
         raise UserError(f"a teacher needs documents to rank, and there are {documents.height}", "give it more")
-    vectors_QE = vectoriser(dataset.queries["text"].to_list())
-    found: list[LeftOut] = []
-    known = dataset.queries.with_columns(_row=pl.int_range(pl.len()), _known=pl.Series(np.any(vectors_QE != 0, axis=1)))
-    known = leave_out(known, "queries without a word that the teacher knows", ~pl.col("_known"), ["query_id"], found)
+    vectors_QE = vectorise(dataset.queries["text"].to_list())
+    left_out: list[LeftOut] = []
+    has_words = pl.Series(np.any(vectors_QE != 0, axis=1))
+    queries = dataset.queries.with_columns(_row=pl.int_range(pl.len()), _has_words=has_words)
+    why = "queries without a word that the teacher knows"
+    queries = leave_out(queries, why, ~pl.col("_has_words"), ["query_id"], left_out)
     wanted_P = np.array(places(documents.height, length, deepest)) - 1
-    vectors_DE = vectoriser(documents["text"].to_list())
-    order_QP = np.concatenate(list(_orders(vectors_QE[known["_row"].to_numpy()], vectors_DE, wanted_P)))
+    vectors_DE = vectorise(documents["text"].to_list())
+    order_QP = np.concatenate(list(_orders(vectors_QE[queries["_row"].to_numpy()], vectors_DE, wanted_P)))
     rank_P = np.arange(1, len(wanted_P) + 1)
     qrels = pl.DataFrame(
         {
-            "query_id": known["query_id"].gather(np.repeat(np.arange(known.height), len(wanted_P))),
+            "query_id": queries["query_id"].gather(np.repeat(np.arange(queries.height), len(wanted_P))),
             "doc_id": documents["doc_id"].gather(order_QP.ravel()),
-            "rank": np.tile(rank_P, known.height),
-            "gain": np.tile(np.round(GAIN / rank_P), known.height),
+            "rank": np.tile(rank_P, queries.height),
+            "gain": np.tile(np.round(GAIN / rank_P), queries.height),
         }
     ).cast(SCHEMAS["qrels"])
-    return Dataset(known.select(SCHEMAS["queries"].names()), documents, qrels), found
+    return Dataset(queries.select(SCHEMAS["queries"].names()), documents, qrels), left_out
 
 
 def _orders(vectors_QE: NDArray, vectors_DE: NDArray, wanted_P: NDArray) -> Iterator[NDArray]:

@@ -3,29 +3,75 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
+from arrange.bounds import CountOr0, Seed, Share, ShareAbove0
 from arrange.data import negatives as judged
-from arrange.data.splits import assign, subtrees
-from arrange.data.tables import SCHEMAS, Dataset
+from arrange.data import wordnet_files
+from arrange.data.splits import assign, connected, subtrees
+from arrange.data.tables import LISTS, SCHEMAS, About, Dataset, Prepared
 from arrange.data.wordnet_files import Synset
 from arrange.errors import UserError
 
 GAIN = 10**6  # of rank 1: gains are 1 / rank as integers, which is what ir_measures takes
 SUBTREE = 50  # synsets of the largest subtree that the split "subtree" keeps together
 
+PLURALS = (  # the end of a noun and that of its plural; those in -s and -es need no rule
+    *(("y", "ies"), ("f", "ves"), ("fe", "ves"), ("s", "sses"), ("z", "zzes")),  # butterflies, wolves, knives, gasses
+    *(("man", "men"), ("person", "people"), ("child", "children"), ("ox", "oxen")),
+    *(("foot", "feet"), ("tooth", "teeth"), ("goose", "geese"), ("mouse", "mice"), ("louse", "lice")),
+    *(("us", "i"), ("us", "era"), ("um", "a"), ("on", "a"), ("is", "es"), ("a", "ae"), ("ma", "mata")),  # Latin, Greek
+    *(("ex", "ices"), ("ix", "ices"), ("nx", "nges")),
+)
+
 Text = Literal["lemmas", "lemmas_gloss", "masked", "lemma"]
 Split = Literal["parent", "query", "subtree"]
+NOTES = {
+    "parent": "No test query has the list of a training query.",
+    "subtree": "No test query has the list of a training query; most have a nearest hypernym that none of those has.",
+    "query": "Test queries may have the lists of training queries.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wordnet:
+    """Settings of a data set of WordNet's nouns; what they mean: see `tables`.
+
+    raw: the table that `wordnet_files.save` wrote.
+    """
+
+    source: Literal["wordnet"] = "wordnet"
+    raw: str
+    root: str
+    text: Text
+    split: Split
+    validation: ShareAbove0
+    test: Share
+    negatives: CountOr0
+    seed: Seed
+
+    def prepare(self, name: str) -> Prepared:
+        """The tables; queries are grouped into classes and instances."""
+        synsets = wordnet_files.load(Path(self.raw))
+        dataset = tables(
+            synsets, self.root, self.text, self.split, self.validation, self.test, self.negatives, self.seed
+        )
+        title = f"WordNet 3.0 nouns below `{self.root}`, query text `{self.text}`, split by `{self.split}`."
+        about = About(title=title, note=NOTES[self.split], measures=LISTS)
+        return Prepared(dataset, about, kinds(synsets, dataset.queries["query_id"]))
 
 
 def ancestors(synsets: Mapping[str, Synset]) -> dict[str, dict[str, int]]:
     """Every synset's hypernyms up to the root with the shortest distance to each, nearest first.
 
-    At the same distance the one with the longer way to the root comes first, hence a descendant before
-    its ancestor; then ids decide. Raises UserError when the hypernyms form a cycle.
+    At the same distance the one with the longer path to the root comes first, hence a descendant before
+    its ancestor. Remaining ties are broken by id. Raises UserError when the hypernyms form a cycle.
     """
     try:
         downwards = list(TopologicalSorter({id_: s.hypernyms for id_, s in synsets.items()}).static_order())
@@ -33,7 +79,7 @@ def ancestors(synsets: Mapping[str, Synset]) -> dict[str, dict[str, int]]:
         raise UserError(
             f"WordNet: hypernyms form a cycle: {' -> '.join(error.args[1])}", "take the files of an unchanged release"
         ) from None
-    depth: dict[str, int] = {}  # the longest way to a root: a descendant's is above its ancestor's
+    depth: dict[str, int] = {}  # the longest path to a root: a descendant's is longer than its ancestor's
     above: dict[str, dict[str, int]] = {}
     for id_ in downwards:
         parents = synsets[id_].hypernyms
@@ -81,7 +127,8 @@ def tables(
     lists = {id_: list_ for id_, list_ in above.items() if list_ and (id_ == root or root in list_)}
     qrels = _qrels(lists)
     texts = [_text(synsets, id_, list_, text) for id_, list_ in lists.items()]
-    keys = _keys(lists, above, split)
+    key = _keys(above, split)
+    keys = pl.Series([key[id_] for id_ in lists])
     queries = pl.DataFrame({"query_id": list(lists), "text": texts, "split": assign(keys, validation, test)})
     _check_splits(queries["split"], root, validation, test)
     documents = qrels.select(pl.col("doc_id").unique().sort()).with_columns(
@@ -98,20 +145,28 @@ def kinds(synsets: Mapping[str, Synset], query_ids: pl.Series) -> pl.DataFrame:
 
 
 def mask(gloss: str, lemmas: Iterable[str]) -> str:
-    """`gloss` with "_" for every one of `lemmas`: whole words in any case, also with an s or es behind.
+    """`gloss` with "_" for every one of `lemmas`: whole words in any case, in the singular and in the plural.
 
-    Where lemmas overlap, the one that begins first and then the longest is masked. Other inflections
-    ("wolves") stay.
+    Plurals are those in -s and -es and those of PLURALS. Where lemmas overlap, the one that begins first and then the
+    longest is masked. Adjectives and verbs of the same stem ("canine", "believing") stay.
 
     >>> mask("a large dog; some Dogs are hunting dogs, no dogma", ["dog", "hunting dog"])
     'a large _; some _ are _, no dogma'
     """
     lower = gloss.lower()
-    here = sorted({lemma for lemma in lemmas if lemma.lower() in lower}, key=lambda lemma: (-len(lemma), lemma))
-    if not here:
+    forms = {form for lemma in lemmas for form in (lemma, *_plurals(lemma)) if form.lower() in lower}
+    if not forms:
         return gloss
-    pattern = "|".join(map(re.escape, here))
+    pattern = "|".join(map(re.escape, sorted(forms, key=lambda form: (-len(form), form))))
     return re.sub(rf"(?<!\w)(?:{pattern})(?:s|es)?(?!\w)", "_", gloss, flags=re.IGNORECASE)
+
+
+@cache
+def _plurals(lemma: str) -> tuple[str, ...]:
+    """What the plural of a noun might be, by PLURALS. Forms of one or two letters are left out: "US" is no "I"."""
+    lower = lemma.lower()
+    forms = (lemma[: -len(end)] + plural for end, plural in PLURALS if lower.endswith(end))
+    return tuple(form for form in forms if len(form) > 2)
 
 
 def _text(synsets: Mapping[str, Synset], id_: str, hypernyms: Iterable[str], form: Text) -> str:
@@ -138,15 +193,16 @@ def _qrels(lists: Mapping[str, Mapping[str, int]]) -> pl.DataFrame:
     )
 
 
-def _keys(lists: Mapping[str, Mapping[str, int]], above: Mapping[str, Mapping[str, int]], split: Split) -> pl.Series:
-    """What decides on the split of each query."""
+def _keys(above: Mapping[str, Mapping[str, int]], split: Split) -> dict[str, str]:
+    """What decides on the split of each synset that has a hypernym, by its id."""
+    nearest = {id_: [up for up, distance in list_.items() if distance == 1] for id_, list_ in above.items() if list_}
     if split == "query":
-        return pl.Series(list(lists))
-    nearest = [min(id_ for id_, distance in list_.items() if distance == 1) for list_ in lists.values()]
-    if split == "parent":
-        return pl.Series(nearest)
-    tops = subtrees(above, SUBTREE)
-    return pl.Series([tops[id_] for id_ in nearest])
+        return {id_: id_ for id_ in nearest}
+    if split == "subtree":
+        tops = subtrees(above, SUBTREE)
+        nearest = {id_: [tops[up] for up in ups] for id_, ups in nearest.items()}
+    component = connected(nearest.values())
+    return {id_: component[ups[0]] for id_, ups in nearest.items()}
 
 
 def _check_splits(splits: pl.Series, root: str, validation: float, test: float) -> None:

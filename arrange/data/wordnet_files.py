@@ -33,7 +33,7 @@ SCHEMA = pl.Schema(
 class Synset(NamedTuple):
     """A noun synset: its lemmas as spelt (spaces for underscores), gloss and direct hypernyms' ids.
 
-    instance: it is one thing ("Lassie"), not a class ("collie"): a pointer to a hypernym is `@i`.
+    instance: it is one thing ("Lassie"), not a class ("collie"): it has a pointer `@i` to a hypernym.
     """
 
     lemmas: tuple[str, ...]
@@ -70,7 +70,7 @@ def read(folder: Path) -> dict[str, Synset]:
 def save(synsets: Mapping[str, Synset], path: Path) -> None:
     """Write synsets as a table of id, lemmas, gloss, hypernyms, instance.
 
-    The releases differ in bytes that no noun's hypernyms depend on; this table is the same for all.
+    The files of the releases differ in bytes that this table doesn't depend on.
     """
     with replacing(path) as part:
         pl.DataFrame([(id_, *synset) for id_, synset in synsets.items()], SCHEMA, orient="row").write_parquet(part)
@@ -102,18 +102,18 @@ def _record(line: bytes, offset: int) -> Record:
     fields = head.split()
     if int(fields[0]) != offset:
         raise ValueError(f"it starts at byte {offset}, not {fields[0]}")
-    words = int(fields[3], 16)
-    pointers = fields[5 + 2 * words :]
-    if fields[2] != "n" or not words or len(pointers) != 4 * int(fields[4 + 2 * words]):
+    count = int(fields[3], 16)
+    pointers = fields[5 + 2 * count :]
+    if fields[2] != "n" or not count or len(pointers) != 4 * int(fields[4 + 2 * count]):
         raise ValueError("its fields do not add up")
-    lemmas = tuple(word.replace("_", " ") for word in fields[4 : 4 + 2 * words : 2])
-    found = zip(pointers[0::4], pointers[1::4], strict=True)
-    hypernyms = {int(target): symbol for symbol, target in found if symbol in HYPERNYMS}
+    lemmas = tuple(word.replace("_", " ") for word in fields[4 : 4 + 2 * count : 2])
+    pairs = zip(pointers[0::4], pointers[1::4], strict=True)
+    hypernyms = {int(target): symbol for symbol, target in pairs if symbol in HYPERNYMS}
     return Record(lemmas, gloss.strip(), tuple(hypernyms), "@i" in hypernyms.values())
 
 
 def _ids(records: Mapping[int, Record], path: Path) -> dict[int, str]:
-    """The id of every synset: index.noun numbers the senses. Each lemma must be there, and no other."""
+    """The id of every synset: index.noun numbers the senses. The two files must have the same lemmas and synsets."""
     senses = _senses(path)
     data = path.with_name("data.noun")
     ids = {}

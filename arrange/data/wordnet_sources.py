@@ -7,10 +7,11 @@ import subprocess
 import tarfile
 import zlib
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
-from arrange.data.download import download
 from arrange.errors import UserError
 from arrange.files import replacing
 from arrange.files import sha256 as digest
@@ -22,7 +23,7 @@ INSTALLED = Path("/usr/share/wordnet")
 PACKAGE = "wordnet-base"
 REMEDY = f"set WORDNET_DIR to a folder with the {' and '.join(FILES)} of WordNet 3.0, or mend one of these"
 
-# Lists and caches in a folder of our own, and none of the system's hooks: an update changes nothing else.
+# Package lists and caches are in a folder of our own, without the system's hooks: an update changes nothing else.
 APT_CONFIG = """
 Dir::State "{folder}/state";
 Dir::Cache "{folder}/cache";
@@ -41,14 +42,27 @@ APT_LIMITS = (
 COMMAND_TIMEOUT = 300  # seconds
 
 
+@dataclass(frozen=True, kw_only=True)
+class DownloadWordnet:
+    """Settings: where to look for the noun files; see `fetch`."""
+
+    sources: tuple[Literal["folder", "installed", "princeton", "debian"], ...]
+    url: str
+    sha256: dict[str, tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        if missing := [name for name in FILES if name not in self.sha256]:
+            raise ValueError(f"sha256 lacks {missing[0]}; give its digests")
+
+
 def fetch(sources: Sequence[str], out: Path, sha256: Mapping[str, Collection[str]], url: str, cache: Path) -> str:
     """Put data.noun and index.noun into the folder `out`; the name of the source that had them.
 
-    `sources`, tried in this order: "folder" ($WORDNET_DIR; skipped when that is not set, the last word
-    when it is), "installed" (/usr/share/wordnet), "princeton" (`url`, a tar archive with dict/data.noun;
-    unfinished downloads wait in `cache`), "debian" (the package wordnet-base, unpacked, not installed).
-    `sha256` gives the digests that are right for each file: Debian builds its own data.noun, of the
-    same size and noun offsets as Princeton's, with other offsets of verbs and adjectives.
+    `sources` are tried in their order: "folder" ($WORDNET_DIR; skipped when that is not set; when it is set and has
+    not the right files, no other source is tried), "installed" (/usr/share/wordnet), "princeton" (`url`, a tar archive
+    with dict/data.noun; unfinished downloads wait in `cache`), "debian" (the package wordnet-base, unpacked, not
+    installed). `sha256` has the valid digests of each file: Debian builds its own data.noun, of the same size and noun
+    offsets as Princeton's, with other offsets of verbs and adjectives.
     Raises UserError, with the reason of each source, when none has the right files.
     """
     reasons = []
@@ -92,9 +106,9 @@ def _copy(folder: Path, out: Path, sha256: Mapping[str, Collection[str]]) -> Non
             shutil.copyfile(folder / name, out / name)
         except OSError as error:
             raise UserError(f"{folder / name} can't be copied: {error.strerror}", REMEDY) from None
-        if (found := digest(out / name)) not in sha256[name]:
+        if (actual := digest(out / name)) not in sha256[name]:
             size = (out / name).stat().st_size
-            raise UserError(f"{folder / name} isn't WordNet 3.0's ({size:,} bytes, sha256 {found[:12]}..)", REMEDY)
+            raise UserError(f"{folder / name} isn't WordNet 3.0's ({size:,} bytes, sha256 {actual[:12]}..)", REMEDY)
 
 
 def _folder() -> Path:
@@ -105,6 +119,8 @@ def _folder() -> Path:
 
 
 def _princeton(scratch: Path, url: str, cache: Path) -> Path:
+    from arrange.data.download import download  # here: requests takes a while to import
+
     archive = cache / Path(url).name
     download(url, archive)
     try:

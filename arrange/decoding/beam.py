@@ -1,13 +1,13 @@
 """Beam search over the docIDs of a trie: every result is a document of the catalogue.
 
-The rule is that of Hugging Face's `generate` with `length_penalty=0`: of a step's candidates, those among the K
-best that end a docID are set aside as results; the K best that do not end go on. So finished docIDs take no beam
-from those that still grow. Where all beams have reached prefixes of one document each, nothing is left to choose,
-and what remains of these docIDs is scored in one pass.
+The rule is that of Hugging Face's `generate` with `length_penalty=0`. Of a step's candidates, those among the K best
+that end a docID become results; the K best of the others go on. So finished docIDs take no beam from those that still
+grow. When every beam is a prefix of one document only, nothing is left to choose: what remains of these docIDs (their
+tails) is scored in one pass.
 
 B queries, K beams, S slots (prefixes that still grow, at most K a query), W children of a slot, C = S x W candidates,
 A tokens appended to the prompts so far, T tokens of the longest tail, F finished docIDs. A slot without a prefix has
-the score -inf and stands at a leaf.
+the score -inf and its node is a leaf.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from arrange.decoding.ranking import Ranking, make_ranking
-from arrange.decoding.scoring import Normaliser, Scorer
+from arrange.decoding.scoring import Scorer
+from arrange.decoding.settings import Normaliser
+from arrange.decoding.top_documents import TopDocuments, top_documents
 from arrange.docids.subsets import Subsets
 from arrange.docids.torch_trie import TorchTrie
 from arrange.docids.trie import Trie
@@ -40,7 +41,7 @@ def beam_search(
     normaliser: Normaliser = "vocabulary",
     subsets: Subsets | None = None,
     progress: Callable[[int], object] = lambda done: None,
-) -> list[Ranking]:
+) -> list[TopDocuments]:
     """Rank documents for each prompt: at most `beams`, best first.
 
     model: a causal language model (AutoModelForCausalLM); put into evaluation mode.
@@ -49,37 +50,39 @@ def beam_search(
     subsets: the documents that each query may have; None for all.
     progress: called after each batch with the number of queries done so far.
 
-    Exact (the true top `beams`) where the beam is as wide as the catalogue, which otherwise nothing warrants:
-    `arrange.decoding.exact` tells. Ties go to the docID that ends first, then to the better prefix, then to the
-    lower token. A catalogue smaller than the beam gives fewer results.
-    Raises UserError for no beams, an empty prompt, one without a subset, an unknown normaliser or a trie of another
-    vocabulary.
+    The result is certain to be the true top `beams` only if the beam is as wide as the catalogue; otherwise compare it
+    with `arrange.decoding.exact`. Ties go to the docID that ends first, then to the better prefix, then to the lower
+    token. A catalogue smaller than the beam gives fewer results.
+    Raises UserError for no beams, an empty prompt, a query without a subset, an unknown normaliser, or a trie with
+    tokens that the model doesn't have.
 
     >>> beam_search(model, [[1, 5, 3]], trie, beams=2, batch_size=8)[0].pairs()  # doctest: +SKIP
     [(17, -0.4), (3, -1.9)]
     """
     check_search(prompts, beams, subsets)
     model.eval()
-    there = trie.on(model.device)
-    search = Search(Scorer(model, trie, normaliser), there, subsets, beams)
+    search = BeamSearch(Scorer(model, trie, normaliser), trie.on(model.device), subsets, beams)
     by_length = sorted(range(len(prompts)), key=lambda query: len(prompts[query]))  # least padding
-    rankings: dict[int, Ranking] = {}
+    top_of: dict[int, TopDocuments] = {}
     for start in range(0, len(prompts), batch_size):
         batch = by_length[start : start + batch_size]
         with torch.inference_mode():
-            found = search.run(open_context(model, [prompts[query] for query in batch]), batch)
-        rankings.update(zip(batch, found, strict=True))
+            results = search.run(open_context(model, [prompts[query] for query in batch]), batch)
+        top_of.update(zip(batch, results, strict=True))
         progress(start + len(batch))
-    return [rankings[query] for query in range(len(prompts))]
+    return [top_of[query] for query in range(len(prompts))]
 
 
 def check_search(prompts: Sequence[Sequence[int]], documents: int, subsets: Subsets | None = None) -> None:
-    """Raise UserError for an empty prompt, one without a subset where there are some, or a search for no documents."""
+    """Raise UserError for an empty prompt, a search for no documents, or a query without a subset if there are some."""
     if documents < 1:
         raise UserError(f"a search for {documents} documents", "give a number above 0")
     empty = [query for query, prompt in enumerate(prompts) if not len(prompt)]
     if empty:
-        raise UserError(f"prompt {empty[0]} is empty", "begin every prompt with a token, that for its beginning, say")
+        raise UserError(
+            f"prompt {empty[0]} is empty",
+            "begin every prompt with a token, for example the tokenizer's beginning token",
+        )
     if subsets is not None:
         subsets.check(len(prompts))
 
@@ -106,15 +109,15 @@ class Finished(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Search:
-    """What stays the same from batch to batch."""
+class BeamSearch:
+    """The search, with all that stays the same from batch to batch."""
 
     scorer: Scorer
     trie: TorchTrie
     subsets: Subsets | None
     beams: int
 
-    def run(self, context: Context, queries: Sequence[int]) -> list[Ranking]:
+    def run(self, context: Context, queries: Sequence[int]) -> list[TopDocuments]:
         """Search for one batch; `queries`: their numbers in `subsets`."""
         state_BSH, device = context.last_BH[:, None], context.last_BH.device
         query_B = torch.tensor(queries, device=device)
@@ -137,15 +140,16 @@ class Search:
             done, slots, parent_BS = self.choose(done, candidates, width, depth)
             sees_BSA = sees_BSA.gather(1, parent_BS[..., None].expand(-1, -1, sees_BSA.shape[2]))
         if self.scorer.normaliser == "children":
-            outside_B.zero_()  # but for rounding it is
-        return _rankings(done, outside_B, self.trie)
+            outside_B.zero_()  # it is 0 but for rounding
+        return _results(done, outside_B, self.trie)
 
     def nothing(self, queries: int, device: torch.device) -> Finished:
+        """No finished docIDs."""
         node_B0 = torch.zeros(queries, 0, dtype=torch.int64, device=device)
         return Finished(node_B0, node_B0.float(), node_B0)
 
     def candidates(self, slots: Prefixes, state_BSH: Tensor, query_B: Tensor, depth: int) -> tuple[Prefixes, int]:
-        """All children of the slots, B x C, and how many places each slot has among them."""
+        """All children of the slots, B x C, and W: how many places each slot has among them."""
         node_BSW, legal_BSW = self._children(slots.node_BS, depth)
         if self.subsets is not None:
             legal_BSW &= self.subsets.allowed(node_BSW, query_B[:, None, None].expand_as(node_BSW))
@@ -166,7 +170,7 @@ class Search:
             done = done.merge(Finished(node_BC.gather(1, best_BK), ended_BK, length_BK), self.beams)
             score_BC = score_BC.masked_fill(ends_BC, -torch.inf)
         next_BS = _top(score_BC, self.beams)
-        if _on_host(next_BS):  # slots that no query needs
+        if _on_host(next_BS):  # drop the slots that no query needs
             alive_BS = score_BC.gather(1, next_BS) > -torch.inf
             next_BS = next_BS[:, : max(1, int(alive_BS.sum(1).max()))]
         return done, Prefixes(node_BC.gather(1, next_BS), score_BC.gather(1, next_BS)), next_BS // width
@@ -175,7 +179,7 @@ class Search:
         return node_X.masked_fill(dead_X, len(self.trie.token_N) - 1)  # the last node is a leaf
 
     def _children(self, node_BS: Tensor, depth: int) -> tuple[Tensor, Tensor]:
-        """The children of nodes and which are real, B x S x W. W is the most that these nodes have, or their depth."""
+        """The children of nodes and which are real, B x S x W. W: the most children of these nodes or this depth."""
         first_BS, end_BS = self.trie.child_range(node_BS)
         width = self.trie.max_children_by_depth[depth]
         if _on_host(node_BS):
@@ -185,14 +189,14 @@ class Search:
         return self._leaf_where(~legal_BSW, node_BSW), legal_BSW
 
     def _only_tails(self, slots: Prefixes, depth: int) -> bool:
-        """Whether there is nothing left to choose. A GPU is not waited for, so that there the depth must tell."""
+        """Whether nothing is left to choose. On a GPU the depth decides: looking at the nodes would wait for it."""
         if not _on_host(slots.node_BS):
             return max(self.trie.max_children_by_depth[depth:]) == 1
         below_BS = self.trie.end_place(slots.node_BS) - self.trie.first_place(slots.node_BS)
         return bool((below_BS == 1).all())
 
     def _tails(self, context: Context, slots: Prefixes, depth: int, sees_BSA: Tensor) -> Finished:
-        """The slots' docIDs, where each has but one. The slots are not appended to the context yet."""
+        """The slots' docIDs, when each slot has one only. The slots are not appended to the context yet."""
         path, more = [slots.node_BS], []
         for _ in range(depth, len(self.trie.max_children_by_depth) - 1):
             child_BS, end_BS = self.trie.child_range(path[-1])
@@ -200,7 +204,7 @@ class Search:
             path.append(torch.where(more[-1], child_BS, path[-1]))
         path_BSU, more_BST = torch.stack(path, 2), torch.stack(more, 2)
         length_BS, score_BS = depth + more_BST.sum(2), slots.score_BS
-        if self.scorer.normaliser != "children":  # there the only child has probability 1
+        if self.scorer.normaliser != "children":  # with `children` an only child has probability 1
             more_BST &= score_BS[..., None] > -torch.inf
             score_BS = score_BS + self._tail_scores(context, depth - 1, path_BSU, more_BST, sees_BSA)
         return Finished(path_BSU[..., -1], score_BS, length_BS)
@@ -225,7 +229,7 @@ class Search:
     def _chain_scores(
         self, context: Context, first: int, token_BSU: Tensor, more_BST: Tensor, sees_BSA: Tensor
     ) -> Tensor:
-        """The log-probability of each token but the first, 0 where none is. The context forgets them. B x S x T."""
+        """The log-probability of each token but the first (0: no token), B x S x T. The context is left as it was."""
         _, slots, steps = more_BST.shape
         depth_Q = torch.arange(first, first + steps, device=more_BST.device).repeat(slots)
         state_BQH = context.extend(token_BSU[..., :-1].flatten(1), depth_Q, _chains(sees_BSA, steps))
@@ -236,18 +240,18 @@ class Search:
 
 
 def _on_host(tensor: Tensor) -> bool:
-    """Whether a question about its values costs no wait for a device."""
+    """Whether its values can be read without waiting for a device."""
     return tensor.device.type == "cpu"
 
 
 def _with_themselves(before_BSA: Tensor) -> Tensor:
-    """What S tokens see that see A tokens before them, and each itself. B x S x (A + S)."""
+    """What S tokens see: of the A tokens before them as given, and each itself. B x S x (A + S)."""
     self_SS = torch.eye(before_BSA.shape[1], dtype=torch.bool, device=before_BSA.device)
     return torch.cat([before_BSA, self_SS.expand(len(before_BSA), -1, -1)], 2)
 
 
 def _chains(before_BSA: Tensor, steps: int) -> Tensor:
-    """What the tokens of S chains of T see: what the chain sees, and the chain up to themselves. B x Q x (A + Q)."""
+    """What the Q tokens of S chains see: what their chain sees, and the chain up to themselves. B x Q x (A + Q)."""
     queries, slots, _ = before_BSA.shape
     one_TT = torch.ones(steps, steps, dtype=torch.bool, device=before_BSA.device).tril()
     own_QQ = torch.block_diag(*[one_TT] * slots) if slots else one_TT[:0]
@@ -259,7 +263,7 @@ def _top(score_BC: Tensor, count: int) -> Tensor:
     """The places of the highest scores, highest first; of equal scores the first place first."""
     if score_BC.numel() <= SORTED:
         return score_BC.sort(dim=1, descending=True, stable=True).indices[:, :count]
-    # `topk` is faster for many, but leaves ties to chance. So each score and place are made one integer.
+    # `topk` is faster for many scores, but its order of ties is undefined. So score and place become one integer.
     bits_BC = (score_BC + 0.0).view(torch.int32)  # -0.0 becomes 0.0
     # Floats as integers of the same order: negative floats count from the other end.
     order_BC = torch.where(bits_BC < 0, bits_BC ^ 0x7FFFFFFF, bits_BC).long()
@@ -269,12 +273,12 @@ def _top(score_BC: Tensor, count: int) -> Tensor:
     return places - 1 - (key_BK & 0xFFFFFFFF)
 
 
-def _rankings(done: Finished, outside_B: Tensor, trie: TorchTrie) -> list[Ranking]:
-    """The finished docIDs of each query, on the host; here a GPU is waited for."""
+def _results(done: Finished, outside_B: Tensor, trie: TorchTrie) -> list[TopDocuments]:
+    """The finished docIDs of each query, on the host. Only here the search waits for a GPU."""
     document_BF, outsides = trie.documents(done.node_BF).cpu(), outside_B.tolist()
     score_BF, length_BF = done.score_BF.cpu(), done.length_BF.cpu()
     counts = (score_BF > -torch.inf).sum(1).tolist()
     return [
-        make_ranking(document_BF[query, :count], score_BF[query, :count], length_BF[query, :count], outsides[query])
+        top_documents(document_BF[query, :count], score_BF[query, :count], length_BF[query, :count], outsides[query])
         for query, count in enumerate(counts)
     ]

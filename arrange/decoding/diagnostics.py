@@ -1,4 +1,4 @@
-"""How well beam search did for a model: what it missed, and what the model would say outside the catalogue."""
+"""Search diagnostics: what beam search missed, and how much the model would generate outside the catalogue."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,9 +8,9 @@ from transformers import PreTrainedModel
 
 from arrange.decoding.beam import beam_search
 from arrange.decoding.exact import best_first
-from arrange.decoding.ranking import beam_recall
-from arrange.decoding.scoring import Normaliser
-from arrange.decoding.unconstrained import search_freely
+from arrange.decoding.settings import Normaliser
+from arrange.decoding.top_documents import beam_recall
+from arrange.decoding.unconstrained import unconstrained_search
 from arrange.docids.trie import Trie
 
 
@@ -25,18 +25,19 @@ def diagnose(
     end_token_id: int,
     pad_token_id: int,
 ) -> dict[str, float | None]:
-    """Means over the prompts, as plain numbers.
+    """Means over the prompts, as plain numbers, and `queries`, the number of prompts.
 
-    beam_recall: share of the exact top `beams` documents that beam search finds; proven: share of queries whose
-    exact answer was proven within best-first search's budget. Of the others the recall is against its best guess; where
-    it has none (a model that has learnt nothing prefers every short prefix to a whole docID) the query is left out, and
-    beam_recall is None where all are.
-    outside: probability off the catalogue, a lower bound (`Ranking.outside`). invalid_share, invalid_mass: of the
-    `beams` best sequences of an unconstrained beam search, those that are no docIDs, and their probability.
+    proven: share of queries whose exact top documents best-first search proved within its budget.
+    beam_recall: share of the exact top `beams` documents that beam search finds. Where they are not proven, the best
+    that best-first search has counts. A query for which it has no document is left out (a model that has learnt nothing
+    prefers every short prefix to a whole docID). None if all queries are left out.
+    outside: probability outside the catalogue, a lower bound (`TopDocuments.outside`).
+    invalid_share, invalid_mass: the share of the `beams` best sequences of an unconstrained beam search that are no
+    docIDs, and their probability.
     """
-    found = beam_search(model, prompts, trie, beams=beams, batch_size=batch_size, normaliser=normaliser)
+    searched = beam_search(model, prompts, trie, beams=beams, batch_size=batch_size, normaliser=normaliser)
     exact = best_first(model, prompts, trie, k=beams, normaliser=normaliser)
-    free = search_freely(
+    free = unconstrained_search(
         model,
         prompts,
         trie,
@@ -45,11 +46,11 @@ def diagnose(
         end_token_id=end_token_id,
         pad_token_id=pad_token_id,
     )
-    guessed = [(mine, true.ranking) for mine, true in zip(found, exact, strict=True) if len(true.ranking.documents_K)]
+    pairs = [(mine, true.top) for mine, true in zip(searched, exact, strict=True) if len(true.top.documents_K)]
     values: dict[str, Any] = {
-        "beam_recall": beam_recall(*zip(*guessed, strict=True)) if guessed else [],
-        "proven": [answer.proven for answer in exact],
-        "outside": [ranking.outside for ranking in found],
+        "beam_recall": beam_recall(*zip(*pairs, strict=True)) if pairs else [],
+        "proven": [search.proven for search in exact],
+        "outside": [top.outside for top in searched],
         "invalid_share": free.invalid_share(),
         "invalid_mass": free.invalid_mass(),
     }

@@ -1,6 +1,7 @@
 """Exact top k by best-first search over the trie, with a budget.
 
-Cheap where the model is sure of itself. `arrange.decoding.full` scores all documents, whatever the model thinks.
+It is cheap if the model puts most of its probability on few documents. `arrange.decoding.full` scores all documents, at
+the same cost for any model.
 E prefixes expanded at a time, N candidates or open prefixes, A tokens appended so far.
 """
 
@@ -13,18 +14,19 @@ from transformers import PreTrainedModel
 
 from arrange.decoding.beam import check_search
 from arrange.decoding.query_trie import QueryTrie
-from arrange.decoding.ranking import Ranking, make_ranking
-from arrange.decoding.scoring import Normaliser, Scorer
+from arrange.decoding.scoring import Scorer
+from arrange.decoding.settings import Normaliser
+from arrange.decoding.top_documents import TopDocuments, top_documents
 from arrange.docids.subsets import Subsets
 from arrange.docids.trie import Trie
 from arrange.models.prompt_cache import Context, grown, open_context
 
 
 @dataclass(frozen=True)
-class Exact:
-    """A ranking, whether it is proven to be the true one, and how many prefixes were looked at to get it."""
+class ExactSearch:
+    """The top documents, whether they are proven to be the true ones, and how many prefixes were expanded for it."""
 
-    ranking: Ranking
+    top: TopDocuments
     proven: bool
     expanded: int
 
@@ -40,25 +42,25 @@ def best_first(
     normaliser: Normaliser = "vocabulary",
     subsets: Subsets | None = None,
     progress: Callable[[int], object] = lambda done: None,
-) -> list[Exact]:
+) -> list[ExactSearch]:
     """The k best documents of each prompt, in order, proven where the budget suffices.
 
     A docID's log-probability is at most that of each of its prefixes. So the open prefixes are expanded best first,
-    `at_once` in one pass, until no open one is above the k-th document found. After `budget` prefixes of a query the
-    search ends with what it has, `proven=False`. A tie at the k-th place may fall either way.
-    Arguments and errors otherwise as `arrange.decoding.beam.beam_search`; queries are searched one by one.
+    `at_once` in one pass, until no open prefix is above the k-th document found. After `budget` prefixes of a query the
+    search ends with what it has, `proven=False`. A tie at the k-th place may be broken either way.
+    Other arguments and errors as `arrange.decoding.beam.beam_search`; queries are searched one by one.
     """
     check_search(prompts, k, subsets)
     model.eval()
-    there = trie.on(model.device)
+    on_device = trie.on(model.device)
     scorer = Scorer(model, trie, normaliser)
-    found = []
+    results = []
     for query, prompt in enumerate(prompts):
         with torch.inference_mode():
-            search = _BestFirst(scorer, QueryTrie(there, subsets, query), k)
-            found.append(search.run(open_context(model, [prompt]), budget, at_once))
+            search = _BestFirst(scorer, QueryTrie(on_device, subsets, query), k)
+            results.append(search.run(open_context(model, [prompt]), budget, at_once))
         progress(query + 1)
-    return found
+    return results
 
 
 @dataclass
@@ -87,7 +89,7 @@ class _BestFirst:
         self.scorer, self.legal, self.trie, self.k = scorer, legal, legal.trie, k
         self.outside = 0.0
 
-    def run(self, context: Context, budget: int, at_once: int) -> Exact:
+    def run(self, context: Context, budget: int, at_once: int) -> ExactSearch:
         device = context.last_BH.device
         zero_1 = torch.zeros(1, dtype=torch.int64, device=device)
         open_, done = self._expand(_Nodes(zero_1, zero_1.float(), zero_1, zero_1 - 1), context.last_BH, zero_1 - 1)
@@ -98,7 +100,7 @@ class _BestFirst:
                 open_ = open_.take(open_.score_N > done.score_N[-1])
             count = min(at_once, len(open_.score_N), budget - expanded)
             if count <= 0:
-                return Exact(self._ranking(done), not len(open_.score_N), expanded)
+                return ExactSearch(self._top(done), not len(open_.score_N), expanded)
             best = torch.zeros_like(open_.node_N, dtype=torch.bool)
             best[open_.score_N.topk(count).indices] = True
             nodes, open_ = open_.take(best), open_.take(~best)
@@ -117,6 +119,6 @@ class _BestFirst:
         over_N = self.legal.is_decided(node_N, self.scorer.normaliser)
         return children.take(~over_N), children.take(over_N)
 
-    def _ranking(self, done: _Nodes) -> Ranking:
+    def _top(self, done: _Nodes) -> TopDocuments:
         length_N = done.length_N + self.legal.steps_to_leaf(done.node_N)
-        return make_ranking(self.trie.documents(done.node_N), done.score_N, length_N, self.outside)
+        return top_documents(self.trie.documents(done.node_N), done.score_N, length_N, self.outside)

@@ -1,25 +1,25 @@
-"""The trie as one query sees it: with the documents that it may have."""
+"""The part of a trie that one query may use: the documents of its subset."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from arrange.decoding.scoring import Normaliser
+from arrange.decoding.settings import Normaliser
 from arrange.docids.subsets import Subsets
 from arrange.docids.torch_trie import TorchTrie
 
 
 @dataclass(frozen=True)
 class QueryTrie:
-    """A trie, and which of the subsets counts; no subsets: all documents. N nodes."""
+    """A trie, and a query's subset of its documents; all of them if `subsets` is None. N nodes."""
 
     trie: TorchTrie
     subsets: Subsets | None
     query: int
 
     def children(self, node_R: Tensor) -> tuple[Tensor, Tensor]:
-        """As `TorchTrie.children`, but those only below which the query has documents."""
+        """As `TorchTrie.children`, but only the children at or below which the query has documents."""
         row_N, node_N = self.trie.children(node_R)
         if self.subsets is None:
             return row_N, node_N
@@ -38,13 +38,13 @@ class QueryTrie:
         return self.subsets.key_P[begin:end] - own * count
 
     def is_decided(self, node_N: Tensor, normaliser: Normaliser) -> Tensor:
-        """Whether a prefix's score is that of a document: it ends one, or must go on to one with probability 1."""
+        """Whether a prefix has the score of a document: it ends the docID, or continues to it with probability 1."""
         if normaliser != "children":
             return self.trie.is_leaf(node_N)
         return self.trie.end_place(node_N) - self.trie.first_place(node_N) == 1
 
     def steps_to_leaf(self, node_N: Tensor) -> Tensor:
-        """How many tokens are left below prefixes of one document each."""
+        """How many tokens remain of the docID, for prefixes of one document each."""
         steps_N = torch.zeros_like(node_N)
         while not self.trie.is_leaf(node_N).all():
             steps_N += ~self.trie.is_leaf(node_N)

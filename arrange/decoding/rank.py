@@ -1,7 +1,6 @@
 """Ranking with a finetuned model: beam search in the corpus, full scoring of the candidates in context."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -9,15 +8,15 @@ import torch
 from transformers import PreTrainedModel
 
 from arrange.decoding.beam import beam_search
-from arrange.decoding.scoring import Normaliser
+from arrange.decoding.settings import Normaliser
 from arrange.docids.trie import Trie
 from arrange.evaluation import runs
 from arrange.training import packed_pass as packed
-from arrange.training.examples import Examples, batch, prompt_of
-from arrange.training.losses import weights
+from arrange.training.examples import Examples, batch, list_weights, prompt_of
+from arrange.training.losses import Item
+from arrange.training.settings import Score
 
-Score = Literal["sum", "mean"]
-Ranking = list[tuple[int, float]]
+ScoredRows = list[tuple[int, float]]  # rows of the document table and their scores, best first
 
 
 def rank(
@@ -35,15 +34,15 @@ def rank(
 ) -> pl.DataFrame:
     """The run of a model over the queries of `examples`: a table of `arrange.evaluation.runs`.
 
-    Where prompts show candidates, these are scored in full and ranked by `score`; else `beams` documents of the
-    corpus are found by beam search under `normaliser`. `doc_ids` are those of the document rows.
+    If prompts show candidates, all of these are scored and ranked by `score`. Otherwise beam search under `normaliser`
+    finds `beams` documents of the corpus. query_ids, doc_ids: of the rows of `examples` and of the document table.
     """
     if examples.candidate is None:
         prompts = [prompt_of(examples, query, query) for query in range(len(query_ids))]
-        searched = beam_search(
+        results = beam_search(
             model, prompts, trie, beams=beams, batch_size=batch_size, normaliser=normaliser, progress=progress
         )
-        ranked = [found.pairs() for found in searched]
+        ranked = [top.pairs() for top in results]
     else:
         ranked = rank_lists(model, examples, batch_size, score, progress)
     return runs.make_run(query_ids, ranked, doc_ids, depth=max(map(len, ranked)))
@@ -56,14 +55,14 @@ def rank_lists(
     batch_size: int,
     score: Score = "sum",
     progress: Callable[[int], object] = lambda done: None,
-) -> list[Ranking]:
-    """Rank the judged documents of each query: (document row, score) pairs, best first; ties by row.
+) -> list[ScoredRows]:
+    """Rank the judged documents of each query; ties by row.
 
-    The score is log P(docID | prompt), all tokens of the vocabulary competing, in nats: the `sum` over the docID's
-    tokens, which the losses train, or their `mean`, which arXiv 2601.05588 ranks by.
+    The score is log P(docID | prompt) in nats, normalised over the vocabulary: the `sum` over the docID's tokens, which
+    the losses train, or their `mean`, by which arXiv 2601.05588 ranks.
     """
     model.eval()
-    rankings: list[Ranking] = []
+    rankings: list[ScoredRows] = []
     for rows in _batches(examples, batch_size):
         packed_batch = {name: part.to(model.device) for name, part in batch(rows, examples).items()}
         log_probability_E = packed.edge_log_probabilities(model, packed_batch)
@@ -80,9 +79,9 @@ def rank_lists(
 
 @torch.inference_mode()
 def common_loss(model: PreTrainedModel, examples: Examples, batch_size: int) -> float:
-    """The item loss with alpha = 1, nats per query: one measure of fit for models trained with any loss."""
+    """The item loss with alpha = 1, in nats per query: one measure of fit for models trained with different losses."""
     model.eval()
-    weights_Q = [weights("item", {"alpha": 1.0}, ranks_D) for _, ranks_D in examples.lists]
+    weights_Q = list_weights(examples, Item(alpha=1.0))
     total = 0.0
     for rows in _batches(examples, batch_size):
         packed_batch = batch(rows, examples, weights_Q, negatives=False)
@@ -93,7 +92,7 @@ def common_loss(model: PreTrainedModel, examples: Examples, batch_size: int) -> 
 
 
 def _batches(examples: Examples, batch_size: int) -> Iterator[list[tuple[int, int]]]:
-    """The queries in order, each in the place of its row (which decides the order of its candidates)."""
+    """The queries in order. A query's place, which decides the order of its candidates, is its row."""
     count = len(examples.prompts)
     for start in range(0, count, batch_size):
         yield [(query, query) for query in range(start, min(start + batch_size, count))]

@@ -1,15 +1,15 @@
-"""What a candidate's log-probability is normalised over.
+"""The log-probability of a next token, under one of three normalisers:
 
-- `vocabulary`: all tokens of the model, as Hugging Face's `generate` does. Costs the whole head for every prefix.
-- `docid_tokens`: the tokens that occur in the trie. Legal and illegal tokens compete, prose does not. A sub-catalogue
-  leaves these tokens as they are.
-- `children`: the legal next tokens, so that the catalogue has all the mass and a prefix of one document is worth as
-  much as that document. It is the distribution that losses over the trie's nodes train.
+- `vocabulary`: all tokens of the model, as in Hugging Face's `generate`. The whole head is computed for every prefix.
+- `docid_tokens`: the tokens that occur in the trie. Legal and illegal docID tokens compete, all other tokens don't. For
+  a sub-catalogue they are still the tokens of the whole trie.
+- `children`: the legal next tokens. So the catalogue has all the mass, and a prefix of one document has the probability
+  of that document. This is the distribution that losses over the trie's nodes train.
 """
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Literal, get_args
+from typing import get_args
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -18,15 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from arrange.decoding.settings import Normaliser
 from arrange.docids.trie import Trie
 from arrange.errors import UserError
 from arrange.models.head import Head, head_of
 
-Normaliser = Literal["vocabulary", "docid_tokens", "children"]
-LOGITS = 2**23  # logits to be held at a time
-# A candidate alone costs a copy of its row of the output matrix; in a product with all docID tokens far less.
+LOGITS = 2**23  # logits held in memory at a time
+# A candidate alone costs a copy of its row of the output matrix, so many times as much as in a product with all rows.
 COPY_COST = 16
-
 
 _tokens: WeakKeyDictionary[Trie, Tensor] = WeakKeyDictionary()  # the tokens that occur in a trie
 
@@ -52,7 +51,7 @@ class Scorer:
         """The head for the tokens of docIDs, and the column of each token in it."""
         size = int(self.token_C[-1]) + 1
         if self.normaliser == "vocabulary" or (self.normaliser == "children" and 2 * len(self.token_C) > size):
-            return self.whole, torch.arange(size, device=self.token_C.device)  # a copy would not pay
+            return self.whole, torch.arange(size, device=self.token_C.device)  # a copy costs more than it saves
         column_V = torch.zeros(size, dtype=torch.int64, device=self.token_C.device)
         column_V[self.token_C] = torch.arange(len(self.token_C), device=self.token_C.device)
         return self.whole.of_tokens(self.token_C), column_V
@@ -65,7 +64,7 @@ class Scorer:
         score_RW = score_N.view(rows, width).masked_fill(~legal_RW, -torch.inf)
         if self.normaliser != "children":
             return score_RW
-        # A row without a legal candidate stays -inf; its log-softmax is not a number.
+        # A row without a legal candidate stays -inf; its log-softmax would be nan.
         return score_RW.log_softmax(-1).masked_fill(~legal_RW, -torch.inf)
 
     def ragged(self, state_RH: Tensor, row_N: Tensor, token_N: Tensor) -> Tensor:
@@ -98,7 +97,7 @@ class Scorer:
 
 
 def _distinct(token_N: NDArray[np.integer]) -> NDArray[np.integer]:
-    """The different tokens, rising; faster than a sort."""
+    """The distinct tokens, rising; faster than a sort."""
     seen_V = np.zeros(int(token_N.max()) + 1, bool)
     seen_V[token_N] = True
     return np.flatnonzero(seen_V)

@@ -1,4 +1,4 @@
-"""Beam search without a trie: how much of what the model would say by itself is no docID."""
+"""Beam search without a trie: how many of the sequences that the model prefers are no docIDs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from arrange.errors import UserError
 
 
 @dataclass(frozen=True, eq=False)
-class Freely:
+class FreeSequences:
     """The K most probable sequences that beam search found for each of B queries, best first.
 
     valid_BK: whether a sequence is a docID. sums_BK: its summed log-probability (nats).
@@ -38,7 +38,7 @@ class Freely:
         return (np.exp(self.sums_BK) * self.valid_BK).sum(1)
 
 
-def search_freely(
+def unconstrained_search(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
     trie: Trie,
@@ -47,10 +47,10 @@ def search_freely(
     batch_size: int,
     end_token_id: int,
     pad_token_id: int,
-) -> Freely:
+) -> FreeSequences:
     """The first `beams` sequences of Hugging Face's beam search, no longer than the longest docID.
 
-    A sequence ends with `end_token_id`; one that does not end in time is no docID.
+    A sequence ends with `end_token_id`. One that has no end token within that length is no docID.
     Raises UserError for fewer than 2 beams, for no prompts and for an empty one.
     """
     check_search(prompts, beams)
@@ -78,11 +78,11 @@ def search_freely(
         )
         valid.append(_is_docid(walker, output.sequences[:, token_RL.shape[1] :]).view(len(batch), beams))
         sums.append(output.sequences_scores.view(len(batch), beams))
-    return Freely(torch.cat(valid).cpu().numpy(), torch.cat(sums).cpu().double().numpy())
+    return FreeSequences(torch.cat(valid).cpu().numpy(), torch.cat(sums).cpu().double().numpy())
 
 
 def _is_docid(walker: Walker, token_RT: Tensor) -> Tensor:
-    """Whether each row begins with a whole docID; after its end token there is padding alone."""
+    """Whether each row begins with a whole docID; after its end token there is only padding."""
     node_R = torch.zeros(len(token_RT), dtype=torch.int64, device=token_RT.device)
     whole_R = torch.zeros_like(node_R, dtype=torch.bool)
     for token_R in token_RT.T:

@@ -7,6 +7,8 @@ serial number 5 is <a_3> <b_17> <n_5>. The tokens are fixed once, also for docum
 from collections import Counter
 from collections.abc import Iterable
 
+from arrange.errors import UserError
+
 LEVELS = "abcdefghijklm"
 SERIAL = "<n_"
 
@@ -16,9 +18,13 @@ Docid = tuple[str, ...]  # pieces: code tokens, or texts that the tokenizer spli
 def vocabulary(levels: int, size: int, digits: int) -> list[str]:
     """All code tokens of `levels` levels of `size` codes each, and of serial numbers in base `digits`.
 
+    Raises UserError for more levels than there are letters.
+
     >>> vocabulary(2, 2, 2)
     ['<a_0>', '<a_1>', '<b_0>', '<b_1>', '<n_0>', '<n_1>']
     """
+    if levels > len(LEVELS):
+        raise UserError(f"codes of {levels} levels", f"give at most {len(LEVELS)}")
     paths = [f"<{level}_{code}>" for level in LEVELS[:levels] for code in range(size)]
     return paths + [f"{SERIAL}{digit}>" for digit in range(digits)]
 

@@ -1,4 +1,4 @@
-"""From sorted docIDs to the arrays of a trie; what they mean is told in `arrange.docids.trie`.
+"""From sorted docIDs to the arrays of a trie; `arrange.docids.trie` describes them.
 
 D documents in the order of their tokens (places), T tokens of all docIDs, N nodes, M of the branching part.
 """
@@ -18,7 +18,7 @@ def lay_out(
     `order_D` and `shared_D`: what `sort_docids` returns. One pass over the documents per depth of the branching part.
     """
     start_D, length_D = offsets_D1[order_D], np.diff(offsets_D1)[order_D]
-    # The head of a document is its first prefix that no other one has; its tail is what comes after.
+    # The head of a document is its shortest prefix that no other document has; its tail is the rest of the docID.
     head_depth_D = np.maximum(shared_D, np.append(shared_D[1:], 0)) + 1
     tail_D = length_D - head_depth_D
     branching = 1 + int((head_depth_D - shared_D).sum())
@@ -35,7 +35,7 @@ def lay_out(
     max_children[-1] = 0
     level, node = slice(0, 1), 1
     for depth in range(1, head_depth_D.max() + 1):
-        begin_P = np.flatnonzero(shared_D < depth)  # here begins another node, or a document goes on in its tail
+        begin_P = np.flatnonzero(shared_D < depth)  # here begins a node, or the tail of a document
         not_tail_P = head_depth_D[begin_P] >= depth
         first_P, end_P = begin_P[not_tail_P], np.append(begin_P[1:], len(order_D))[not_tail_P]
         before_D1 = np.zeros(len(order_D) + 1, np.int32)  # nodes of this depth that begin before each place

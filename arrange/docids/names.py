@@ -1,4 +1,4 @@
-"""Names for documents: the text itself or its first words, made unique only where it must be."""
+"""Names for documents: the text itself or its first words, with a number only where another document has the same."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,10 +8,10 @@ from arrange.errors import UserError
 
 
 def unique_names(texts: Sequence[str], used: Iterable[str] = ()) -> list[str]:
-    """Give each text a name of its own: the first keeps its text, later ones get " (2)", " (3)", ...
+    """Give each text a unique name: of equal texts the first keeps its text, later ones get " (2)", " (3)", ...
 
-    White space is normalised first. A number is skipped where it would make another document's
-    text or a name in `used`. Raises UserError, naming the row, for a text without a visible character.
+    White space is normalised first. A number is skipped if the name would equal another document's text or a name in
+    `used`. Raises UserError, naming the row, for a text without a visible character.
 
     >>> unique_names(["bank", "bank", "bank (2)", "river  bank"])
     ['bank', 'bank (3)', 'bank (2)', 'river bank']
@@ -35,9 +35,8 @@ def unique_names(texts: Sequence[str], used: Iterable[str] = ()) -> list[str]:
 def shorten(texts: Sequence[str], least_words: int, others: Sequence[str] = ()) -> list[str]:
     """Cut each text to its fewest first words, `least_words` or more, with which no different text begins.
 
-    A text that another one begins with stays whole, and equal texts are cut alike. `others` are texts that
-    count, too, but aren't cut. One pass of polars per word, over the texts that still share their beginning.
-    Raises UserError as `unique_names`.
+    A text that is the beginning of another one stays whole, and equal texts are cut alike. `others` are further texts
+    to be distinct from; they aren't cut. Raises UserError as `unique_names`.
 
     >>> shorten(["red wool hat", "red wool scarf", "red shoe", "blue", "blue sock"], least_words=1)
     ['red wool hat', 'red wool scarf', 'red shoe', 'blue', 'blue sock']
@@ -49,7 +48,7 @@ def shorten(texts: Sequence[str], least_words: int, others: Sequence[str] = ()) 
     rest = both.unique().with_columns(words=pl.col("text").str.split(" "))
     short: dict[str, str] = {}
     length = least_words
-    while len(rest):
+    while len(rest):  # a pass for each word, over the texts that still share their beginning
         rest = rest.with_columns(start=pl.col("words").list.head(length).list.join(" "))
         alone = pl.col("start").is_unique() | (pl.col("words").list.len() <= length)
         short.update(rest.filter(alone).select("text", "start").iter_rows())

@@ -1,4 +1,4 @@
-"""Catalogues: a docID for every document by the name of a scheme, also for documents that come later.
+"""DocID schemes: a docID for every document, also for documents that come later.
 
 | scheme | a docID | made of |
 |---|---|---|
@@ -10,26 +10,27 @@
 | rq | a code of each residual codebook, number among those alike: <a_31> <b_7> <c_200> <n_0> (TIGER) | vectors |
 | sparse | the atoms of a sparse code, largest first: 25,36,39 | vectors |
 
-A docID is a tuple of pieces: one text (text, numeric, sparse), or code tokens (the others). Rows decide who is
-first: documents that come later get the next rows, and yield. To add a scheme, write a function of the catalogue
-so far, the new texts and vectors and its settings, and name it in `SCHEMES`.
+A docID is a tuple of pieces: one text (text, numeric, sparse), or code tokens (the others). Rows decide who comes
+first: documents that are added later get the next rows, and of two documents that want one docID the later one gets
+another. A scheme is a dataclass: its fields are its settings, `assign` does the work. To add one, write its dataclass
+here and put it into `Scheme`.
 """
 
-import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import polars as pl
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from polars.exceptions import PolarsError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from arrange.bounds import Count, Seed
 from arrange.docids import codes, names
 from arrange.docids import rq as residual
 from arrange.docids import semantic as hierarchy
@@ -39,23 +40,22 @@ from arrange.errors import UserError
 from arrange.files import replacing
 from arrange.models.vectors import Floats
 
-AT_LEAST = {"seed": 0, "clusters": 2, "leaf": 2, "codebook": 2}  # the other settings: 1
-AT_MOST = {"levels": len(codes.LEVELS)}
+Several = Annotated[int, Ge(2), Le(2**31)]
+Levels = Annotated[int, Ge(1), Le(len(codes.LEVELS))]  # a level is a letter
 
 
 @dataclass(frozen=True, eq=False)
-class Catalogue:
-    """The documents so far, in rows, and what later ones need.
+class Assignment:
+    """What a scheme has assigned so far, a row per document, and what later documents need.
 
     docids: the pieces of each document's docID.
     codes: all code tokens, in the order in which the tokenizer gets them; only `atomic` adds some later.
     collisions: how many documents got a number because an earlier one has what the scheme alone gives them. In
-        `semantic` that is the way to the last cluster, so they are all but the first of each.
+        `semantic` that is the path to the last cluster, so they are all but the first document of each.
     arrays: what was fitted to the documents of the first build (centroids, codebooks, dictionary), by name.
     """
 
-    scheme: str
-    settings: Mapping[str, int]
+    scheme: "Scheme"
     texts: list[str]
     docids: list[Docid]
     codes: list[str]
@@ -63,174 +63,214 @@ class Catalogue:
     arrays: Mapping[str, NDArray[Any]]
 
     def save(self, folder: Path) -> None:
-        """Write catalogue.json, docids.parquet and arrays.safetensors: same catalogue, same bytes."""
+        """Write assignment.json, docids.parquet and arrays.safetensors: same assignment, same bytes."""
         table = pl.DataFrame(
             {"text": self.texts, "docid": list(map(list, self.docids))},
             schema={"text": pl.String, "docid": pl.List(pl.String)},
         )
-        rest = {key: getattr(self, key) for key in ("scheme", "settings", "codes", "collisions")}
+        rest = {"scheme": asdict(self.scheme), "codes": self.codes, "collisions": self.collisions}
         with replacing(folder) as part:
             part.mkdir()
             table.write_parquet(part / "docids.parquet")
             save_file(dict(self.arrays), part / "arrays.safetensors")
-            (part / "catalogue.json").write_text(json.dumps(rest, indent=1))
+            (part / "assignment.json").write_text(json.dumps(rest, indent=1))
 
 
-def load(folder: Path) -> Catalogue:
-    """Read what `Catalogue.save` wrote. Raises UserError where a file is missing or damaged."""
+def load(folder: Path) -> Assignment:
+    """Read what `Assignment.save` wrote. Raises UserError where a file is missing or damaged."""
     try:
-        rest = json.loads((folder / "catalogue.json").read_text())
+        rest = json.loads((folder / "assignment.json").read_text())
+        kind = {name: kind for kind in get_args(Scheme) for name in get_args(kind.__annotations__["scheme"])}
+        settings = rest.pop("scheme")
+        scheme = kind[settings["scheme"]](**settings)
         table = pl.read_parquet(folder / "docids.parquet")
         arrays = load_file(folder / "arrays.safetensors")
         docids = [tuple(pieces) for pieces in table["docid"].to_list()]
-        return Catalogue(**rest, texts=table["text"].to_list(), docids=docids, arrays=arrays)
-    except (OSError, ValueError, TypeError, PolarsError, SafetensorError) as error:
-        raise UserError(f"{folder} cannot be read as a catalogue: {error}", "build the docIDs again") from error
+        return Assignment(scheme, table["text"].to_list(), docids, arrays=arrays, **rest)
+    except (OSError, ValueError, TypeError, KeyError, PolarsError, SafetensorError) as error:
+        raise UserError(
+            f"{folder} cannot be read as an assignment of docIDs: {error}", "build the docIDs again"
+        ) from error
 
 
-def build(
-    scheme: str, settings: Mapping[str, int], texts: Sequence[str], vectors_DE: Floats | None = None
-) -> Catalogue:
-    """Give every document a docID. `texts` are their titles; `vectors_DE` is for the schemes of `NEED_VECTORS`.
+def build(scheme: "Scheme", texts: Sequence[str], vectors_DE: Floats | None = None) -> Assignment:
+    """Give every document a docID. `texts` are their titles; `vectors_DE` is for schemes with `needs_vectors`.
 
-    Same texts, vectors and settings: same docIDs. Raises UserError for an unknown scheme, wrong settings, vectors
-    that are missing, and, in `text`, a text without a visible character.
+    Same texts, vectors and settings: same docIDs. Raises UserError for vectors that are missing, and, in `text`, for a
+    text without a visible character.
 
-    >>> build("text", {"least_words": 1}, ["red wool hat", "red shoe", "blue shoe", "red shoe"]).docids
+    >>> build(Text(least_words=1), ["red wool hat", "red shoe", "blue shoe", "red shoe"]).docids
     [('red wool',), ('red shoe',), ('blue',), ('red shoe (2)',)]
     """
-    check_scheme(scheme, settings)
     if not len(texts):
         raise UserError("there are no documents", "give at least one")
-    return extend(Catalogue(scheme, settings, [], [], [], 0, {}), texts, vectors_DE)
+    return extend(Assignment(scheme, [], [], [], 0, {}), texts, vectors_DE)
 
 
-def extend(catalogue: Catalogue, texts: Sequence[str], vectors_DE: Floats | None = None) -> Catalogue:
-    """The catalogue with further documents behind the old ones, whose docIDs stay as they are.
+def extend(old: Assignment, texts: Sequence[str], vectors_DE: Floats | None = None) -> Assignment:
+    """The assignment with further documents after the old ones, whose docIDs stay as they are.
 
-    Nothing is fitted again: newcomers get what the centroids, codebooks or dictionary of the first build say, and
-    the next number where a docID is taken. The vectors come from the same vectoriser. Raises UserError as `build`.
+    Nothing is fitted again: new documents get what the centroids, codebooks or dictionary of the first build say, and
+    the next number where a docID is taken. The vectors must come from the same vectoriser. Raises UserError as `build`.
 
-    >>> shop = build("numeric", {}, ["hat", "shoe"])
+    >>> shop = build(Numeric(), ["hat", "shoe"])
     >>> extend(shop, ["hose"]).docids
     [('0',), ('1',), ('2',)]
     """
-    if catalogue.scheme in NEED_VECTORS:
-        _check_vectors(catalogue, texts, vectors_DE)
+    if old.scheme.needs_vectors:
+        _check_vectors(old, texts, vectors_DE)
     if not len(texts):
-        return catalogue
-    grown = SCHEMES[catalogue.scheme](catalogue, texts, vectors_DE, **catalogue.settings)
-    return replace(grown, texts=[*catalogue.texts, *texts])
+        return old
+    grown = old.scheme.assign(old, texts, vectors_DE)  # type: ignore[arg-type]  # vectors: checked above
+    return replace(grown, texts=[*old.texts, *texts])
 
 
-def check_scheme(scheme: str, settings: Mapping[str, int]) -> None:
-    """Raise UserError unless `scheme` is known and `settings` are its own and large enough."""
-    if scheme not in SCHEMES:
-        near = get_close_matches(scheme, SCHEMES, n=1, cutoff=0.0)[0]
-        raise UserError(f"unknown docID scheme {scheme!r}", f"did you mean {near!r}? Schemes: {', '.join(SCHEMES)}")
-    wanted = list(inspect.signature(SCHEMES[scheme]).parameters)[3:]
-    if sorted(settings) != sorted(wanted):
-        given = ", ".join(sorted(settings)) or "none"
-        raise UserError(f"docIDs {scheme!r} got the settings: {given}", f"give exactly: {', '.join(wanted) or 'none'}")
-    for name, value in settings.items():
-        least, most = AT_LEAST.get(name, 1), AT_MOST.get(name, 2**31)
-        if not least <= value <= most:
-            raise UserError(f"{name} of docIDs {scheme!r} is {value}", f"give a whole number from {least} to {most}")
-
-
-def text(old: Catalogue, texts: Sequence[str], _vectors_DE: Floats | None, least_words: int) -> Catalogue:
+@dataclass(frozen=True, kw_only=True)
+class Text:
     """The fewest first words, `least_words` or more, with which no other title begins; equal titles get " (2)".
 
-    A newcomer's words tell it from the old titles, too.
+    A new document's words tell it from the old titles, too.
     """
-    return _named(old, names.shorten(texts, least_words, others=old.texts))
+
+    needs_vectors: ClassVar[bool] = False
+    scheme: Literal["text"] = "text"
+    least_words: Count
+
+    def assign(self, old: Assignment, texts: Sequence[str], _vectors_DE: Floats | None) -> Assignment:
+        return _named(old, names.shorten(texts, self.least_words, others=old.texts))
 
 
-def numeric(old: Catalogue, texts: Sequence[str], _vectors_DE: Floats | None) -> Catalogue:
+@dataclass(frozen=True, kw_only=True)
+class Numeric:
     """The row, in as many digits as the first build's last row has; later ones may have more."""
-    width = len(old.docids[0][0]) if old.docids else len(str(len(texts) - 1))
-    rows = range(len(old.docids), len(old.docids) + len(texts))
-    return replace(old, docids=[*old.docids, *((f"{row:0{width}}",) for row in rows)])
+
+    needs_vectors: ClassVar[bool] = False
+    scheme: Literal["numeric"] = "numeric"
+
+    def assign(self, old: Assignment, texts: Sequence[str], _vectors_DE: Floats | None) -> Assignment:
+        width = len(old.docids[0][0]) if old.docids else len(str(len(texts) - 1))
+        rows = range(len(old.docids), len(old.docids) + len(texts))
+        return replace(old, docids=[*old.docids, *((f"{row:0{width}}",) for row in rows)])
 
 
-def atomic(old: Catalogue, texts: Sequence[str], _vectors_DE: Floats | None) -> Catalogue:
+@dataclass(frozen=True, kw_only=True)
+class Atomic:
     """A token of its own for every document ("atomic identifiers" of DSI): later ones make the vocabulary grow."""
-    tokens = [f"<doc_{row}>" for row in range(len(old.docids), len(old.docids) + len(texts))]
-    return replace(old, docids=[*old.docids, *((token,) for token in tokens)], codes=[*old.codes, *tokens])
+
+    needs_vectors: ClassVar[bool] = False
+    scheme: Literal["atomic"] = "atomic"
+
+    def assign(self, old: Assignment, texts: Sequence[str], _vectors_DE: Floats | None) -> Assignment:
+        tokens = [f"<doc_{row}>" for row in range(len(old.docids), len(old.docids) + len(texts))]
+        return replace(old, docids=[*old.docids, *((token,) for token in tokens)], codes=[*old.codes, *tokens])
 
 
-def semantic(
-    old: Catalogue, texts: Sequence[str], vectors_DE: Floats, clusters: int, leaf: int, seed: int
-) -> Catalogue:
-    """The way down the clusters (`arrange.docids.semantic`), then the number in the last one."""
-    arrays = old.arrays or hierarchy.fit(vectors_DE, clusters, leaf, seed)
-    paths = hierarchy.encode(arrays["centroids_NE"], arrays["first_child_N1"], vectors_DE)
-    tokens = codes.vocabulary(hierarchy.depth(arrays["first_child_N1"]), clusters, leaf)
-    return _coded(replace(old, arrays=arrays, codes=tokens), map(codes.tokens, paths), leaf)
+@dataclass(frozen=True, kw_only=True)
+class Semantic:
+    """The path through the clusters (`arrange.docids.semantic`), then the number in the last one.
 
-
-def shuffled(
-    old: Catalogue, texts: Sequence[str], vectors_DE: Floats, clusters: int, leaf: int, seed: int
-) -> Catalogue:
-    """The semantic docIDs, dealt out to the documents in a random order: same trie, no meaning.
-
-    A newcomer joins the cluster of a document drawn at random.
+    clusters: into how many a cluster is split. leaf: the largest number of documents of one that is not split.
     """
-    rng = np.random.default_rng([seed, len(old.docids)])
-    if not old.docids:
-        built = semantic(old, texts, vectors_DE, clusters, leaf, seed)
-        return replace(built, docids=[built.docids[row] for row in rng.permutation(len(texts))])
-    drawn = [codes.path_of(old.docids[row]) for row in rng.integers(len(old.docids), size=len(texts))]
-    return _coded(old, drawn, leaf)
+
+    needs_vectors: ClassVar[bool] = True
+    scheme: Literal["semantic"] = "semantic"
+    clusters: Several
+    leaf: Several
+    seed: Seed
+
+    def assign(self, old: Assignment, texts: Sequence[str], vectors_DE: Floats) -> Assignment:
+        arrays = old.arrays or hierarchy.fit(vectors_DE, self.clusters, self.leaf, self.seed)
+        paths = hierarchy.encode(arrays["centroids_NE"], arrays["first_child_N1"], vectors_DE)
+        tokens = codes.vocabulary(hierarchy.depth(arrays["first_child_N1"]), self.clusters, self.leaf)
+        return _coded(replace(old, arrays=arrays, codes=tokens), map(codes.tokens, paths), self.leaf)
 
 
-def rq(old: Catalogue, texts: Sequence[str], vectors_DE: Floats, levels: int, codebook: int, seed: int) -> Catalogue:
-    """The codes of the residual codebooks (`arrange.docids.rq`), then the number among documents with the same."""
-    arrays = old.arrays or {"codebooks_LKE": residual.fit(vectors_DE, levels, codebook, seed)}
-    paths = residual.encode(arrays["codebooks_LKE"], vectors_DE).tolist()
-    tokens = codes.vocabulary(levels, codebook, codebook)
-    return _coded(replace(old, arrays=arrays, codes=tokens), map(codes.tokens, paths), codebook)
+@dataclass(frozen=True, kw_only=True)
+class Shuffled:
+    """The semantic docIDs in a random order: same trie, no meaning.
+
+    A new document joins the cluster of a document drawn at random.
+    """
+
+    needs_vectors: ClassVar[bool] = True
+    scheme: Literal["shuffled"] = "shuffled"
+    clusters: Several
+    leaf: Several
+    seed: Seed
+
+    def assign(self, old: Assignment, texts: Sequence[str], vectors_DE: Floats) -> Assignment:
+        rng = np.random.default_rng([self.seed, len(old.docids)])
+        if not old.docids:
+            ordered = Semantic(clusters=self.clusters, leaf=self.leaf, seed=self.seed)
+            built = ordered.assign(old, texts, vectors_DE)
+            return replace(built, docids=[built.docids[row] for row in rng.permutation(len(texts))])
+        drawn = [codes.path_of(old.docids[row]) for row in rng.integers(len(old.docids), size=len(texts))]
+        return _coded(old, drawn, self.leaf)
 
 
-def sparse(old: Catalogue, texts: Sequence[str], vectors_DE: Floats, atoms: int, nonzeros: int, seed: int) -> Catalogue:
-    """The atoms of each sparse code (`arrange.docids.sparse`); equal ones get " (2)"."""
-    arrays = old.arrays or {"dictionary_AE": dictionary.fit(vectors_DE, atoms, seed)}
-    return replace(_named(old, dictionary.encode(arrays["dictionary_AE"], vectors_DE, nonzeros)), arrays=arrays)
+@dataclass(frozen=True, kw_only=True)
+class Rq:
+    """The codes of the residual codebooks (`arrange.docids.rq`), then the number among documents with the same codes.
+
+    levels: codebooks, so codes of a docID. codebook: entries of each, at most.
+    """
+
+    needs_vectors: ClassVar[bool] = True
+    scheme: Literal["rq"] = "rq"
+    levels: Levels
+    codebook: Several
+    seed: Seed
+
+    def assign(self, old: Assignment, texts: Sequence[str], vectors_DE: Floats) -> Assignment:
+        arrays = old.arrays or {"codebooks_LKE": residual.fit(vectors_DE, self.levels, self.codebook, self.seed)}
+        paths = residual.encode(arrays["codebooks_LKE"], vectors_DE).tolist()
+        tokens = codes.vocabulary(self.levels, self.codebook, self.codebook)
+        return _coded(replace(old, arrays=arrays, codes=tokens), map(codes.tokens, paths), self.codebook)
 
 
-SCHEMES: dict[str, Callable[..., Catalogue]] = {
-    "text": text,
-    "numeric": numeric,
-    "atomic": atomic,
-    "semantic": semantic,
-    "shuffled": shuffled,
-    "rq": rq,
-    "sparse": sparse,
-}
-NEED_VECTORS = ("semantic", "shuffled", "rq", "sparse")
+@dataclass(frozen=True, kw_only=True)
+class Sparse:
+    """The atoms of each sparse code (`arrange.docids.sparse`); equal ones get " (2)".
+
+    atoms: of the dictionary. nonzeros: atoms of a docID, at most.
+    """
+
+    needs_vectors: ClassVar[bool] = True
+    scheme: Literal["sparse"] = "sparse"
+    atoms: Count
+    nonzeros: Count
+    seed: Seed
+
+    def assign(self, old: Assignment, texts: Sequence[str], vectors_DE: Floats) -> Assignment:
+        arrays = old.arrays or {"dictionary_AE": dictionary.fit(vectors_DE, self.atoms, self.seed)}
+        stems = dictionary.encode(arrays["dictionary_AE"], vectors_DE, self.nonzeros)
+        return replace(_named(old, stems), arrays=arrays)
 
 
-def _named(old: Catalogue, stems: Sequence[str]) -> Catalogue:
-    """The catalogue with further docIDs that are texts, numbered where they are taken."""
+Scheme = Text | Numeric | Atomic | Semantic | Shuffled | Rq | Sparse
+
+
+def _named(old: Assignment, stems: Sequence[str]) -> Assignment:
+    """The assignment with further docIDs that are texts, numbered where they are taken."""
     unique = names.unique_names(stems, used=[docid for (docid,) in old.docids])
     numbered = sum(name != stem for name, stem in zip(unique, stems, strict=True))
     return replace(old, docids=[*old.docids, *((name,) for name in unique)], collisions=old.collisions + numbered)
 
 
-def _coded(old: Catalogue, paths: Iterable[Docid], digits: int) -> Catalogue:
-    """The catalogue with further docIDs that are code tokens, each path with its serial number."""
+def _coded(old: Assignment, paths: Iterable[Docid], digits: int) -> Assignment:
+    """The assignment with further docIDs that are code tokens, each path with its serial number."""
     docids = [*old.docids, *codes.numbered(paths, digits, old.docids)]
     return replace(old, docids=docids, collisions=len(docids) - len(set(map(codes.path_of, docids))))
 
 
-def _check_vectors(catalogue: Catalogue, texts: Sequence[str], vectors_DE: Floats | None) -> None:
+def _check_vectors(old: Assignment, texts: Sequence[str], vectors_DE: Floats | None) -> None:
     if vectors_DE is None:
-        raise UserError(f"docIDs {catalogue.scheme!r} are made of vectors, none were given", "give document vectors")
+        raise UserError(f"docIDs {old.scheme.scheme!r} need document vectors, none were given", "give them")
     if len(vectors_DE) != len(texts):
         raise UserError(f"there are {len(texts)} documents and {len(vectors_DE)} vectors", "give one vector each")
-    widths = {array.shape[-1] for name, array in catalogue.arrays.items() if name.endswith("E")}
+    widths = {array.shape[-1] for name, array in old.arrays.items() if name.endswith("E")}
     if widths - {vectors_DE.shape[1]}:
         raise UserError(
-            f"vectors of {vectors_DE.shape[1]} numbers for a catalogue of {widths.pop()}",
-            "give those of the vectoriser that the catalogue was built with",
+            f"vectors of {vectors_DE.shape[1]} numbers for docIDs that were built with {widths.pop()}",
+            "give those of the vectoriser that the docIDs were built with",
         )

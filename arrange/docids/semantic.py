@@ -1,15 +1,14 @@
-"""Hierarchical k-means: documents fall from cluster to cluster until few enough are left for a list.
+"""Hierarchical k-means: clusters are split into clusters until each is small.
 
 The "semantically structured identifiers" of DSI (Tay et al. 2022, arXiv 2202.06991). D documents, N clusters
 numbered breadth first from the root, K children of a cluster at most, E numbers of a vector.
+scikit-learn, slow to import, is imported where it is used.
 """
 
 from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
-from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
 
 from arrange.docids.codes import LEVELS
@@ -22,10 +21,12 @@ Ints = NDArray[np.int64]
 def fit(vectors_DE: Floats, clusters: int, leaf: int, seed: int) -> dict[str, NDArray]:
     """The tree of clusters: `centroids_NE` and `first_child_N1`, where each one's children begin (as in the trie).
 
-    A cluster of more than `leaf` documents is split into `clusters`, or as many as it has different vectors; a
-    cluster of equal vectors stays whole, and so does one at the last level that has a letter.
+    A cluster of more than `leaf` documents is split into `clusters`, or as many as it has different vectors. A
+    cluster of equal vectors is not split, nor is one at the last of the 13 levels.
     Same vectors and seed: same numbers.
     """
+    from sklearn.metrics import pairwise_distances_argmin
+
     centroids, first_child, nodes = [np.zeros_like(vectors_DE[:1])], [], 1
     waiting = deque([(np.arange(len(vectors_DE)), 0)])
     while waiting:
@@ -42,7 +43,9 @@ def fit(vectors_DE: Floats, clusters: int, leaf: int, seed: int) -> dict[str, ND
 
 @threadpool_limits.wrap(limits=1)
 def encode(centroids_NE: Floats, first_child_N1: Ints, vectors_DE: Floats) -> list[tuple[int, ...]]:
-    """The way of each vector down the tree: at every cluster the number of the nearest child, until it has none."""
+    """The path of each vector down the tree: at every cluster the number of the nearest child, until it has none."""
+    from sklearn.metrics import pairwise_distances_argmin
+
     paths: list[tuple[int, ...]] = [()] * len(vectors_DE)
     waiting: deque[tuple[int, Ints, tuple[int, ...]]] = deque([(0, np.arange(len(vectors_DE)), ())])
     while waiting:
@@ -67,5 +70,7 @@ def depth(first_child_N1: Ints) -> int:
 
 def _split(vectors_DE: Floats, clusters: int, seed: int) -> Floats:
     """The centroids of `clusters` clusters, or of as many as there are different vectors."""
+    from sklearn.cluster import KMeans
+
     clusters = min(clusters, len(np.unique(vectors_DE, axis=0)) if clusters > 1 else 1)
     return KMeans(clusters, random_state=seed).fit(vectors_DE).cluster_centers_ if clusters > 1 else vectors_DE[:1]

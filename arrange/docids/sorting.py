@@ -18,8 +18,8 @@ def sort_docids(tokens_T: IntArray, offsets_D1: IntArray) -> tuple[IntArray, Int
     indices, and lengths of common prefixes (0 for the first).
     Raises UserError, naming the rows, for two equal docIDs or one that begins another.
 
-    Each pass sorts what is still tied by its next tokens, packed into one integer behind the number of its tie:
-    `np.argsort` on one array, and nothing to do for documents whose place is known.
+    Each pass sorts the documents that are still tied. The key is one integer: the number of the tie, then the next
+    tokens. So a pass is one `np.argsort`, and documents whose place is known take no further part.
 
     >>> sort_docids(np.array([7, 8, 0, 7, 0]), np.array([0, 3, 5]))
     (array([1, 0]), array([0, 1]))
@@ -27,7 +27,7 @@ def sort_docids(tokens_T: IntArray, offsets_D1: IntArray) -> tuple[IntArray, Int
     length_D = np.diff(offsets_D1)
     bits = (int(tokens_T.max()) + 1).bit_length()
     order_D, shared_D = np.arange(len(length_D)), np.zeros(len(length_D), np.int64)
-    tied_P = order_D.copy()  # places whose documents are not yet told apart from a neighbour
+    tied_P = order_D.copy()  # places whose documents still equal a neighbour
     group_P = np.zeros(len(tied_P), np.uint64)
     depth = 0
     while len(tied_P) and depth < length_D.max():
@@ -57,7 +57,7 @@ def _column(
 
 
 def _refuse_swallowed(length_D: IntArray, shared_D: IntArray, order_D: IntArray) -> None:
-    """Raise UserError if a docID equals or begins the next: its end would be no leaf of its own."""
+    """Raise UserError if a docID equals the next one or is its beginning: it would have no leaf."""
     swallowed = np.flatnonzero(shared_D[1:] >= length_D[:-1])
     if len(swallowed):
         at = swallowed[0]

@@ -1,21 +1,19 @@
-"""Sparse codes: the few atoms of a dictionary that make up most of a vector, largest first, as text "25,36,39".
+"""Sparse codes: the few atoms of a dictionary that approximate a vector best, largest first, as text "25,36,39".
 
 The docIDs of arXiv 2601.05588 on ESCI: orthogonal matching pursuit (OMP), 3 non-zeros of 100. D documents, A atoms,
-E numbers of a vector.
+E numbers of a vector. scikit-learn, slow to import, is imported where it is used.
 """
 
 import warnings
 
 import numpy as np
-from sklearn.decomposition import MiniBatchDictionaryLearning, sparse_encode
-from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from arrange.models.vectors import Floats
 
 NOTHING = "-"  # the docID of a vector that is 0
 SAMPLE = 20_000  # documents that a dictionary is learnt from
-PENALTY = 0.2  # of learning; on product titles 3 atoms then leave the least over (1, the default, learns nothing)
+PENALTY = 0.2  # of learning: on product titles it gave the least error with 3 atoms (1, the default, learns nothing)
 
 
 @threadpool_limits.wrap(limits=1)  # sums in one order
@@ -24,6 +22,9 @@ def fit(vectors_DE: Floats, atoms: int, seed: int) -> Floats:
 
     Same vectors and seed: same numbers.
     """
+    from sklearn.decomposition import MiniBatchDictionaryLearning
+    from sklearn.exceptions import ConvergenceWarning
+
     rows = np.random.default_rng(seed).permutation(len(vectors_DE))[:SAMPLE]
     learner = MiniBatchDictionaryLearning(atoms, alpha=PENALTY, fit_algorithm="cd", random_state=seed)
     with warnings.catch_warnings():
@@ -35,15 +36,17 @@ def fit(vectors_DE: Floats, atoms: int, seed: int) -> Floats:
 
 @threadpool_limits.wrap(limits=1)
 def encode(dictionary_AE: Floats, vectors_DE: Floats, nonzeros: int) -> list[str]:
-    """The numbers of each vector's `nonzeros` atoms (fewer where fewer suffice), by falling size of their share.
+    """The numbers of each vector's `nonzeros` atoms (fewer where fewer suffice), by falling size of their coefficient.
 
     >>> encode(np.eye(3), np.array([[0, -5, 2], [1, 0, 0], [0, 0, 0]]), nonzeros=2)
     ['1,2', '0', '-']
     """
+    from sklearn.decomposition import sparse_encode
+
     nonzeros = min(nonzeros, len(dictionary_AE))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # OMP says that it ended early: the fewer atoms suffice
-        shares_DA = sparse_encode(vectors_DE, dictionary_AE, algorithm="omp", n_nonzero_coefs=nonzeros)
-    by_size_DA = np.argsort(-np.abs(shares_DA), axis=1, kind="stable")[:, :nonzeros]
-    used_DA = np.take_along_axis(shares_DA, by_size_DA, axis=1) != 0
+        warnings.simplefilter("ignore", RuntimeWarning)  # OMP warns where it ended early: fewer atoms suffice
+        weights_DA = sparse_encode(vectors_DE, dictionary_AE, algorithm="omp", n_nonzero_coefs=nonzeros)
+    by_size_DA = np.argsort(-np.abs(weights_DA), axis=1, kind="stable")[:, :nonzeros]
+    used_DA = np.take_along_axis(weights_DA, by_size_DA, axis=1) != 0
     return [",".join(map(str, atoms[used])) or NOTHING for atoms, used in zip(by_size_DA, used_DA, strict=True)]

@@ -1,21 +1,28 @@
 """Sub-tries without a rebuild: which nodes lead to a document that a query may have.
 
-The documents below a node are a range of sorted places (`arrange.docids.trie`), those of a set are sorted places too.
-So a node is allowed if a set has a place in the node's range: one binary search, for any number of queries and nodes.
-A filter (a category, a locale, what is in stock) is a set of documents; queries may share it.
+The documents below a node are a range of sorted places (`arrange.docids.trie`), and a set of documents is a list of
+sorted places. So a node is allowed if the set has a place in the node's range. One binary search tells, for any number
+of queries and nodes. A filter (a category, a locale, what is in stock) is a set of documents; queries may share it.
+torch, which takes seconds to import, is imported where it is used.
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from arrange.docids.torch_trie import TorchTrie
 from arrange.docids.trie import Trie
 from arrange.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from arrange.docids.torch_trie import TorchTrie
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +40,8 @@ class Subsets:
 
     def allowed(self, node_R: Tensor, query_R: Tensor) -> Tensor:
         """Whether each query has a document at or below each node; both of one shape, which may be any."""
+        import torch
+
         set_R = torch.zeros_like(query_R) if self.set_B is None else self.set_B[query_R]
         key_R = set_R * len(self.trie.document_D)
         first_R, end_R = self.trie.places(node_R)
@@ -42,6 +51,7 @@ class Subsets:
 def subset(trie: Trie, documents: npt.ArrayLike, device: str | torch.device = "cpu") -> Subsets:
     """The same documents for every query. Arguments and errors as `subsets`.
 
+    >>> import torch
     >>> from arrange.docids.trie import build
     >>> trie = build([[7, 8, 0], [7, 0], [9, 0]])
     >>> nodes = torch.tensor([trie.walk([7]), trie.walk([9])])
@@ -61,8 +71,10 @@ def subsets(
 
     documents: document indices of each set, in any order; a set may be empty.
     set_of_query: the number of each query's set; None if query 0 has set 0, and so on.
-    Raises UserError for a document that the trie has not and for a set that is not there.
+    Raises UserError for a document that the trie lacks and for a set that does not exist.
     """
+    import torch
+
     set_B = np.asarray(range(len(documents)) if set_of_query is None else set_of_query, np.int64)
     wrong = np.flatnonzero((set_B < 0) | (set_B >= len(documents)))
     if len(wrong):
@@ -73,6 +85,8 @@ def subsets(
 def _subsets(
     trie: Trie, documents: Sequence[npt.ArrayLike], set_B: Tensor | None, device: str | torch.device
 ) -> Subsets:
+    import torch
+
     arrays = [np.asarray(of_set, np.int64) for of_set in documents]
     document_P = np.concatenate([*arrays, np.zeros(0, np.int64)])
     set_P = np.repeat(np.arange(len(arrays)), [len(array) for array in arrays])

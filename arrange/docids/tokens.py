@@ -1,34 +1,37 @@
-"""Text as tokens: a tokenizer of our own or one by name, docIDs and prompts in either.
+"""From text to tokens: train or load a tokenizer, encode docIDs and prompts.
 
-A sequence is a prompt (a template of params.yaml, filled in) and behind it a docID with the end token, which is part of
-it (so that one docID may begin another). Our own tokenizer has `<docid>`, which the templates put between the two.
+A sequence is a prompt (a filled-in template of params.yaml), then a docID, then the end token, which counts as part of
+the docID (so one docID may begin another). Our own tokenizer has `<docid>`, which the templates put between the two.
+transformers takes seconds to import: it is imported where it is used.
 """
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
-
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AddedToken, AutoTokenizer, PreTrainedTokenizerFast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arrange.errors import UserError
-from arrange.models.pretrained import load
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 PAD, BOS, END, DOCID = "<pad>", "<s>", "</s>", "<docid>"
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> "PreTrainedTokenizerFast":
     """Train a byte-level BPE tokenizer of at most `vocabulary_size` tokens, the four special ones included.
 
-    A text's first word is tokenised as it would be further on (" dog"), so that a name shares its
-    tokens with the sentences that mention it; decoding removes that space again. Every text
-    round-trips: all 256 bytes are tokens. Same texts, same files.
+    A text's first word is tokenised as in the middle of a sentence (" dog"), so that a name shares its tokens with the
+    sentences that mention it; decoding removes that space again. Every text round-trips: all 256 bytes are tokens. Same
+    texts, same files.
     Raises UserError if the vocabulary cannot hold the bytes and the special tokens.
 
     >>> tokenizer = train_tokenizer(["a dog", "a cat"], 260)
     >>> tokenizer.decode(tokenizer.encode("a dog"))
     'a dog'
     """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     special = [PAD, BOS, END, DOCID]
     least = len(alphabet) + len(special)
@@ -51,11 +54,15 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTok
     )
 
 
-def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
+def load_tokenizer(name: str) -> "PreTrainedTokenizerFast":
     """A tokenizer from a local folder or, by name, from the hub; `<docid>` is added if it lacks it.
 
     Raises UserError where there is none, and for one without an end token.
     """
+    from transformers import AutoTokenizer
+
+    from arrange.models.pretrained import load
+
     tokenizer: Any = load("tokenizer", name, AutoTokenizer.from_pretrained)
     if tokenizer.eos_token_id is None:
         raise UserError(f"the tokenizer {name!r} has no end token", "set its eos_token")
@@ -67,17 +74,19 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
 
 
 def encode_docids(
-    tokenizer: PreTrainedTokenizerFast, docids: Sequence[Sequence[str]], codes: Iterable[str] = ()
+    tokenizer: "PreTrainedTokenizerFast", docids: Sequence[Sequence[str]], codes: Iterable[str] = ()
 ) -> list[list[int]]:
     """The tokens of each docID, the end token last. A docID is pieces: codes, and texts between them.
 
-    `codes` are added to the tokenizer, one token each. Raises UserError, naming the row, for a text that does
-    not come back when it is decoded and for a docID whose tokens an earlier one has.
+    `codes` are added to the tokenizer, one token each. Raises UserError, naming the row, for a text that the tokenizer
+    decodes to another text and for a docID with the tokens of an earlier one.
 
     >>> tokenizer = train_tokenizer(["a dog"], 260)
     >>> encode_docids(tokenizer, [["<a_1>", "<b_1>"], ["<a_1>", "<b_2>"]], codes=["<a_1>", "<b_1>", "<b_2>"])
     [[260, 261, 2], [260, 262, 2]]
     """
+    from tokenizers import AddedToken
+
     codes = list(codes)
     tokenizer.add_tokens([AddedToken(code, normalized=False) for code in codes], special_tokens=True)
     added = tokenizer.get_added_vocab()
@@ -109,31 +118,31 @@ def _check_distinct(docids: Sequence[Sequence[str]], tokens: Sequence[Sequence[i
 
 
 class Prompt(NamedTuple):
-    """The tokens of a prompt before and behind the place where the candidates go, if it has candidates."""
+    """The tokens of a prompt before and after the place of the candidates, if it has candidates."""
 
     head: list[int]
     tail: list[int]
 
 
 def encode_prompts(
-    tokenizer: PreTrainedTokenizerFast, template: str, texts: list[str], query_tokens: int
+    tokenizer: "PreTrainedTokenizerFast", template: str, texts: list[str], query_tokens: int
 ) -> list[Prompt]:
     """A template with each query's text in it: "{query}<docid>", or "{query} {candidates}<docid>".
 
-    Special tokens that the template spells are special; a text that spells one gets ordinary tokens. A text is cut
-    at its end to `query_tokens`. The tokenizer's beginning token, if it has one, comes first.
+    Special tokens in the template become special tokens; in a text they become ordinary tokens. A text is cut at its
+    end to `query_tokens`. The tokenizer's beginning token, if it has one, comes first.
     """
-    before, _, behind = template.partition("{query}")
-    middle, _, tail = behind.partition("{candidates}")
+    before, _, after = template.partition("{query}")
+    middle, _, tail = after.partition("{candidates}")
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     before_T, middle_T, tail_T = (literal(tokenizer, part) for part in (before, middle, tail))
     return [Prompt([*start, *before_T, *ids[:query_tokens], *middle_T], tail_T) for ids in _plain(tokenizer, texts)]
 
 
-def literal(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+def literal(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[int]:
     """The tokens of a piece of a template, special ones included."""
-    known = sorted(tokenizer.get_added_vocab(), key=len, reverse=True)
-    pieces = re.split(f"({'|'.join(map(re.escape, known))})" if known else "$^", text)
+    special = sorted(tokenizer.get_added_vocab(), key=len, reverse=True)
+    pieces = re.split(f"({'|'.join(map(re.escape, special))})" if special else "$^", text)
     added = tokenizer.get_added_vocab()
     return [
         id_
@@ -143,7 +152,7 @@ def literal(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     ]
 
 
-def _plain(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
+def _plain(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> list[list[int]]:
     """Tokens of the texts alone. A text that spells a special token ("</s>") gets ordinary tokens."""
     if not texts:
         return []

@@ -1,6 +1,6 @@
-"""The trie on a device: every question is asked for many nodes at once, and none waits for the device.
+"""The trie on a device: every method takes many nodes at once, and few need to wait for the device.
 
-The layout of the arrays is told in `arrange.docids.trie`. R nodes asked about, C children of theirs, W a width.
+`arrange.docids.trie` describes the arrays. R nodes that are passed, C children of theirs, W a width.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class TorchTrie:
-    """A trie's arrays as tensors. Nodes, tokens, rows and documents come back as int64.
+    """A trie's arrays as tensors. Methods return nodes, tokens, rows and documents as int64.
 
     Made by `Trie.on(device)`; on the CPU it shares the trie's memory.
     """
@@ -55,7 +55,7 @@ class TorchTrie:
     def children(self, node_R: Tensor) -> tuple[Tensor, Tensor]:
         """All children of the nodes, in order: (row_C, node_C), where row_C is the index of the parent in node_R.
 
-        C depends on the data, so that a GPU is waited for; `children_padded` is not.
+        C depends on the data, so this waits for a GPU; `children_padded` does not.
         """
         first_R, end_R = self.child_range(node_R)
         count_R = end_R - first_R
@@ -65,10 +65,10 @@ class TorchTrie:
         return row_C, torch.arange(len(row_C), device=node_R.device) + shift_R[row_C]
 
     def step(self, node_R: Tensor, token_R: Tensor) -> Tensor:
-        """The child of each node that a token leads to; -1 where there is none, and below -1.
+        """The child of each node that a token leads to; -1 where there is none, and for a node that is -1.
 
-        A binary search of all rows at once, in as many rounds as the largest number of children needs: of these
-        nodes on the CPU, of any node elsewhere, where asking would be waiting.
+        A binary search of all rows at once. Its number of rounds is given by the largest number of children: of these
+        nodes on the CPU; of any node on a GPU, since to ask for these nodes' would be to wait for it.
         """
         first_R, end_R = self.child_range(node_R)
         low_R, high_R = first_R, end_R
@@ -78,13 +78,13 @@ class TorchTrie:
             middle_R = (low_R + high_R) // 2
             below_R = (low_R < high_R) & (self._token_at(middle_R) < token_R)
             low_R, high_R = torch.where(below_R, middle_R + 1, low_R), torch.where(below_R, high_R, middle_R)
-        found_R = (node_R >= 0) & (low_R < end_R) & (self._token_at(low_R) == token_R)
-        return torch.where(found_R, low_R, -1)
+        exists_R = (node_R >= 0) & (low_R < end_R) & (self._token_at(low_R) == token_R)
+        return torch.where(exists_R, low_R, -1)
 
     def places(self, node_R: Tensor) -> tuple[Tensor, Tensor]:
         """The range of sorted places of the documents below each node, of any shape: its first place and its end."""
         branching_R, at_R = self._branching(node_R)
-        # A tail node belongs to the last document whose tail begins at it or before: the place is one less.
+        # A tail node belongs to the last document whose tail begins at this node or before it.
         beyond_R = torch.searchsorted(self.tail_start_D, node_R.to(self.tail_start_D.dtype), right=True)
         first_R = torch.where(branching_R, self.first_place_M[at_R], beyond_R - 1)
         return first_R, torch.where(branching_R, self.end_place_M[at_R], beyond_R)
@@ -102,7 +102,7 @@ class TorchTrie:
         return self.document_D[self.first_place(node_R)].long()
 
     def _token_at(self, node_R: Tensor) -> Tensor:
-        """As `tokens`, but a node past the last one, the end of a range, is no error."""
+        """As `tokens`, but a node past the last one (the end of a range) is no error."""
         return self.tokens(node_R.clamp(max=len(self.token_N) - 1))
 
     def _branching(self, node_R: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,15 +1,17 @@
 """The trie over all docIDs, as flat arrays: N nodes, D documents, M nodes of the branching part.
 
-Documents have *places*: their ranks when the docIDs are sorted by tokens; the documents below a node are a range
-of places. Nodes are numbers, the root is 0, and there are two kinds:
+A document's *place* is its index when the docIDs are sorted by tokens, so the documents below a node are a range of
+places. Nodes are numbers, the root is 0, and there are two kinds:
 
 - 0 .. M-1, the branching part: the prefixes of two or more documents, and their children. Numbered breadth first,
   the children of a node by token, so that they are the nodes first_child_M[n] .. end_child_M[n] - 1.
-- M .. N-1, the tails: once a prefix belongs to one document, what is left of the docID is a run of tokens, stored
-  one after the other in the order of places. The child of such a node is the next node, until the leaf.
+- M .. N-1, the tails: once a prefix belongs to one document, the rest of the docID is a run of tokens. The runs are
+  stored one after the other in the order of places. The child of such a node is the next node, until the leaf.
 
-A tail node costs its token and one byte, a few bytes where other nodes cost some twenty. An edge needs no number
-of its own: it is named by the node that it leads to.
+A tail node takes its token and one byte; other nodes take some twenty bytes. An edge needs no number of its own:
+the node that it leads to names it.
+
+The arrays are numpy's. torch, which takes seconds to import, is imported by what needs it.
 """
 
 import hashlib
@@ -19,19 +21,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from arrange.docids.layout import lay_out
 from arrange.docids.sorting import IntArray, sort_docids
-from arrange.docids.torch_trie import TorchTrie
 from arrange.errors import UserError
 from arrange.files import replacing
+
+if TYPE_CHECKING:
+    import torch
+
+    from arrange.docids.torch_trie import TorchTrie
 
 FORMAT, VERSION = "arrange.trie", 2
 REMEDY = "build the docIDs again"
@@ -70,11 +75,15 @@ class Trie:
     tail_start_D: npt.NDArray[np.int32]
     document_D: npt.NDArray[np.int32]
     max_children_by_depth: tuple[int, ...]
-    path: Path | None = None  # where it was loaded from, and what that file says of the arrays; see `verify`
+    path: Path | None = None  # the file that it was loaded from, and the checksum in it; see `verify`
     sha256: str | None = None
 
-    def on(self, device: str | torch.device) -> TorchTrie:
+    def on(self, device: "str | torch.device") -> "TorchTrie":
         """The trie's arrays as tensors; on the CPU they share this trie's memory."""
+        import torch
+
+        from arrange.docids.torch_trie import TorchTrie
+
         tensors = {name: torch.from_numpy(array).to(device) for name, array in self._arrays().items()}
         if tensors["token_N"].device.type != "cpu":  # few kernels for uint16 elsewhere
             tensors["token_N"] = tensors["token_N"].int()
@@ -162,9 +171,9 @@ class Trie:
             save_file(arrays, part, metadata)
 
     def verify(self) -> None:
-        """Read all of the arrays and compare them with the checksum in the file; `load` reads the header alone.
+        """Read all arrays and compare them with the checksum in the file; `load` checks the header alone.
 
-        Raises UserError where they differ. A trie that was built, not loaded, has nothing to be compared with.
+        Raises UserError if they differ. A trie that was built, not loaded, passes.
         """
         if self.path is not None and _digest(self._arrays()) != self.sha256:
             raise UserError(f"{self.path} is damaged: its contents do not match its checksum", REMEDY)
@@ -173,7 +182,7 @@ class Trie:
         return {name: getattr(self, name) for name in NAMES}
 
     @cached_property
-    def _on_cpu(self) -> TorchTrie:
+    def _on_cpu(self) -> "TorchTrie":
         return self.on("cpu")
 
     def child_range(self, node: int) -> tuple[int, int]:
@@ -196,8 +205,8 @@ def build(docid_tokens: Sequence[Sequence[int]] | IntArray, end_token: int | Non
     """Build the trie of docIDs; a document's index is its row.
 
     docid_tokens: the tokens of each docID, as sequences or as the rows of a matrix.
-    end_token: is added to every docID, so that none is the beginning of another; where it is not given, the docIDs
-    must be so already (they end with such a token, or all have one length).
+    end_token: is added to every docID, so that none is the beginning of another. If it is not given, that must be so
+    already (docIDs end with such a token, or all have one length).
 
     Raises UserError, naming the rows, for an empty docID, a token outside 0 .. 2^31 - 1, two equal docIDs, or one
     that begins another.
@@ -234,13 +243,13 @@ def build_flat(tokens_T: IntArray, offsets_D1: IntArray, end_token: int | None =
 
 
 def load(path: Path) -> Trie:
-    """Open a trie that `Trie.save` wrote: memory-mapped, in a time that does not grow with it.
+    """Open a trie that `Trie.save` wrote. It is memory-mapped: the time does not grow with its size.
 
-    The header is checked here (its own checksum, and that the file has the size it says), the contents by
-    `Trie.verify`. Raises UserError for a file that is missing, cut short, or something else.
+    Only the header is checked here (its checksum, and the file's size); `Trie.verify` checks the contents.
+    Raises UserError for a file that is missing, cut short, or something else.
     """
     try:
-        with safe_open(path, framework="pt") as file:  # not "numpy", which reads it all
+        with safe_open(path, framework="pt") as file:  # "numpy" would read it all
             header = json.loads((file.metadata() or {}).get("trie", "{}"))
             if header.get("format") != FORMAT:
                 raise UserError(f"{path} is not a trie", "give the trie.safetensors of a docIDs folder")
@@ -256,12 +265,14 @@ def load(path: Path) -> Trie:
     )
 
 
-def _nodes(node_R: npt.ArrayLike) -> torch.Tensor:
+def _nodes(node_R: npt.ArrayLike) -> "torch.Tensor":
+    import torch
+
     return torch.from_numpy(np.asarray(node_R, np.int64))
 
 
 def _check(tokens_T: IntArray, offsets_D1: IntArray, least: int) -> None:
-    """Raise UserError for docIDs that no trie can hold, whatever their order; they have `least` tokens or more."""
+    """Raise UserError unless there are docIDs, each of `least` tokens or more, and all tokens are in range."""
     if len(offsets_D1) < 2:
         raise UserError("there are no docIDs", "give at least one document")
     length_D = np.diff(offsets_D1)
@@ -284,6 +295,6 @@ def _digest(arrays: dict[str, npt.NDArray[Any]]) -> str:
 
 
 def _header_digest(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> str:
-    """The SHA-256 of what the file says of the arrays: the header, their types and shapes."""
+    """The SHA-256 of the header and of the arrays' types and shapes."""
     kinds = {name: [str(array.dtype), array.shape] for name, array in arrays.items()}
     return hashlib.sha256(json.dumps([header, kinds], sort_keys=True).encode()).hexdigest()

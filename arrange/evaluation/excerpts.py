@@ -1,12 +1,12 @@
-"""Excerpts: what several systems give for a few queries, beside the true lists, to be looked at.
+"""Excerpts: the rankings of several systems for a few queries, beside the true lists, for people to look at.
 
-An excerpt is a table with a row for each document of a list, in the lists' order:
+An excerpt is a table with a row for each document of a list, in the order of the list:
 
     system str, query_id str, query str, place i32, document str, score f64, rank i32, gain i32
 
-`place` is the document's place in the list, `query` and `document` are texts; `rank` and `gain` are what the qrels
-say: rank is null for a judged negative, both are null for a document without a judgement. Where `system` is null,
-the list is the true one.
+`place` is the document's place in the list. `query` and `document` are texts. `rank` and `gain` are those of the qrels:
+rank is null for a judged negative, both are null for a document without a judgement. Where `system` is null, the list
+is the true one.
 """
 
 import polars as pl
@@ -14,13 +14,15 @@ import polars as pl
 from arrange.data.tables import Dataset
 from arrange.evaluation.runs import from_scores
 
+DEPTH = 10  # documents of a system's list
+
 
 def choose(quality: pl.DataFrame, groups: pl.DataFrame, count: int) -> list[str]:
-    """Ids of `count` queries from all groups and of all qualities; all of them, where there are no more.
+    """The ids of `count` queries (or of all, where there are fewer) from all groups and of all qualities.
 
-    `quality` has query_id and quality (of a ranking, say), `groups` is the table of `tables.read_groups`. The queries
-    in the order of their groups, those of one group by falling quality, are cut into `count` equal parts, of which
-    each gives its middle: a systematic sample, so that a group has its share of them.
+    `quality` has query_id and quality, a measure of the query's ranking. `groups` is the table of `tables.read_groups`.
+    The sample is systematic. Queries are listed by group and, within a group, by falling quality. The list is cut into
+    `count` equal parts, and the middle of each is taken, so that every group has its share.
     """
     kinds = groups.sort("query_id", "grouping").group_by("query_id", maintain_order=True).agg("group")
     listed = (
@@ -34,9 +36,9 @@ def choose(quality: pl.DataFrame, groups: pl.DataFrame, count: int) -> list[str]
 
 def excerpt(system: str | None, run: pl.DataFrame, dataset: Dataset, query_ids: list[str]) -> pl.DataFrame:
     """The excerpt of one run, with the queries in the order of `query_ids`."""
-    wanted = pl.DataFrame({"query_id": query_ids}, schema={"query_id": pl.String})
+    queries = pl.DataFrame({"query_id": query_ids}, schema={"query_id": pl.String})
     return (
-        wanted.join(dataset.queries.rename({"text": "query"}), on="query_id", maintain_order="left")
+        queries.join(dataset.queries.rename({"text": "query"}), on="query_id", maintain_order="left")
         .join(run.rename({"rank": "place"}), on="query_id", maintain_order="left_right")
         .join(dataset.documents.rename({"text": "document"}), on="doc_id", maintain_order="left")
         .join(dataset.qrels, on=["query_id", "doc_id"], how="left", maintain_order="left")

@@ -24,12 +24,12 @@ def make_run(
     *,
     depth: int,
 ) -> pl.DataFrame:
-    """The run of what beam search found: for each query, pairs of a document row and a score.
+    """The run of a search's results: `ranked` has pairs of a document's row and a score for each query.
 
-    As `from_scores` otherwise.
+    The order and the depth are those of `from_scores`.
     """
-    counts = [len(found) for found in ranked]
-    rows, scores = zip(*(pair for found in ranked for pair in found), strict=True) if any(counts) else ((), ())
+    counts = [len(documents) for documents in ranked]
+    rows, scores = zip(*(pair for documents in ranked for pair in documents), strict=True) if any(counts) else ((), ())
     table = pl.DataFrame(
         {
             "query_id": np.repeat(np.asarray(query_ids, dtype=object), counts),
@@ -44,7 +44,7 @@ def make_run(
 def from_scores(scores: pl.DataFrame, *, depth: int) -> pl.DataFrame:
     """The run of a table of query_id, doc_id, score: by falling score, equal scores by doc_id.
 
-    The query's own document (doc_id == query_id) leaves; then the first `depth` of each query stay.
+    The query's own document (doc_id == query_id) is left out. Then the first `depth` of each query are kept.
     """
     return (
         scores.filter(pl.col("doc_id") != pl.col("query_id"))
@@ -56,7 +56,7 @@ def from_scores(scores: pl.DataFrame, *, depth: int) -> pl.DataFrame:
 
 
 def check_run(run: pl.DataFrame, name: str) -> None:
-    """Raise UserError, naming the run and the first bad row, unless the table keeps to the form above."""
+    """Raise UserError, which names the run and the first bad row, unless the table has the form described above."""
     if run.schema != SCHEMA:
         raise UserError(f"{name}: the columns are {dict(run.schema)}", f"make them {dict(SCHEMA)}")
     previous = pl.col("score").shift().over("query_id")
@@ -78,8 +78,8 @@ def check_run(run: pl.DataFrame, name: str) -> None:
 def write_run(run: pl.DataFrame, path: Path, tag: str) -> None:
     """Write a run as `path` (parquet) and beside it, with the suffix .trec, in TREC's text format.
 
-    A line of that is `query_id Q0 doc_id rank score tag`. trec_eval goes by the scores and reads them as
-    32-bit floats, so that there they fall strictly: a tie is broken by the least float, in rank's order.
+    A line of it is `query_id Q0 doc_id rank score tag`. trec_eval orders by the scores, which it reads as 32-bit
+    floats. So there the scores fall strictly: ties are broken in the order of the ranks, by the least possible float.
     Raises UserError for a run that `check_run` refuses, and for ids with white space.
     """
     check_run(run, str(path))
@@ -110,7 +110,7 @@ def read_run(path: Path) -> pl.DataFrame:
 def _strict_scores(run: pl.DataFrame) -> list[str]:
     """The scores as texts of 32-bit floats that fall strictly within a query."""
     bits = run["score"].to_numpy().astype(np.float32).view(np.int32).astype(np.int64)
-    # Floats as integers of the same order, neighbours one apart: negative floats count from the other end.
+    # Floats as integers of the same order, with neighbours one apart. Negative floats count from the other end.
     order = pl.Series(np.where(bits < 0, -(bits & 0x7FFFFFFF), bits))
     # An integer is at most the one before it minus 1: the running minimum of (integer + rank), minus rank.
     strict = run.select("query_id", "rank", key=order + run["rank"]).select(

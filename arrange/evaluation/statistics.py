@@ -1,19 +1,21 @@
 """Means over queries and seeds, intervals and tests, from tables of one value per query and measure.
 
-Such a table (`per_query`) has query_id and one Float64 column per measure (null: does not apply) and, where
-there are several, the columns seed and system. Queries with like lists are not independent: `clusters`
-(query_id, cluster) says which belong together, see `arrange.evaluation.measures.nearest_documents`.
+Such a table (`per_query`) has query_id, one Float64 column per measure (null: does not apply), and the columns seed and
+system where there are several. Queries with similar lists are not independent. `clusters` (query_id, cluster) says
+which queries belong together: see `arrange.evaluation.measures.nearest_documents`. `draws` and `seed` are those of the
+bootstrap and of the permutation test: the same seed gives the same draws.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from arrange.errors import UserError
 
+Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]  # system -> measure -> a row of `summary`
 KEYS = ("system", "seed", "query_id")
 DIFFERENCES = pl.Schema(
     {"system": pl.String, "measure": pl.String}
@@ -25,10 +27,10 @@ DIFFERENCES = pl.Schema(
 def summary(per_query: pl.DataFrame, clusters: pl.DataFrame, *, draws: int = 1000, seed: int = 0) -> pl.DataFrame:
     """The mean of each measure of one system with a 95% interval from a bootstrap over clusters of queries.
 
-    Whole clusters are drawn with replacement (Field and Welsh 2007); the interval runs between the 2.5% and
-    97.5% quantiles of the means. Seeds are averaged within a query first, so it covers the choice of queries;
-    `spread`, the standard deviation of the means of the seeds, shows the luck of training (null with one
-    seed). Nulls don't count. Returns measure, mean, low, high, spread, queries (that have a value).
+    Whole clusters are drawn with replacement (Field and Welsh 2007). The interval runs from the 2.5% to the 97.5%
+    quantile of the means. Seeds are averaged within a query first, so the interval covers the choice of queries alone.
+    `spread` is the standard deviation of the means of the seeds and shows how training varies (null with one seed).
+    Nulls don't count. Returns measure, mean, low, high, spread, queries (that have a value).
     """
     names, clusters = _measures(per_query), _clusters_of(per_query, clusters)
     sums_CM, sizes_CM = _sums(over_seeds(per_query), clusters, names)
@@ -40,7 +42,7 @@ def summary(per_query: pl.DataFrame, clusters: pl.DataFrame, *, draws: int = 100
 def by_group(
     per_query: pl.DataFrame, groups: pl.DataFrame, clusters: pl.DataFrame, *, draws: int = 1000, seed: int = 0
 ) -> pl.DataFrame:
-    """The `summary` of each group of queries, say of each locale. `groups` has query_id and group.
+    """The `summary` of each group of queries, of each locale for example. `groups` has query_id and group.
 
     Returns group (sorted) and the columns of `summary`.
     """
@@ -52,7 +54,7 @@ def by_group(
 
 
 def over_seeds(per_query: pl.DataFrame) -> pl.DataFrame:
-    """The table with the mean over seeds in place of the seeds; as it was where it has no seeds."""
+    """The table with the mean over seeds in place of the seeds. A table without seeds is returned as it is."""
     if "seed" not in per_query.columns:
         return per_query
     keys = [key for key in KEYS if key in per_query.columns and key != "seed"]
@@ -64,11 +66,11 @@ def differences(
 ) -> pl.DataFrame:
     """Every system against the system `reference`: mean difference, interval, p-value, and it after Holm.
 
-    Paired by query, seeds averaged first; only queries with both values count. The interval is the clustered
-    bootstrap's of `summary`. p is that of a permutation test: with no difference, the sum of a cluster's
-    differences is as likely positive as negative, so signs of whole clusters are drawn, and p is the share
-    of draws, the observed one among them, whose mean is at least as far from 0 (Canay, Romano and Shaikh
-    2017). `holm` adjusts over the systems, for each measure alone.
+    Values are averaged over seeds and then paired by query. Only queries with both values count. The interval is the
+    clustered bootstrap of `summary`. p is that of a permutation test: without a difference, the sum of a cluster's
+    differences is as likely positive as negative. So signs of whole clusters are drawn, and p is the share of draws,
+    the observed one among them, whose mean is at least as far from 0 (Canay, Romano and Shaikh 2017). `holm` adjusts p
+    over the systems, for each measure alone.
     Returns system, measure, difference, low, high, p, p_holm, queries; null where there are no pairs.
     Raises UserError where the table lacks the reference.
     """
@@ -100,9 +102,9 @@ def differences(
 def holm(p_values: Sequence[float] | NDArray) -> list[float]:
     """Holm's adjusted p-values (1979) in the given order.
 
-    Who rejects those of at most 5% is wrong anywhere in at most 5% of studies, however many tests they have.
-    The i-th smallest of m is multiplied by m - i + 1, is at least the one before it, and at most 1. A nan is
-    no test: it stays and doesn't count.
+    If every adjusted p of at most 5% is rejected, at most 5% of studies have a wrong rejection, however many tests
+    they make. The i-th smallest of m p-values is multiplied by m - i + 1. It is at least the one before it, and at
+    most 1. A nan is no test: it stays nan and doesn't count.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
@@ -119,9 +121,9 @@ def correlations(
 ) -> pl.DataFrame:
     """Spearman's correlation of a loss with a metric over checkpoints, for each system and for all together.
 
-    A checkpoint is a row of a system's history that has both; a history without them has none. A loss that tells
-    good rankers from bad has a correlation near -1. Returns system ("all" is the last), checkpoints, spearman (null
-    for fewer than three, and where one of the two never changes).
+    A checkpoint is a row of a system's history that has both values. A loss that tells good rankers from bad ones has a
+    correlation near -1. Returns system ("all" is the last), checkpoints, spearman (null for fewer than three
+    checkpoints, and where one of the two values never changes).
     """
     nothing = pl.DataFrame(schema={loss: pl.Float64(), metric: pl.Float64()})
     points = {
@@ -129,14 +131,14 @@ def correlations(
         for system, history in histories.items()
     }
     points["all"] = pl.concat([nothing, *points.values()])
-    rows = [(system, table.height, _spearman(table.to_numpy())) for system, table in points.items()]
+    rows = [(system, table.height, _spearman(table)) for system, table in points.items()]
     return pl.DataFrame(rows, {"system": pl.String, "checkpoints": pl.Int64, "spearman": pl.Float64}, orient="row")
 
 
-def _spearman(points_N2: NDArray) -> float | None:
-    if len(points_N2) < 3 or (np.ptp(points_N2, axis=0) == 0).any():
+def _spearman(points: pl.DataFrame) -> float | None:
+    if len(points) < 3 or any(column.n_unique() == 1 for column in points):
         return None
-    return float(spearmanr(points_N2).statistic)
+    return float(points.select(pl.corr(*points.columns, method="spearman")).item())
 
 
 def _measures(per_query: pl.DataFrame) -> list[str]:
@@ -179,9 +181,9 @@ def _interval(times_BC: NDArray, sums_CM: NDArray, sizes_CM: NDArray) -> NDArray
 
 def _drawn(count: int, draws: int, seed: int) -> NDArray:
     """How often each cluster is in each draw with replacement."""
-    rng = np.random.default_rng(seed)
-    picks = (rng.integers(count, size=count) for _ in range(draws))
-    return np.stack([np.bincount(pick, minlength=count) for pick in picks]).astype(np.float64)
+    picks_BC = np.random.default_rng(seed).integers(count, size=(draws, count))
+    picks_BC += np.arange(draws)[:, None] * count  # one bincount for all draws
+    return np.bincount(picks_BC.ravel(), minlength=draws * count).reshape(draws, count).astype(np.float64)
 
 
 def _signs(count: int, draws: int, seed: int) -> NDArray:
@@ -190,7 +192,7 @@ def _signs(count: int, draws: int, seed: int) -> NDArray:
 
 def _p_values(sign_BC: NDArray, sums_CM: NDArray) -> NDArray:
     observed_M, drawn_BM = np.abs(sums_CM.sum(axis=0)), np.abs(sign_BC @ sums_CM)
-    as_far_M = (drawn_BM >= observed_M - 1e-9).sum(axis=0)  # equal sums differ in their last digits
+    as_far_M = (drawn_BM >= observed_M - 1e-9).sum(axis=0)  # equal sums may differ in their last digits
     return (1 + as_far_M) / (1 + len(sign_BC))
 
 

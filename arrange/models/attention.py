@@ -1,7 +1,7 @@
-"""Masks for trees of tokens: what a Hugging Face causal language model wants in place of its causal mask.
+"""Attention masks for trees of tokens, in the form that a Hugging Face causal language model takes.
 
-A token of a tree sees the prompt, its ancestors and itself, and its position is its depth behind the prompt.
-A mask of four dimensions replaces a model's own mask, its sliding windows too; so they are put back in here.
+A token of a tree sees the prompt, its ancestors and itself, and its position is the prompt's length plus its depth.
+A mask of four dimensions replaces a model's own mask, its sliding windows too, so those are added here.
 """
 
 import torch
@@ -18,12 +18,12 @@ def tree_mask(
 ) -> Tensor | dict[str, Tensor]:
     """The value of `attention_mask` for a model, from what each token may see.
 
-    sees_BQK: bool; every row of it must see something (let padding see itself).
-    position_BQ, position_BK: positions of the tokens that look (Q) and of those that are looked at (K, cache
-    included). A sliding window of w lets a token see the positions p - w + 1 .. p, along its own path.
-    Returns 0 where a token may look and the least number of `dtype` where not, B x 1 x Q x K; for models
-    whose layers differ (Gemma 2 and 3, Qwen), one such mask per kind of layer.
-    Raises UserError for a model with layers that are no plain attention.
+    sees_BQK: bool; every token must see something (padding may see itself).
+    position_BQ, position_BK: positions of the queries (Q) and of the keys (K, cache included). A sliding window of w
+    lets a token at position p see the positions p - w + 1 .. p of its own path.
+    Returns B x 1 x Q x K: 0 where a token sees another, else the least number of `dtype`. For models whose layers
+    differ (Gemma 2 and 3, Qwen): one such mask per kind of layer.
+    Raises UserError for a model with layers other than plain attention.
     """
     text = config.get_text_config()
     kinds = {*(getattr(text, "layer_types", None) or []), *(getattr(text, "attention_layers", None) or [])} - {"global"}

@@ -1,4 +1,4 @@
-"""Trainings that repeat themselves bit by bit: pinned threads, deterministic kernels."""
+"""Deterministic training: a fixed number of threads, and kernels that give the same bits every time."""
 
 import os
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from transformers.utils.logging import disable_progress_bar
 
 @contextmanager
 def deterministic(threads: int) -> Iterator[None]:
-    """Pin the threads; afterwards set back what transformers' `full_determinism` and this have set.
+    """Fix the number of threads; afterwards restore what this and transformers' `full_determinism` have changed.
 
-    The global random numbers go on from where the training left them.
+    The state of the global random generators is not restored.
     """
     disable_progress_bar()  # of writing a checkpoint
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()

@@ -15,7 +15,7 @@ from arrange.models import pretrained
 
 
 class Encoder(nn.Module):
-    """A transformer `body`, `width` numbers of whose hidden states `pool` makes."""
+    """A transformer `body`, and `pool`, which makes one vector of `width` numbers of its hidden states."""
 
     def __init__(self, body: PreTrainedModel, width: int) -> None:
         super().__init__()
@@ -23,6 +23,7 @@ class Encoder(nn.Module):
         self.width = width
 
     def pool(self, hidden_BLH: Tensor, attention_mask_BL: Tensor) -> Tensor:
+        """One vector per text, B x N, of its tokens' hidden states."""
         raise NotImplementedError
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
@@ -52,7 +53,7 @@ class Encoder(nn.Module):
 
 
 class LastToken(Encoder):
-    """The hidden state at the last token, where a causal model has seen all, made `width` numbers by a linear layer."""
+    """A linear layer on the hidden state of the last token, which in a causal model has seen all others."""
 
     def __init__(self, body: PreTrainedModel, width: int, seed: int) -> None:
         super().__init__(body, width)
@@ -66,7 +67,7 @@ class LastToken(Encoder):
 
 
 class MeanPooled(Encoder):
-    """The mean of the tokens' hidden states at length 1, as sentence encoders give it."""
+    """The mean of the tokens' hidden states, scaled to length 1, as in sentence encoders."""
 
     def __init__(self, body: PreTrainedModel) -> None:
         super().__init__(body, body.config.get_text_config().hidden_size)
@@ -77,10 +78,10 @@ class MeanPooled(Encoder):
 
 
 def free_vectors(count: int, width: int, seed: int, scale: float) -> Tensor:
-    """`count` random vectors of normally distributed numbers times `scale`: a document table to begin with.
+    """`count` random vectors of normally distributed numbers times `scale`: initial embeddings of documents.
 
-    A dual encoder begins best with small ones, 0.02 (at a temperature of 0.05 its scores would be far apart from the
-    start), the MLP of a cross encoder with 1, by which it tells the documents from one another.
+    A dual encoder learns best from a small scale, 0.02: with a larger one its scores, divided by a temperature of 0.05,
+    would be far apart from the start. The MLP of a cross encoder learns best from 1, which keeps documents distinct.
     """
     return scale * torch.randn(count, width, generator=torch.Generator().manual_seed(seed))
 

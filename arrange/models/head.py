@@ -1,6 +1,7 @@
-"""A causal language model in two halves: the body that gives a state per token, and the output head.
+"""A causal language model in two parts: the body, which gives a state per token, and the output head.
 
-The head is the dear half: V rows for every state. Cut off, it can be computed for the tokens that are asked about.
+The head is expensive: it computes V logits for every state. Apart from the body, it can compute only the logits of the
+tokens that are needed.
 R states, H their size, V vocabulary, C columns, that is tokens of the vocabulary.
 """
 
@@ -12,16 +13,16 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-ROUNDING = 2e-2  # what numbers may differ by, beside the largest: enough for bfloat16
-GATHERED = 2**22  # numbers of the output matrix to be copied at a time
+ROUNDING = 2e-2  # by what share of the largest number equal results may differ: enough for bfloat16
+GATHERED = 2**22  # numbers of the output matrix that are copied at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """The output layer, or some of its rows: a state's logits.
+    """The output layer, or some of its rows: from states to logits.
 
-    weight_CH: None where the states are logits already, because the model does something of its own to them.
-    bias_C: None without one. softcap: c in c * tanh(logit / c), as Gemma 2 has it; None without.
+    weight_CH: None where the "states" are the model's logits already, because its head is more than a linear layer.
+    bias_C: None if there is none. softcap: c in c * tanh(logit / c), as in Gemma 2; None if there is none.
     column_C: the tokens of these rows; None for the whole vocabulary.
     """
 
@@ -31,12 +32,12 @@ class Head:
     column_C: Tensor | None = None
 
     def of_tokens(self, token_C: Tensor) -> "Head":
-        """The rows of these tokens alone."""
+        """The head of only these tokens."""
         weight_CH, bias_C = (None if rows is None else rows[token_C] for rows in (self.weight_CH, self.bias_C))
         return replace(self, weight_CH=weight_CH, bias_C=bias_C, column_C=token_C)
 
     def columns(self, state_RH: Tensor) -> int:
-        """How many logits `all` gives for each of such states."""
+        """How many logits `all` returns for each state."""
         if self.column_C is not None:
             return len(self.column_C)
         return state_RH.shape[1] if self.weight_CH is None else len(self.weight_CH)
@@ -60,14 +61,14 @@ class Head:
         return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
 
 
-_is_plain: WeakKeyDictionary[PreTrainedModel, bool] = WeakKeyDictionary()  # the question costs two forward passes
+_is_plain: WeakKeyDictionary[PreTrainedModel, bool] = WeakKeyDictionary()  # finding out takes two forward passes
 
 
 def head_of(model: PreTrainedModel) -> Head:
-    """The model's head, to be given what `states` returns.
+    """The model's head: from what `states` returns to logits.
 
-    Its output layer, and a cap after it, if these two give the model's logits; else a head that does nothing, so that
-    `states` must do it all.
+    It is the output layer and its softcap, if these give the model's logits. Otherwise it does nothing, and `states`
+    runs the whole model.
     """
     if model not in _is_plain:
         _is_plain[model] = _agrees(model)
@@ -75,7 +76,7 @@ def head_of(model: PreTrainedModel) -> Head:
 
 
 def states(model: PreTrainedModel, head: Head, **inputs: Any) -> Tensor:
-    """A forward pass without the head: what the head wants, B x T x H."""
+    """A forward pass without the head, B x T x H. If the head does nothing: with the model's own, B x T x V."""
     if head.weight_CH is None:
         return model(**inputs).logits
     return model.base_model(**inputs).last_hidden_state
@@ -90,7 +91,7 @@ def _output_layer(model: PreTrainedModel) -> Head:
 
 @torch.inference_mode()
 def _agrees(model: PreTrainedModel) -> bool:
-    """Whether the output layer makes the model's logits of the base model's states, tried on one token."""
+    """Whether the output layer on the base model's states gives the model's logits; one token is tried."""
     layer = model.get_output_embeddings()
     if not isinstance(layer, torch.nn.Linear) or model.base_model is model:
         return False

@@ -1,4 +1,4 @@
-"""Models and tokenizers by name: from a local folder, or from the hub by way of its local cache."""
+"""Models and tokenizers by name: from a local folder, the hub's local cache, or the hub."""
 
 import os
 from collections.abc import Callable
@@ -16,8 +16,9 @@ PICKLES = "ARRANGE_PICKLES"  # the environment variable that, set to "yes", allo
 def load(kind: str, name: str, loader: Callable[..., Loaded], **options: Any) -> Loaded:
     """`loader(name, **options)`, a `from_pretrained` of transformers.
 
-    A model's weights must be safetensors: a pickle may run code when it is loaded, so it has to be asked for.
-    Raises UserError, saying which `kind` of thing was looked for and where, when it can't be had.
+    A model's weights must be safetensors. A pickle may run code when it is loaded, so the environment variable
+    ARRANGE_PICKLES must allow it. `kind` is "model" or "tokenizer".
+    Raises UserError, which says what was looked for and where, if it can't be loaded.
     """
     disable_progress_bar()
     if kind == "model" and os.environ.get(PICKLES) != "yes":

@@ -1,8 +1,8 @@
-"""Prompts, and trees of tokens behind them, as a model sees them.
+"""The states of prompts, and of trees of tokens after them.
 
-Every query has one row, whatever the number of its beams: its prompt is computed once, and tokens are appended
-behind it in any order, each with a mask of its ancestors and with its depth for a position. So nothing in the
-cache is copied or put in another order when beams change places.
+Every query has one row, whatever the number of its beams. Its prompt is computed once. Tokens are appended after it in
+any order, each with a mask of its ancestors and with its depth as position. So nothing in the cache is copied or moved
+when beams change places.
 
 B queries, P prompt tokens, A tokens appended so far, Q tokens appended now, H the size of a state.
 """
@@ -21,15 +21,15 @@ from arrange.models.head import ROUNDING, head_of, states
 
 
 class Context(Protocol):
-    """What the searches ask of a model. last_BH: the states of the prompts' last tokens."""
+    """What a search needs of a model. last_BH: the states of the prompts' last tokens."""
 
     last_BH: Tensor
 
     def extend(self, token_BQ: Tensor, depth_Q: Tensor, sees_BQA: Tensor) -> Tensor:
         """Append tokens; return their states, B x Q x H.
 
-        depth_Q: 0 for a token right behind the prompt; one number for all will do.
-        sees_BQA: which appended tokens each one sees, these Q at the end: its ancestors and itself.
+        depth_Q: 0 for a token that follows the prompt; a single number is the depth of all.
+        sees_BQA: which appended tokens each one sees, the Q new ones last: its ancestors and itself.
         """
 
     def forget(self, count: int) -> None:
@@ -37,12 +37,12 @@ class Context(Protocol):
 
 
 class CachedContext:
-    """The prompts' keys and values in a cache, and the tree's behind them."""
+    """A cache with the keys and values of the prompts, followed by those of the trees."""
 
     def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> None:
         self.model, self.head = model, head_of(model)
         token_BP, length_B = _right_padded(prompts, model.device)
-        # Without a configuration the cache drops nothing; with one it forgets what left a sliding window.
+        # Without a configuration the cache drops nothing; with one it drops what has left a sliding window.
         self.cache = DynamicCache()
         # Padding on the right needs no mask: no token of a causal model sees what comes after it.
         state_BPH = states(model, self.head, input_ids=token_BP, past_key_values=self.cache, use_cache=True)
@@ -72,7 +72,7 @@ class CachedContext:
 
 
 class PlainContext:
-    """For models that take no tree of tokens: a pass over the whole sequence of each token. Slow, never wrong."""
+    """For models that take no tree of tokens: a pass over the whole sequence of each token. Slow, but always right."""
 
     def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> None:
         self.model, self.head = model, head_of(model)
@@ -98,16 +98,16 @@ class PlainContext:
         return state_BPH[torch.arange(len(sequences), device=self.model.device), length_B - 1]
 
 
-_takes_trees: WeakKeyDictionary[PreTrainedModel, bool] = WeakKeyDictionary()  # the question costs forward passes
+_takes_trees: WeakKeyDictionary[PreTrainedModel, bool] = WeakKeyDictionary()  # finding out takes forward passes
 
 
 def open_context(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> Context:
-    """The context that suits the model, which is asked once: does a tree give what plain sequences give?"""
+    """A cached context if the model takes trees (tried once), else a plain one."""
     return CachedContext(model, prompts) if takes_trees(model) else PlainContext(model, prompts)
 
 
 def takes_trees(model: PreTrainedModel) -> bool:
-    """Whether a token's state is the same in a tree, behind its sibling, as in a sequence of its own."""
+    """Whether a token gets the same state in a tree, after its sibling, as in a sequence of its own."""
     if model not in _takes_trees:
         was_training = model.training
         _takes_trees[model] = _agrees(model.eval())
@@ -123,25 +123,35 @@ def _agrees(model: PreTrainedModel) -> bool:
         alone_QA = torch.eye(2, dtype=torch.bool, device=model.device)[None]
         state_H = context.extend(sibling_and_token, torch.zeros(2, dtype=torch.int64, device=model.device), alone_QA)
         wanted_H = PlainContext(model, [[1, 2, 3, 5]]).last_BH[0]
-    except (UserError, TypeError, ValueError, RuntimeError, IndexError, AttributeError):  # each architecture its own
+    except (
+        UserError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        IndexError,
+        AttributeError,
+    ):  # architectures differ in what they raise
         return False
     return bool((state_H[0, 1] - wanted_H).abs().max() <= ROUNDING * wanted_H.abs().max())
 
 
 def grown(sees_AA: Tensor, parent_E: Tensor) -> Tensor:
-    """What each appended token sees, with E more, children of tokens that are there (-1: of the prompt)."""
-    known, more = len(sees_AA), len(parent_E)
-    grown_AA = torch.zeros(known + more, known + more, dtype=torch.bool, device=sees_AA.device)
-    grown_AA[:known, :known] = sees_AA
-    behind_E = parent_E >= 0
-    if known:
-        grown_AA[known:, :known] = sees_AA[parent_E.clamp(min=0)] & behind_E[:, None]
-    grown_AA[known:, known:] = torch.eye(more, dtype=torch.bool, device=sees_AA.device)
+    """What each appended token sees after E more are appended, A + E squared.
+
+    parent_E: the index of each new token's parent among the appended ones; -1 for a child of the prompt.
+    """
+    before, more = len(sees_AA), len(parent_E)
+    grown_AA = torch.zeros(before + more, before + more, dtype=torch.bool, device=sees_AA.device)
+    grown_AA[:before, :before] = sees_AA
+    has_parent_E = parent_E >= 0
+    if before:
+        grown_AA[before:, :before] = sees_AA[parent_E.clamp(min=0)] & has_parent_E[:, None]
+    grown_AA[before:, before:] = torch.eye(more, dtype=torch.bool, device=sees_AA.device)
     return grown_AA
 
 
 def _right_padded(sequences: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Token ids, B x P, and the sequences' lengths. The filler is token 0, which nothing sees."""
+    """Token ids, B x P, and the sequences' lengths. Padding is token 0; no token sees it."""
     width = max(map(len, sequences))
     rows = [[*sequence, *[0] * (width - len(sequence))] for sequence in sequences]
     return torch.tensor(rows, device=device), torch.tensor([len(sequence) for sequence in sequences], device=device)

@@ -1,4 +1,4 @@
-"""The ranker: a causal language model, small and from scratch or any by name."""
+"""The ranker: a causal language model, with random weights or pretrained."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -15,7 +15,7 @@ from arrange.models.prompt_cache import takes_trees
 
 
 class Special(Protocol):
-    """What a model must know of a tokenizer."""
+    """What a model needs of a tokenizer."""
 
     bos_token_id: Any
     eos_token_id: Any
@@ -28,9 +28,9 @@ def from_scratch(shape: Mapping[str, Any], tokenizer: Special, positions: int, s
     """A causal language model with random weights; the same seed gives the same weights.
 
     `shape`: `model_type` and options of that type's configuration in transformers, say
-    {"model_type": "llama", "hidden_size": 96}. The vocabulary is the tokenizer's, the context `positions` tokens long;
-    input and output embeddings are tied unless `shape` says otherwise. Raises UserError for a shape that
-    transformers does not know, and for a model that takes no trees.
+    {"model_type": "llama", "hidden_size": 96}. The vocabulary is the tokenizer's; a sequence may have `positions`
+    tokens; input and output embeddings are tied unless `shape` says otherwise. Raises UserError for a shape that
+    transformers refuses, and for a model that takes no trees.
     """
     fitting = {
         "vocab_size": len(tokenizer),
@@ -39,9 +39,9 @@ def from_scratch(shape: Mapping[str, Any], tokenizer: Special, positions: int, s
         **{name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")},
     }
     try:
-        known = AutoConfig.for_model(shape["model_type"])
-        if unknown := [name for name in shape if not hasattr(known, name)]:
-            close = get_close_matches(unknown[0], known.to_dict(), n=1) or ["see its configuration in transformers"]
+        defaults = AutoConfig.for_model(shape["model_type"])
+        if unknown := [name for name in shape if not hasattr(defaults, name)]:
+            close = get_close_matches(unknown[0], defaults.to_dict(), n=1) or ["see its configuration in transformers"]
             raise UserError(f"scratch: {shape['model_type']} has no option {unknown[0]!r}", f"perhaps {close[0]}")
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -55,8 +55,8 @@ def from_scratch(shape: Mapping[str, Any], tokenizer: Special, positions: int, s
 def by_name(name: str, tokenizer: PreTrainedTokenizerFast, seed: int) -> PreTrainedModel:
     """A causal language model from a local folder or the hub, with rows for all tokens of `tokenizer`.
 
-    Tokens that it doesn't know yet (codes of docIDs) get random embeddings, the same for the same seed.
-    Raises UserError where the weights can't be had, and for a model that takes no trees.
+    Tokens that are new to it (codes of docIDs) get random embeddings, the same for the same seed.
+    Raises UserError if the weights can't be loaded, and for a model that takes no trees.
     """
     model: PreTrainedModel = pretrained.load("model", name, AutoModelForCausalLM.from_pretrained, dtype=torch.float32)
     if len(tokenizer) > len(model.get_input_embeddings().weight):  # type: ignore[arg-type]
@@ -67,9 +67,9 @@ def by_name(name: str, tokenizer: PreTrainedTokenizerFast, seed: int) -> PreTrai
 
 
 def _taking_trees(model: PreTrainedModel) -> PreTrainedModel:
-    """The model, if the packed pass is exact with it."""
+    """The model. Raises UserError unless the packed pass is exact with it."""
     if not takes_trees(model):
-        what = f"{model.config.model_type}: a token of a tree doesn't get what it gets in a sequence of its own"
+        what = f"{model.config.model_type}: a token's state in a tree is not its state in a sequence of its own"
         raise UserError(what, "take a model with plain attention: Llama, Qwen, Mistral, Gemma, GPT-2, ...")
     return model
 
@@ -79,7 +79,7 @@ def with_lora(model: PreTrainedModel, options: Mapping[str, Any], seed: int) -> 
 
     `options` go to `peft.LoraConfig` as they are. Raises UserError where it refuses them.
     """
-    from peft import LoraConfig, get_peft_model  # costs a second, which a model of its own needn't pay
+    from peft import LoraConfig, get_peft_model  # here: it takes a second to import
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -90,14 +90,14 @@ def with_lora(model: PreTrainedModel, options: Mapping[str, Any], seed: int) -> 
 
 
 def save(model: torch.nn.Module, folder: Path) -> None:
-    """Write model.safetensors, config.json and generation_config.json into a folder; adapters are merged in."""
+    """Write model.safetensors, config.json and generation_config.json into a folder; adapters are merged first."""
     disable_progress_bar()
     whole: Any = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model  # type: ignore[operator]
     whole.save_pretrained(folder)
 
 
 def load(folder: Path) -> PreTrainedModel:
-    """The model that was saved in a local folder, in evaluation mode; nothing is downloaded, no pickle is opened.
+    """The model that was saved in a local folder, in evaluation mode. Downloads nothing, opens no pickle.
 
     Raises UserError where the folder holds no whole model.
     """

@@ -1,26 +1,27 @@
-"""Document vectors: texts as points, near where they say alike. What `semantic`, `rq` and `sparse` docIDs are made of.
+"""Document vectors: texts of similar meaning get vectors that are near. The docIDs `semantic`, `rq`, `sparse` use them.
 
 D documents, E numbers of a vector, V terms. Vectors have length 1, or 0 for a text without a known term.
+The settings are declared here too, so this module imports without torch and scikit-learn, which take seconds.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 
+from arrange.bounds import Count, Seed
 from arrange.errors import UserError
 from arrange.files import replacing
-from arrange.models.encoders import by_name, encode
 from arrange.tokenization import TERM
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
 Floats = NDArray[np.float32]
 
@@ -29,10 +30,23 @@ TERMS = 100_000  # the most frequent ones
 TITLE_TOKENS = 128  # of a text, for a sentence encoder
 
 
-class Vectoriser(Protocol):
-    """Texts to vectors, D x E of float32."""
+@dataclass(frozen=True)
+class VectoriserSettings:
+    """Settings: how texts become vectors.
 
-    def __call__(self, texts: Sequence[str]) -> Floats: ...
+    name: "tfidf-svd", or a sentence encoder by folder or by name on the hub, which ignores the two others.
+    dimensions: numbers of a vector, at most; see `fit_tfidf_svd`.
+    """
+
+    name: str
+    dimensions: Count
+    seed: Seed
+
+    def fit(self, texts: Sequence[str]) -> "TfidfSvd | SentenceEncoder":
+        """A function of texts that returns their vectors, D x E. "tfidf-svd" is fitted to `texts` first."""
+        if self.name != TFIDF_SVD:
+            return SentenceEncoder(self.name)
+        return fit_tfidf_svd(texts, self.dimensions, self.seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +59,9 @@ class TfidfSvd:
 
     @threadpool_limits.wrap(limits=1)  # sums in one order
     def __call__(self, texts: Sequence[str]) -> Floats:
+        """The vectors, D x E."""
+        from sklearn.preprocessing import normalize  # here: see the top
+
         counter = _tfidf(vocabulary=self.terms)
         counter.idf_ = self.idf_V
         return normalize(counter.transform(texts) @ self.components_VE)
@@ -57,7 +74,7 @@ class TfidfSvd:
 
 
 def fit_tfidf_svd(texts: Sequence[str], dimensions: int, seed: int) -> TfidfSvd:
-    """Fit terms, idf and projection to `texts`: the catalogue's, and training queries if wanted; never test queries.
+    """Fit terms, idf and projection to `texts`: the documents', and training queries if wanted; never test queries.
 
     Fewer dimensions come out where there are fewer terms or texts. Each component's sign is chosen so that its
     largest entry is positive. Same texts and seed: same numbers, whatever the number of threads.
@@ -68,6 +85,8 @@ def fit_tfidf_svd(texts: Sequence[str], dimensions: int, seed: int) -> TfidfSvd:
     array([[1., 0.],
            [0., 0.]], dtype=float32)
     """
+    from sklearn.decomposition import TruncatedSVD  # here: see the top
+
     counter = _tfidf(max_features=TERMS)
     try:
         weights_DV = counter.fit_transform(texts)
@@ -92,24 +111,26 @@ def load_tfidf_svd(path: Path) -> TfidfSvd:
 class SentenceEncoder:
     """A transformer's hidden states, averaged over a text's tokens; `name` is a folder or a model on the hub.
 
-    What model cards call mean pooling; a prefix that a card asks for ("passage: ") is the caller's to add.
+    Model cards call this mean pooling. If a card asks for a prefix ("passage: "), the caller must add it.
     Raises UserError where there is no such model.
     """
 
     def __init__(self, name: str) -> None:
+        from arrange.models.encoders import by_name  # here: it imports torch
+
         self.tokenizer, self.model = by_name(name)
 
     def __call__(self, texts: Sequence[str]) -> Floats:
+        """The vectors, D x E."""
+        from arrange.models.encoders import encode
+
         tokens = encode(self.tokenizer, list(texts), min(TITLE_TOKENS, self.tokenizer.model_max_length))
         by_length = np.argsort([len(ids) for ids in tokens], kind="stable")  # so that a batch pads little
         vectors_DE = self.model.vectors([tokens[row] for row in by_length]).float().numpy(force=True)
         return vectors_DE[np.argsort(by_length)]
 
 
-def fit(name: str, texts: Sequence[str], dimensions: int, seed: int) -> TfidfSvd | SentenceEncoder:
-    """The vectoriser of a name: "tfidf-svd", fitted to `texts`, or a sentence encoder, which is what it is."""
-    return fit_tfidf_svd(texts, dimensions, seed) if name == TFIDF_SVD else SentenceEncoder(name)
+def _tfidf(**options: object) -> "TfidfVectorizer":
+    from sklearn.feature_extraction.text import TfidfVectorizer  # here: see the top
 
-
-def _tfidf(**options: object) -> TfidfVectorizer:
     return TfidfVectorizer(token_pattern=TERM, sublinear_tf=True, dtype=np.float32, **options)

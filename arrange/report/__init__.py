@@ -1,1 +1,1 @@
-"""The report of a run as one page."""
+"""The reports of a run: tables, figures and pages, of rankers and of activation functions."""

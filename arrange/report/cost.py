@@ -1,4 +1,7 @@
-"""What a run cost, put into its finished page: seconds differ from run to run, and what DVC keeps must not."""
+"""The seconds that a run took, as a section of its finished page.
+
+The page itself has no seconds, because they differ from run to run and DVC's outputs must not.
+"""
 
 from collections.abc import Mapping
 
@@ -14,9 +17,9 @@ ROW = Markup('<tr><th scope="row">{}</th><td>{:,.1f}</td></tr>\n')
 
 
 def with_cost(page: str, seconds: Mapping[str, float]) -> str:
-    """The page of `arrange.report.page.render` with a table of the seconds that each stage took, in their order.
+    """The page of `arrange.report.page.render` with a table of the seconds of each stage, in the order given.
 
-    Raises ValueError where the page has no place for it, or has it already.
+    Raises ValueError where the page has no place for the table, or has it already.
     """
     before, place, after = page.partition(PLACE)
     if not place:

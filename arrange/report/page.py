@@ -1,7 +1,8 @@
-"""A report as one HTML page: Markdown, its pictures and ready HTML in, one file out that needs nothing beside it."""
+"""A report as Markdown with pictures, and as one HTML page that has all in it and needs no other file."""
 
 import base64
 import re
+import shutil
 from collections.abc import Iterable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,23 +31,40 @@ class Heading(NamedTuple):
     text: str
 
 
-def render(title: str, parts: Iterable[str | Markup], folder: Path) -> str:
-    """The page of these parts: Markdown, in which HTML is text like any other, or HTML as `Markup`.
+def write(title: str, parts: Sequence[str | Markup], folder: Path) -> None:
+    """Write report.md, which has the parts in Markdown, and report.html, which has them all, below a title.
 
-    A picture of the Markdown is a PNG of `folder`, by its name, and becomes part of the page. Headings of level 2 and 3
-    are the page's table of contents, the title stands above all. Raises UserError for a picture that isn't there.
+    `folder` has the pictures, see `render`.
+    """
+    in_markdown = [part for part in parts if not isinstance(part, Markup)]
+    (folder / "report.md").write_text("\n\n".join([f"# {title}", *in_markdown]) + "\n")
+    (folder / "report.html").write_text(render(title, parts, folder))
+
+
+def included(report: Path, folder: Path) -> str:
+    """The Markdown of the report in another folder as a part of one in `folder`; its pictures are copied there."""
+    for picture in sorted(report.glob("*.png")):
+        shutil.copyfile(picture, folder / picture.name)
+    return "#" + (report / "report.md").read_text().rstrip("\n")  # its title becomes a heading of level 2
+
+
+def render(title: str, parts: Iterable[str | Markup], folder: Path) -> str:
+    """The HTML page of these parts. A part is Markdown, in which HTML is text like any other, or HTML as `Markup`.
+
+    A picture of the Markdown is the name of a PNG file of `folder` and becomes part of the page. Headings of level 2
+    and 3 are the page's table of contents. Raises UserError for a picture that isn't there.
 
     >>> "<h1>Zoo</h1>" in render("Zoo", ["A *tiger*.", Markup("<p>A lion.</p>")], Path("."))
     True
     """
     markdown = MarkdownIt("js-default", renderer_cls=_Renderer)  # with tables, without HTML
-    found: dict[str, Any] = {"folder": folder, "headings": []}
-    body = [part if isinstance(part, Markup) else Markup(markdown.render(part, found)) for part in parts]
-    return TEMPLATES.get_template("page.html").render(title=title, body=body, headings=found["headings"])
+    context: dict[str, Any] = {"folder": folder, "headings": []}
+    body = [part if isinstance(part, Markup) else Markup(markdown.render(part, context)) for part in parts]
+    return TEMPLATES.get_template("page.html").render(title=title, body=body, headings=context["headings"])
 
 
 class _Renderer(RendererHTML):
-    """Markdown's HTML with pictures in it, headings that can be linked, and tables for phones, paper and ears."""
+    """HTML with the pictures in it, headings that have ids, and tables that scroll and name their rows."""
 
     def image(self, tokens: Sequence[Token], idx: int, options: Any, env: MutableMapping[str, Any]) -> str:
         tokens[idx].attrSet("src", _data_uri(env["folder"], str(tokens[idx].attrs["src"])))
@@ -67,7 +85,7 @@ class _Renderer(RendererHTML):
         return "</table></div>\n"
 
     def td_open(self, tokens: Sequence[Token], idx: int, options: Any, env: MutableMapping[str, Any]) -> str:
-        if tokens[idx - 1].type == "tr_open":  # td_open, inline, td_close: the row's name
+        if tokens[idx - 1].type == "tr_open":  # td_open, inline, td_close: the first cell names the row
             tokens[idx].tag = tokens[idx + 2].tag = "th"
             tokens[idx].attrSet("scope", "row")
         return self.renderToken(tokens, idx, options, env)

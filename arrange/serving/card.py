@@ -1,4 +1,4 @@
-"""The page that a folder with an exported ranker shows to whoever finds it: what it is, how good, made from what."""
+"""README.md of an exported ranker: what it is, how good it is, and what it was made from."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from arrange.formats import markdown
 PAGE = """# {ranker}: a ranker of the {documents:,} documents of `{data}`
 
 A causal language model that ranks by generating docIDs along the trie of all docIDs here. It ranks the documents of
-`documents.parquet` and no others, and knows of them what its training queries said.
+`documents.parquet` and no others, and knows only what its training queries said of them.
 
     python -m arrange.serving.rank . "a query"
 
@@ -29,14 +29,14 @@ SHA-256 of the files:
 
 {hashes}
 
-Nothing here says that it is fit for a use that affects people: it repeats what its data say.
+It repeats what its data say. Nothing here shows that it is fit for a use that affects people.
 """
 
 
 def readme(card: Mapping[str, Any], documents: int) -> str:
-    """The page, in Markdown, of a card as `arrange.serving.exported.write` takes it, and its number of documents.
+    """The page in Markdown, for a card as `arrange.serving.exported.write` takes it and the number of documents.
 
-    Of the parameters it shows those of the ranker and its loss.
+    Of the parameters it shows those of the ranker and of its loss.
     """
     return PAGE.format(
         ranker=card["ranker"],
@@ -52,7 +52,7 @@ def readme(card: Mapping[str, Any], documents: int) -> str:
 
 
 def _measures(metrics: Mapping[str, Mapping[str, float]]) -> str:
-    """Measures as rows, splits as columns; a dash for what a split lacks.
+    """Measures as rows, splits as columns; a dash where a split has no value.
 
     >>> print(_measures({"test": {"hit@1": 0.5}, "validation": {"hit@1": 0.25, "AP": 1.0}}))
     | | test | validation |

@@ -1,4 +1,4 @@
-"""Whether a new ranker is better than the one in service: a paired test on the validation queries of both."""
+"""Whether a new ranker, the challenger, is better than the champion: a paired test on the validation queries."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Comparison:
-    """The mean difference of a measure, challenger less champion, its 95% interval, p-value and number of queries."""
+    """The mean difference of a measure, challenger minus champion, its 95% interval, p-value and number of queries."""
 
     difference: float
     low: float
@@ -22,14 +22,14 @@ class Comparison:
 
     @property
     def is_better(self) -> bool:
-        """Whether the challenger is the better one, and luck with the queries an unlikely cause."""
+        """Whether the challenger is better, by a difference that is significant at the level 0.05."""
         return self.difference > 0 and self.p < LEVEL
 
 
 def compare(challenger: pl.DataFrame, champion: pl.DataFrame, measure: str = "nDCG@10") -> Comparison:
     """Compare two exported rankers by their tables validation.parquet (query_id, cluster, measures).
 
-    Queries are paired by their ids, and signs of whole clusters drawn: see `statistics.differences`.
+    Queries are paired by their ids. The test permutes the signs of whole clusters: see `statistics.differences`.
     Raises UserError unless both tables have the same queries in the same clusters.
     """
     keys = ["query_id", "cluster"]

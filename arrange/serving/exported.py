@@ -1,4 +1,4 @@
-"""An exported ranker: a folder with all that ranking needs, and what is known of the ranker.
+"""An exported ranker: a folder with all that ranking needs, and a card that describes the ranker.
 
     model/              weights (safetensors) and configuration
     tokenizer/          with the docIDs' codes among its tokens
@@ -8,7 +8,7 @@
     export.json         the recipe for ranking, and the card: data, ranker, parameters, hashes, metrics
     README.md           the card as a page
 
-No file is a pickle, none has a name that comes from data, and the same ranker gives the same bytes.
+No file is a pickle, no file's name comes from data, and the same ranker gives the same bytes.
 """
 
 import hashlib
@@ -23,21 +23,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from polars.exceptions import PolarsError
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel
 
 from arrange.decoding.beam import beam_search
-from arrange.decoding.rank import Ranking, Score, rank_lists
-from arrange.decoding.scoring import Normaliser
-from arrange.docids import tokens, trie
+from arrange.decoding.rank import ScoredRows, rank_lists
+from arrange.decoding.settings import Normaliser
+from arrange.docids.catalogue import Catalogue, open_catalogue
 from arrange.docids.subsets import subset
+from arrange.docids.tokens import Prompt, encode_prompts
 from arrange.errors import UserError
 from arrange.files import replacing, sha256
-from arrange.models import pretrained
 from arrange.models import ranker as models
 from arrange.serving.card import readme
-from arrange.training.examples import Examples, check_length
-from arrange.training.packing import catalogue
+from arrange.training.examples import Examples, around_docid, check_length
+from arrange.training.packing import docid_tokens
+from arrange.training.settings import Score
 
 FORMAT, VERSION = "arrange.export", 1
 REMEDY = "export the ranker again"
@@ -45,9 +45,10 @@ REMEDY = "export the ranker again"
 
 @dataclass(frozen=True)
 class Recipe:
-    """How prompts are written and documents ranked; see `tokens.encode_prompts` and `ranking.rank`.
+    """How prompts are written and documents are ranked.
 
-    candidate: the template of a candidate in the prompt; None for rankers of the whole corpus.
+    template, query_tokens, candidate: see `Prompt.templates` in `arrange.training.settings`; candidate is None for a
+    ranker of the whole corpus. seed: of the candidates' order. The others: see `arrange.decoding.rank.rank`.
     """
 
     template: str
@@ -61,7 +62,7 @@ class Recipe:
 
 
 class Ranked(NamedTuple):
-    """A document, and log P(its docID | query) in nats, as the recipe's `score` and `normaliser` have it."""
+    """A document, and log P(its docID | query) in nats under the recipe's `score` and `normaliser`."""
 
     doc_id: str
     text: str
@@ -72,25 +73,24 @@ def write(
     folder: Path,
     *,
     model: Path,
-    tokenizer: Path,
-    trie_file: Path,
+    catalogue: Path,
     documents: pl.DataFrame,
     validation: pl.DataFrame,
     recipe: Recipe,
     card: Mapping[str, Any],
 ) -> None:
-    """Write the folder, whole or not at all; of model, tokenizer and trie copies.
+    """Write the folder, whole or not at all. It gets copies of the model and of the catalogue's tokenizer and trie.
 
-    `card` is what is to be known of the ranker, as JSON has it: data and ranker by name, `validated` (nDCG@10 of each
-    that it was chosen from), `parameters` by section, `metrics` by split, `sha256` by kind of file. The tables are
-    described at the top.
+    documents, validation: the tables described above. card: describes the ranker, in JSON's types: `data` and `ranker`
+    (names), `validated` (nDCG@10 of each ranker that it was chosen from), `parameters` by section, `metrics` by split,
+    `sha256` by kind of file.
     """
     content = {"format": FORMAT, "version": VERSION, "recipe": asdict(recipe), **card}
     with replacing(folder) as part:
         part.mkdir()
         shutil.copytree(model, part / "model")
-        shutil.copytree(tokenizer, part / "tokenizer")
-        shutil.copy(trie_file, part / "trie.safetensors")
+        shutil.copytree(catalogue / "tokenizer", part / "tokenizer")
+        shutil.copy(catalogue / "trie.safetensors", part / "trie.safetensors")
         documents.select("doc_id", "docid", "tokens", "text").write_parquet(part / "documents.parquet")
         validation.write_parquet(part / "validation.parquet")
         (part / "export.json").write_text(json.dumps(content, indent=1))
@@ -112,52 +112,51 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def identity(folder: Path) -> str:
-    """The SHA-256 of all files of an exported ranker and their names."""
+    """The SHA-256 of an exported ranker: of the names and hashes of all its files."""
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(f"{file.relative_to(folder).as_posix()} {sha256(file)}\n".encode())
     return digest.hexdigest()
 
 
+def hashes(data: Path, catalogue: Path) -> dict[str, dict[str, str]]:
+    """The SHA-256 of a data set's tables and of a catalogue's docIDs and trie, for a card."""
+    tables = ("documents", "queries", "qrels")  # the test split has files of its own
+    return {
+        "data": {table: sha256(data / f"{table}.parquet") for table in tables},
+        "docids": {file: sha256(catalogue / file) for file in ("docids.parquet", "trie.safetensors")},
+    }
+
+
 def load(folder: Path, device: str = "cpu") -> "Exported":
-    """The ranker that `write` left, checked. Raises UserError where a part is missing, damaged or unfitting."""
+    """Read and check a ranker that `write` has written. Raises UserError where a part is missing or damaged."""
     card = read_card(folder)
-    legal = trie.load(folder / "trie.safetensors")
-    legal.verify()
     try:
-        documents = pl.read_parquet(folder / "documents.parquet", glob=False)
         recipe = Recipe(**card["recipe"])
-    except (OSError, KeyError, TypeError, PolarsError) as error:
-        raise UserError(f"{folder} is damaged: {str(error).partition(chr(10))[0]}", REMEDY) from None
-    if documents.height != len(legal.document_D):
-        what = f"{folder} is damaged: {documents.height} documents, {len(legal.document_D)} docIDs in the trie"
-        raise UserError(what, REMEDY)
-    tokenizer = pretrained.load(
-        "tokenizer", str(folder / "tokenizer"), PreTrainedTokenizerFast.from_pretrained, local_files_only=True
-    )
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder} is damaged: export.json has no whole recipe: {error}", REMEDY) from None
+    catalogue = open_catalogue(folder, "documents.parquet")
     model: Any = models.load(folder / "model")
-    return Exported(card, recipe, model.to(device), tokenizer, legal, documents)
+    return Exported(card, recipe, model.to(device), catalogue)
 
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """A ranker that is ready to rank. Made by `load`."""
+    """A ranker that is ready to rank. Made by `load`. The table of its catalogue has a column `text` too."""
 
     card: Mapping[str, Any]
     recipe: Recipe
     model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerFast
-    trie: trie.Trie
-    documents: pl.DataFrame
+    catalogue: Catalogue
 
     def rank(
         self, queries: Sequence[str], k: int = 10, *, among: Sequence[str] | None = None, beams: int | None = None
     ) -> list[list[Ranked]]:
         """The best `k` documents of each query, best first; fewer where there are fewer.
 
-        among: ids of the documents to choose from; None for all. A ranker that reads its candidates needs it.
-        beams: the width of the beam search, at least k; None for the recipe's own, or k where that is more.
-        Raises UserError for a query without text, k below 1, a beam narrower than k, and ids that are unknown.
+        among: ids of the documents to choose from; None for all. A ranker of the regime `in_context` needs it.
+        beams: the width of the beam search, at least k; None for the recipe's own, or k if that is more.
+        Raises UserError for a query without text, k below 1, a beam narrower than k, and unknown ids.
 
         >>> load(Path("exports/wordnet")).rank(["poodle: a dog with a curly coat"], k=1)  # doctest: +SKIP
         [[Ranked(doc_id='dog.n.01', text='dog, domestic dog, Canis familiaris', log_probability=-0.7)]]
@@ -173,15 +172,17 @@ class Exported:
         if self.recipe.candidate is None:
             ranked = self._search(queries, beams or max(k, self.recipe.beams), rows)
         elif rows is None:
-            raise UserError("this ranker reads its candidates in the prompt", "say among which documents to choose")
+            raise UserError(
+                "this ranker reads its candidates in the prompt", "give the documents to choose from as `among`"
+            )
         else:
             ranked = [self._score(query, rows) for query in queries]
-        ids, texts = self.documents["doc_id"], self.documents["text"]
+        ids, texts = self.catalogue.docids["doc_id"], self.catalogue.docids["text"]
         return [[Ranked(ids[row], texts[row], score) for row, score in pairs[:k]] for pairs in ranked]
 
     @cached_property
     def _row_of(self) -> dict[str, int]:
-        return {doc_id: row for row, doc_id in enumerate(self.documents["doc_id"])}
+        return {doc_id: row for row, doc_id in enumerate(self.catalogue.docids["doc_id"])}
 
     def _rows(self, doc_ids: Sequence[str]) -> NDArray[np.int64]:
         """The rows of some documents, each once, in order."""
@@ -191,33 +192,37 @@ class Exported:
             raise UserError(what, "leave them out")
         return np.unique(np.array([self._row_of[doc_id] for doc_id in doc_ids], np.int64))
 
-    def _search(self, queries: Sequence[str], beams: int, rows: NDArray[np.int64] | None) -> list[Ranking]:
-        """Beam search in the corpus, or in some of its documents."""
+    def _search(self, queries: Sequence[str], beams: int, rows: NDArray[np.int64] | None) -> list[ScoredRows]:
+        """Beam search in all documents, or in those of some rows."""
         prompts = [[*head, *tail] for head, tail in self._prompts(queries)]
-        found = beam_search(
+        results = beam_search(
             self.model,
             prompts,
-            self.trie,
+            self.catalogue.trie,
             beams=beams,
             batch_size=self.recipe.batch_size,
             normaliser=self.recipe.normaliser,
-            subsets=None if rows is None else subset(self.trie, rows, self.model.device),
+            subsets=None if rows is None else subset(self.catalogue.trie, rows, self.model.device),
         )
-        return [ranking.pairs() for ranking in found]
+        return [top.pairs() for top in results]
 
-    def _score(self, query: str, rows: NDArray[np.int64]) -> Ranking:
-        """Full scoring of the candidates that the prompt shows; one query at a time, so that no other has a say."""
+    def _score(self, query: str, rows: NDArray[np.int64]) -> ScoredRows:
+        """Score all candidates, which the prompt shows. One query at a time, so that the others don't affect it."""
         if not len(rows):
             return []
-        assert self.recipe.candidate is not None
-        before, _, behind = self.recipe.candidate.partition("{docid}")
-        around = (tokens.literal(self.tokenizer, before), tokens.literal(self.tokenizer, behind))
-        docids = catalogue(self.documents["tokens"].gather(rows).to_list())
-        judged = [(np.arange(len(rows)), np.full(len(rows), np.nan))]
-        shown = Examples(self._prompts([query]), judged, docids, self.tokenizer.pad_token_id, around, self.recipe.seed)
-        check_length(shown, self.model.config.max_position_embeddings, [repr(query[:40])])
-        [ranking] = rank_lists(self.model, shown, 1, self.recipe.score)
-        return [(int(rows[place]), score) for place, score in ranking]
+        tokenizer = self.catalogue.tokenizer
+        example = Examples(
+            self._prompts([query]),
+            [(np.arange(len(rows)), np.full(len(rows), np.nan))],
+            docid_tokens(self.catalogue.docids["tokens"].gather(rows).to_list()),
+            tokenizer.pad_token_id,
+            around_docid(tokenizer, self.recipe.candidate),
+            self.recipe.seed,
+        )
+        check_length(example, self.model.config.max_position_embeddings, [repr(query[:40])])
+        [ranked] = rank_lists(self.model, example, 1, self.recipe.score)
+        return [(int(rows[place]), score) for place, score in ranked]
 
-    def _prompts(self, queries: Sequence[str]) -> list[tokens.Prompt]:
-        return tokens.encode_prompts(self.tokenizer, self.recipe.template, list(queries), self.recipe.query_tokens)
+    def _prompts(self, queries: Sequence[str]) -> list[Prompt]:
+        tokenizer = self.catalogue.tokenizer
+        return encode_prompts(tokenizer, self.recipe.template, list(queries), self.recipe.query_tokens)

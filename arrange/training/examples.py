@@ -1,39 +1,45 @@
-"""From queries and judged lists to batches: which query comes when, its prompt, its documents, their weights.
+"""From queries and judged lists to batches: the order of the queries, their prompts, their documents and weights.
 
-Two regimes, one code path. In `corpus` the prompt holds the query alone. In `in_context` it holds the query's judged
-documents as well, in an order that is drawn anew each time; the model ranks these candidates.
+There are two regimes. In `corpus` the prompt holds the query alone. In `in_context` it holds the query's judged
+documents too, in an order that is drawn anew each time, and the model ranks these candidates.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
-from transformers import PreTrainedTokenizerFast
 
+from arrange.docids.catalogue import Catalogue
 from arrange.docids.tokens import Prompt, encode_prompts, literal
 from arrange.errors import UserError
-from arrange.training.losses import Weights
-from arrange.training.packing import Catalogue, Lists, catalogue, pack
+from arrange.training import settings
+from arrange.training.losses import ListLoss, Weights
+from arrange.training.packing import DocidTokens, Lists, docid_tokens, pack
 
-Item = tuple[int, int]  # a query's row, and the place of this training example among all
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+Item = tuple[int, int]  # a query's row, and the place of this example in the training
 JudgedList = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
 class Examples:
-    """What batches are packed from; one entry per query in each of the lists.
+    """What batches are packed from; `prompts` and `lists` have one entry per query.
 
-    lists: rows of the document table and ranks, nan for judged negatives.
+    lists: rows of the document table and their ranks, nan for judged negatives.
     candidate: the tokens before and behind each candidate's docID in the prompt; None leaves candidates out.
+    seed: of the candidates' order.
     """
 
     prompts: Sequence[Prompt]
     lists: Sequence[JudgedList]
-    docids: Catalogue
+    docids: DocidTokens
     pad_token_id: int
     candidate: tuple[list[int], list[int]] | None = None
     seed: int = 0
@@ -42,7 +48,7 @@ class Examples:
 def judged_lists(query_ids: pl.Series, qrels: pl.DataFrame, doc_ids: pl.Series) -> list[JudgedList]:
     """The judged list of each of `query_ids`, in that order: (rows_D, ranks_D).
 
-    Every query must have judgements, and every judged document be among `doc_ids`.
+    Every query must have judgements, and every judged document must be among `doc_ids`.
     """
     rows = pl.DataFrame({"doc_id": doc_ids}).with_row_index("row")
     lists = (
@@ -74,7 +80,7 @@ class Order(Dataset[Item]):
 
 
 def prompt_of(examples: Examples, query: int, place: int) -> list[int]:
-    """The tokens of a query's prompt; its candidates, if it shows any, in the order that belongs to `place`."""
+    """The tokens of a query's prompt. `place` and the seed decide the order of its candidates, if it has any."""
     head, tail = examples.prompts[query]
     if examples.candidate is None:
         return [*head, *tail]
@@ -82,6 +88,11 @@ def prompt_of(examples: Examples, query: int, place: int) -> list[int]:
     rows_D = np.random.default_rng((examples.seed, place)).permutation(examples.lists[query][0])
     tokens = [examples.docids.tokens_DT[row, : examples.docids.length_D[row] - 1].tolist() for row in rows_D]
     return [*head, *(id_ for docid in tokens for id_ in (*before, *docid, *behind)), *tail]
+
+
+def list_weights(examples: Examples, loss: ListLoss) -> list[Weights]:
+    """The weights of each query's documents under a loss."""
+    return [loss.weights(ranks_D) for _, ranks_D in examples.lists]
 
 
 def batch(
@@ -95,8 +106,9 @@ def batch(
 ) -> dict[str, torch.Tensor]:
     """Pack the queries of `items`: what `packing.pack` returns, and `rank_D` and `query_B` (rows of the queries).
 
-    `weights[q]` are those of the q-th query's documents. `negatives` keeps judged negatives, which only terms on
-    whole docIDs need, among the documents; without them edges that have no target are left out too.
+    weights: of every query's documents (`list_weights`); None for no edge weights. gamma, normalised: see
+    `losses.ListLoss`. negatives: keep judged negatives among the documents, which only terms on whole docIDs need.
+    Without them edges that have no target are left out too.
     """
     queries = [query for query, _ in items]
     kept = [examples.lists[q][1] > 0 if not negatives else slice(None) for q in queries]  # nan is not above 0
@@ -113,15 +125,15 @@ def batch(
     return packed | {"rank": torch.from_numpy(ranks_D.astype(np.float32)), "query": torch.tensor(queries)}
 
 
-def context(splits: Sequence[Examples], tokenizer: PreTrainedTokenizerFast, template: str, query_tokens: int) -> int:
-    """The tokens of the longest sequence, prompt and docID: of the queries of these splits, and of any query whatever.
+def longest_sequence(splits: Sequence[Examples], catalogue: Catalogue, prompt: settings.Prompt) -> int:
+    """How many tokens the longest sequence has, prompt and docID: of these splits' queries, and of any later query.
 
-    A query that is still to come can fill its `query_tokens`. How many candidates it will show nobody knows.
+    A later query has at most `query_tokens`. Its candidates are not counted, because their number isn't known.
     """
-    [(head, tail)] = encode_prompts(tokenizer, template, [""], 0)
+    [(head, tail)] = encode_prompts(catalogue.tokenizer, prompt.template, [""], 0)
     longest_docid = max(int(examples.docids.length_D.max()) for examples in splits)
-    seen = (_length(examples, query) for examples in splits for query in range(len(examples.prompts)))
-    return max(len(head) + query_tokens + len(tail) + longest_docid, *seen)
+    lengths = (_length(examples, query) for examples in splits for query in range(len(examples.prompts)))
+    return max(len(head) + prompt.query_tokens + len(tail) + longest_docid, *lengths)
 
 
 def check_length(examples: Examples, limit: int, query_ids: Sequence[str]) -> None:
@@ -140,31 +152,24 @@ def _length(examples: Examples, query: int) -> int:
     return len(prompt_of(examples, query, 0)) + int(examples.docids.length_D[rows_D].max(initial=0))
 
 
-def of_split(
-    queries: pl.DataFrame,
-    qrels: pl.DataFrame,
-    *,
-    docids: pl.DataFrame,
-    tokenizer: PreTrainedTokenizerFast,
-    template: str,
-    query_tokens: int,
-    candidate: str | None,
-    seed: int = 0,
+def of_queries(
+    queries: pl.DataFrame, qrels: pl.DataFrame, catalogue: Catalogue, prompt: settings.Prompt, seed: int = 0
 ) -> Examples:
-    """The examples of some queries. `docids` has doc_id and tokens, one row per document.
-
-    template, query_tokens: see `tokens.encode_prompts`. candidate: the template of one candidate in the prompt, with
-    "{docid}" in it; None for the regime `corpus`.
-    """
-    around = None
-    if candidate is not None:
-        before, _, behind = candidate.partition("{docid}")
-        around = (literal(tokenizer, before), literal(tokenizer, behind))
+    """The examples of some queries (query_id, text), with prompts of the regime. `seed`: see `Examples`."""
+    templates = prompt.templates()
     return Examples(
-        encode_prompts(tokenizer, template, queries["text"].to_list(), query_tokens),
-        judged_lists(queries["query_id"], qrels, docids["doc_id"]),
-        catalogue(docids["tokens"].to_list()),
-        tokenizer.pad_token_id,
-        around,
+        encode_prompts(catalogue.tokenizer, templates["template"], queries["text"].to_list(), prompt.query_tokens),
+        judged_lists(queries["query_id"], qrels, catalogue.docids["doc_id"]),
+        docid_tokens(catalogue.docids["tokens"].to_list()),
+        catalogue.tokenizer.pad_token_id,
+        around_docid(catalogue.tokenizer, templates["candidate"]),
         seed,
     )
+
+
+def around_docid(tokenizer: "PreTrainedTokenizerFast", candidate: str | None) -> tuple[list[int], list[int]] | None:
+    """The tokens before and behind "{docid}" in the template of a candidate; None for no template."""
+    if candidate is None:
+        return None
+    before, _, behind = candidate.partition("{docid}")
+    return literal(tokenizer, before), literal(tokenizer, behind)

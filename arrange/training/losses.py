@@ -1,18 +1,18 @@
-"""Losses: each one is a rule that turns the ranks of a query's documents into two weights per document.
+"""Losses: each one turns the ranks of a query's documents into two weights per document.
 
-The docIDs of a query's list form a trie. At a node v of it, below which the documents D(v) lie, the model's
-distribution over the next token is p_v. Every loss here is one weighted sum of cross-entropies,
+The docIDs of a query's list form a trie. At a node v of it, with the documents D(v) below, p_v is the model's
+distribution over the next token. Every loss here is one weighted sum of cross-entropies,
 
     L(q) = sum over nodes v of  W(v)^gamma * CE(y_v, p_v),
     W(v)   = sum of lambda_d over D(v) / the same sum over the whole list       (a node's weight; the root's is 1)
     y_v(c) = sum of mu_d over D(c) / sum of mu_d over D(v)                      (the target for the child c of v)
 
-and a rule gives log lambda_d and log mu_d (`arrange.training.packing` sums them up). For gamma = 1 that equals
+and a loss gives log lambda_d and log mu_d (`arrange.training.packing` sums them up). For gamma = 1 that equals
 the mean over documents d, weighted by lambda_d, of sum_t CE(y(d, t), p(. | prompt, d[<t])), the loss of arXiv
 2601.05588 (SToICaL) divided by sum_d lambda_d. Without that division (the paper's form) a query with a long
 list counts more than one with a short list.
 
-| rule | lambda_d | mu_d |
+| loss | lambda_d | mu_d |
 |---|---|---|
 | ntp | 1[r = 1] | 1[r = 1] |
 | item | r^-alpha | r^-alpha |
@@ -21,18 +21,17 @@ list counts more than one with a short list.
 | combined | r^-alpha | r^-beta |
 | geometric | 1 | rho^(r - 1) |
 
-Equal ranks get equal weights. A document without a rank (a judged negative) weighs nothing; the pairwise terms
-of `arrange.training.pairwise` are where it counts. To add a loss, write a function of `ranks_D` and name it in `RULES`.
+Equal ranks get equal weights. A document without a rank (a judged negative) weighs nothing; it counts in the pairwise
+terms only (`arrange.training.pairwise`). To add a loss, write a dataclass like `Item` and put it into `Loss`.
 """
 
-import inspect
-from collections.abc import Callable, Mapping
-from difflib import get_close_matches
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from arrange.bounds import Exponent, PositiveOr0, ShareAbove0
 from arrange.errors import UserError
 
 Floats = NDArray[np.float64]
@@ -40,125 +39,155 @@ LARGEST = 1e300  # stands for an infinite exponent: exp of any difference is 0, 
 
 
 class Weights(NamedTuple):
-    """What a loss gives the documents of a list; logarithms, since r^-beta leaves the range of floats."""
+    """What a loss gives the documents of a list. Logarithms, because r^-beta may be too small for a float."""
 
     node_D: Floats  # log lambda
     target_D: Floats  # log mu
 
 
-def ntp(ranks_D: Floats) -> Weights:
+@dataclass(frozen=True, kw_only=True)
+class ListLoss:
+    """What all losses have: how the weights of nodes enter, and the pairwise terms that are added.
+
+    gamma: exponent of the nodes' weights. normalised: whether every query counts the same, however long its list.
+    plackett_luce, hinge: weights of the pairwise terms of `arrange.training.pairwise`; 0 leaves a term out.
+    margin: of the hinge, in nats.
+    """
+
+    gamma: PositiveOr0 = 1.0
+    normalised: bool = True
+    plackett_luce: PositiveOr0 = 0.0
+    hinge: PositiveOr0 = 0.0
+    margin: PositiveOr0 = 0.3
+
+    @property
+    def is_pairwise(self) -> bool:
+        """Whether a pairwise term is added."""
+        return self.plackett_luce > 0 or self.hinge > 0
+
+    def weights(self, ranks: ArrayLike) -> Weights:
+        """The weights of one query's documents.
+
+        `ranks` (shape D): 1 is best, equal ranks are ties. nan (or None) is a judged negative: its weights are 0, here
+        -inf. Raises UserError for a list in which no document has a rank.
+
+        >>> np.exp(Item(alpha=1.0).weights([1, 2, None]).node_D)
+        array([1. , 0.5, 0. ])
+        """
+        ranks_D = np.asarray(ranks, dtype=np.float64)
+        is_ranked_D = ~np.isnan(ranks_D)
+        if not is_ranked_D.any():
+            raise UserError("a list has no ranked document", "give every query at least one document with a rank")
+        node_D, target_D = np.full(ranks_D.shape, -np.inf), np.full(ranks_D.shape, -np.inf)
+        node_D[is_ranked_D], target_D[is_ranked_D] = self.log_weights(ranks_D[is_ranked_D])
+        return Weights(node_D, target_D)
+
+    def log_weights(self, ranks_D: Floats) -> Weights:
+        """The weights of documents that all have a rank. Each loss defines it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ntp(ListLoss):
     """Next-token prediction, the baseline: lambda = mu = 1[r = 1], all weight on the best document.
 
-    Documents tied at rank 1 share it. `item` for alpha -> infinity.
+    Documents tied at rank 1 share it. `Item` for alpha -> infinity.
     """
-    return item(ranks_D, alpha=np.inf)
+
+    rule: Literal["ntp"] = "ntp"
+
+    def log_weights(self, ranks_D: Floats) -> Weights:
+        return Weights(_log_power(ranks_D, np.inf), _log_power(ranks_D, np.inf))
 
 
-def item(ranks_D: Floats, alpha: float) -> Weights:
-    """The item-level loss, fractional: lambda = r^-alpha, one-hot targets (arXiv 2601.05588).
+@dataclass(frozen=True, kw_only=True)
+class Item(ListLoss):
+    """The item-level loss, fractional: lambda = mu = r^-alpha (arXiv 2601.05588).
 
-    Summed over the nodes this is mu = lambda: sum_d lambda_d * -log P(d | q). It is lowest where
-    P(d | q) = r_d^-alpha / sum_s s^-alpha, so the model ranks by falling probability: with M the probability of
-    the whole list it equals -log M + CE(w, P / M), mass on the list plus ListNet within. alpha = 0 is the
-    control: all documents weigh the same, and no order is learnt.
-
-    >>> np.exp(item(np.array([1.0, 2.0, 4.0]), alpha=1).node_D)
-    array([1.  , 0.5 , 0.25])
+    Summed over the nodes it is sum_d lambda_d * -log P(d | q). It is lowest where P(d | q) = r_d^-alpha /
+    sum_s s^-alpha, so the model ranks by falling probability. With M the probability of the whole list it equals
+    -log M + CE(w, P / M): mass on the list plus ListNet within. alpha = 0 is the control: all documents weigh the same,
+    and no order is learnt.
     """
-    log_D = _power(ranks_D, alpha)
-    return Weights(log_D, log_D)
+
+    rule: Literal["item"] = "item"
+    alpha: Exponent
+
+    def log_weights(self, ranks_D: Floats) -> Weights:
+        return Weights(_log_power(ranks_D, self.alpha), _log_power(ranks_D, self.alpha))
 
 
-def stepwise(ranks_D: Floats) -> Weights:
-    """The item-level loss, stepwise: lambda = (n - r + 1) / n, r - 1 being the number of better documents.
+@dataclass(frozen=True, kw_only=True)
+class Stepwise(ListLoss):
+    """The item-level loss, stepwise: lambda = mu = (n - r + 1) / n, r - 1 being the number of better documents.
 
-    As `item` otherwise. The first gap is small, ln(n / (n - 1)), which costs the first places their order.
+    The first gap is small, ln(n / (n - 1)), so the first places are hardly put in order.
 
-    >>> np.exp(stepwise(np.array([1.0, 2.0, 2.0, 3.0])).node_D)
+    >>> np.exp(Stepwise().weights([1, 2, 2, 3]).node_D)
     array([1.  , 0.75, 0.75, 0.25])
     """
-    better_D = np.searchsorted(np.sort(ranks_D), ranks_D)
-    log_D = np.log((len(ranks_D) - better_D) / len(ranks_D))
-    return Weights(log_D, log_D)
+
+    rule: Literal["stepwise"] = "stepwise"
+
+    def log_weights(self, ranks_D: Floats) -> Weights:
+        better_D = np.searchsorted(np.sort(ranks_D), ranks_D)
+        log_D = np.log((len(ranks_D) - better_D) / len(ranks_D))
+        return Weights(log_D, log_D)
 
 
-def token(ranks_D: Floats, beta: float) -> Weights:
+@dataclass(frozen=True, kw_only=True)
+class Token(ListLoss):
     """The token-level loss: along the path of the best document, targets mu = r^-beta (arXiv 2601.05588).
 
-    The prefix-tree marginalisation of the paper: the target at a prefix is what the documents below it weigh.
-    beta = infinity is `ntp`; prefixes off the best document's path get no signal (`combined` teaches them).
+    This is the paper's prefix-tree marginalisation: the target at a prefix is what the documents below it weigh.
+    beta = infinity is `Ntp`. Prefixes off the best document's path get no signal (`Combined` teaches them).
     """
-    return combined(ranks_D, alpha=np.inf, beta=beta)
+
+    rule: Literal["token"] = "token"
+    beta: Exponent
+
+    def log_weights(self, ranks_D: Floats) -> Weights:
+        return Weights(_log_power(ranks_D, np.inf), _log_power(ranks_D, self.beta))
 
 
-def combined(ranks_D: Floats, alpha: float, beta: float) -> Weights:
+@dataclass(frozen=True, kw_only=True)
+class Combined(ListLoss):
     """Nodes weighted by lambda = r^-alpha, targets by mu = r^-beta (arXiv 2601.05588, both at once).
 
     The optimum depends on beta alone; alpha (and gamma) say how much each prefix counts on the way there.
-    `ntp` is (inf, inf), `token` (inf, beta), `item` (alpha, alpha). beta = infinity is one-hot on the best document
-    below each prefix. gamma, an exponent of the node weights, is given to the kernel: 1 here, 0 all prefixes alike.
+    `Ntp` is (inf, inf), `Token` (inf, beta), `Item` (alpha, alpha). beta = infinity is one-hot on the best document
+    below each prefix.
     """
-    return Weights(_power(ranks_D, alpha), _power(ranks_D, beta))
+
+    rule: Literal["combined"] = "combined"
+    alpha: Exponent
+    beta: Exponent
+
+    def log_weights(self, ranks_D: Floats) -> Weights:
+        return Weights(_log_power(ranks_D, self.alpha), _log_power(ranks_D, self.beta))
 
 
-def geometric(ranks_D: Floats, rho: float) -> Weights:
-    """Targets mu = rho^(r - 1), nodes weighted by the number of documents below: our own rule.
+@dataclass(frozen=True, kw_only=True)
+class Geometric(ListLoss):
+    """Targets mu = rho^(r - 1), nodes weighted by the number of documents below: our own loss.
 
-    The optimum has the same gap, -ln(rho) nats, between any two neighbouring ranks; under `item` the gap
-    alpha * ln((r + 1) / r) closes down the list.
+    The optimum has the same gap, -ln(rho) nats, between any two neighbouring ranks. Under `Item` the gap
+    alpha * ln((r + 1) / r) gets smaller down the list.
 
-    >>> np.exp(geometric(np.array([1.0, 2.0, 3.0]), rho=0.5).target_D)
+    >>> np.exp(Geometric(rho=0.5).weights([1, 2, 3]).target_D)
     array([1.  , 0.5 , 0.25])
     """
-    return Weights(np.zeros_like(ranks_D), (ranks_D - 1) * np.log(rho))
+
+    rule: Literal["geometric"] = "geometric"
+    rho: ShareAbove0
+
+    def log_weights(self, ranks_D: Floats) -> Weights:
+        return Weights(np.zeros_like(ranks_D), (ranks_D - 1) * np.log(self.rho))
 
 
-def _power(ranks_D: Floats, exponent: float) -> Floats:
+Loss = Ntp | Item | Stepwise | Token | Combined | Geometric
+
+
+def _log_power(ranks_D: Floats, exponent: float) -> Floats:
     """log r^-exponent; an infinite exponent leaves 1 at rank 1 and 0 below."""
     return -min(exponent, LARGEST) * np.log(ranks_D)
-
-
-RULES: dict[str, Callable[..., Weights]] = {
-    "ntp": ntp,
-    "item": item,
-    "stepwise": stepwise,
-    "token": token,
-    "combined": combined,
-    "geometric": geometric,
-}
-
-
-def check_loss(rule: str, parameters: Mapping[str, float]) -> None:
-    """Raise UserError unless `rule` is known and `parameters` are its own, at least 0 (rho: between 0 and 1)."""
-    if rule not in RULES:
-        near = get_close_matches(rule, RULES, n=1, cutoff=0.0)[0]
-        raise UserError(f"unknown loss {rule!r}", f"did you mean {near!r}? Losses: {', '.join(RULES)}")
-    wanted = list(inspect.signature(RULES[rule]).parameters)[1:]
-    if sorted(parameters) != sorted(wanted):
-        given = ", ".join(sorted(parameters)) or "none"
-        raise UserError(f"loss {rule!r} got the parameters: {given}", f"give exactly: {', '.join(wanted) or 'none'}")
-    for name, value in parameters.items():
-        if not (0 < value < 1 if name == "rho" else value >= 0):
-            bounds = "between 0 and 1" if name == "rho" else "of at least 0"
-            raise UserError(f"{name} of loss {rule!r} is {value}", f"give a number {bounds}")
-
-
-def weights(rule: str, parameters: Mapping[str, float], ranks: ArrayLike) -> Weights:
-    """The weights of one query's documents under a loss.
-
-    `ranks` (shape D): 1 is best, equal ranks are ties, nan (or None) is a judged negative, whose weights are 0
-    (-inf here). At least one document must have a rank. Raises UserError for an unknown loss or wrong parameters.
-
-    >>> np.exp(weights("item", {"alpha": 1}, [1, 2, None]).node_D)
-    array([1. , 0.5, 0. ])
-    """
-    check_loss(rule, parameters)
-    ranks_D = np.asarray(ranks, dtype=np.float64)
-    is_ranked_D = ~np.isnan(ranks_D)
-    if not is_ranked_D.any():
-        raise UserError("a list has no ranked document", "give every query at least one document with a rank")
-    given = RULES[rule](ranks_D[is_ranked_D], **parameters)
-    spread = [np.full(ranks_D.shape, -np.inf) for _ in given]
-    for log_D, part in zip(spread, given, strict=True):
-        log_D[is_ranked_D] = part
-    return Weights(*spread)

@@ -1,6 +1,6 @@
 """The packed pass, second half: one forward pass over prompts and tries gives every docID's log-probability.
 
-Exact, with gradients, where the model has no dropout: each token sees what it would see in a sequence of its own.
+The pass and its gradients are exact unless the model has dropout: each token sees what it would in a plain sequence.
 Shapes as in `arrange.training.packing`; H documents of the longest list.
 """
 
@@ -20,7 +20,7 @@ def edge_log_probabilities(model: torch.nn.Module, batch: Batch, inner: PreTrain
     """log p(token of the edge | prompt, tokens on the way to it) of each edge of a packed batch. Shape E, nats.
 
     batch: what `packing.pack` returns. inner: the language model itself, where `model` wraps it (several GPUs).
-    The output layer is computed at the N tokens that have edges, and nowhere else.
+    The output layer is computed only at the N tokens that have edges.
     """
     inner = inner or model  # type: ignore[assignment]
     assert inner is not None
@@ -37,7 +37,7 @@ def edge_log_probabilities(model: torch.nn.Module, batch: Batch, inner: PreTrain
 
 @contextmanager
 def _output_at(model: PreTrainedModel, head_N: Tensor) -> Iterator[None]:
-    """Let the output layer see the tokens `head_N` of the flattened rows alone; what follows it is elementwise."""
+    """Give the output layer only the tokens `head_N` of the flattened rows. What follows that layer is elementwise."""
     layer = model.get_output_embeddings()
     assert layer is not None
     hook = layer.register_forward_pre_hook(lambda _, inputs: (inputs[0].flatten(0, 1)[head_N],))
@@ -48,7 +48,7 @@ def _output_at(model: PreTrainedModel, head_N: Tensor) -> Iterator[None]:
 
 
 def cross_entropy(log_probability_E: Tensor, batch: Batch) -> Tensor:
-    """The loss of `arrange.training.losses`, averaged over the batch's queries (not over tokens or documents)."""
+    """The loss of `arrange.training.losses`, averaged over the queries of the batch (not over tokens or documents)."""
     return -(batch["edge_weight"] * log_probability_E).sum() / len(batch["input_ids"])
 
 

@@ -1,8 +1,8 @@
 """The packed pass, first half: prompts and the tries of their lists as one batch of token rows.
 
-A row is a prompt and behind it the trie of the query's docIDs in preorder (a node before its children), of which the
-model reads the inner nodes: a leaf is the last token of a docID, so nothing follows it. In preorder the nodes below a
-node are an interval, so one number per token says what sees it: token k is seen by the tokens k .. end[k] - 1.
+A row is a prompt, then the trie of the query's docIDs in preorder (a node before its children). The model reads the
+inner nodes only: a leaf is the last token of a docID, so nothing follows it. In preorder the nodes below a node are an
+interval. So one number per token tells which tokens see it: token k is seen by the tokens k .. end[k] - 1.
 
 B queries, D documents of all their lists, T tokens of the longest docID, L tokens of the longest row,
 N tokens of all rows at which the model's output is needed, E edges (children of those N, to be predicted).
@@ -20,19 +20,19 @@ from arrange.training.losses import Weights
 Ints = NDArray[np.int64]
 
 
-class Catalogue(NamedTuple):
-    """All docIDs as a matrix, made once."""
+class DocidTokens(NamedTuple):
+    """The tokens of all docIDs as a matrix. Made once, by `docid_tokens`."""
 
     tokens_DT: Ints  # padded with -1
     length_D: Ints
-    place_D: Ints  # of each docID among all, sorted
+    place_D: Ints  # of each docID when all are sorted
 
 
 class Lists(NamedTuple):
     """The documents of B queries, one list after the other."""
 
     query_D: Ints  # 0 .. B - 1, rising
-    row_D: Ints  # rows of the catalogue
+    row_D: Ints  # rows of the docIDs
     weights: Weights | None = None  # each of shape D
 
 
@@ -48,20 +48,20 @@ class Tries(NamedTuple):
     path_DT: Ints  # the edges of each document, padded with -1; documents in the order given
 
 
-def catalogue(docid_tokens: Sequence[Sequence[int]]) -> Catalogue:
-    """The matrix of docIDs (end tokens included) that `pack` takes rows of."""
-    length_D = np.array([len(tokens) for tokens in docid_tokens])
+def docid_tokens(docids: Sequence[Sequence[int]]) -> DocidTokens:
+    """The matrix of docIDs (end tokens included) of which `pack` takes rows."""
+    length_D = np.array([len(tokens) for tokens in docids])
     tokens_DT = np.full((len(length_D), length_D.max()), -1)
-    tokens_DT[np.arange(length_D.max()) < length_D[:, None]] = np.concatenate([np.array(ids) for ids in docid_tokens])
+    tokens_DT[np.arange(length_D.max()) < length_D[:, None]] = np.concatenate([np.array(ids) for ids in docids])
     place_D = np.empty(len(length_D), np.int64)
     place_D[np.lexsort(tokens_DT.T[::-1])] = np.arange(len(length_D))
-    return Catalogue(tokens_DT, length_D, place_D)
+    return DocidTokens(tokens_DT, length_D, place_D)
 
 
-def tries(docids: Catalogue, query_D: Ints, row_D: Ints) -> Tries:
-    """The trie of each query's documents, all at once.
+def tries(docids: DocidTokens, query_D: Ints, row_D: Ints) -> Tries:
+    """The trie of each query's documents, for all queries at once.
 
-    A docID in a list twice is one leaf. No docID may begin another one (the end token sees to that).
+    A docID that is in a list twice is one leaf. No docID may begin another one; the end token ensures that.
     """
     order_D = np.argsort(query_D * len(docids.place_D) + docids.place_D[row_D], kind="stable")
     query_S, row_S = query_D[order_D], row_D[order_D]  # S: the documents sorted
@@ -69,7 +69,7 @@ def tries(docids: Catalogue, query_D: Ints, row_D: Ints) -> Tries:
     width = int(length_S.max(initial=1))
     tokens_ST = tokens_ST[:, :width]
     is_token_ST = np.arange(width) < length_S[:, None]
-    # A row begins a node wherever it differs from the row before, in this column or further left.
+    # A row begins a node in each column where it differs from the row before, in this column or further left.
     differs_ST = np.ones(tokens_ST.shape, bool)
     differs_ST[1:] = (tokens_ST[1:] != tokens_ST[:-1]) | (query_S[1:] != query_S[:-1])[:, None]
     np.logical_or.accumulate(differs_ST, axis=1, out=differs_ST)
@@ -95,26 +95,26 @@ def _ends(differs_ST: NDArray[np.bool_], last_S: Ints) -> Ints:
     """The number of the first node that is not below the node of each row and column."""
     rows = len(last_S)
     begins_ST = np.where(differs_ST, np.arange(rows)[:, None], rows)
-    # the next row that begins another node in this column
+    # The next row that begins another node in this column.
     next_ST = np.minimum.accumulate(np.vstack([begins_ST[1:], np.full_like(begins_ST[:1], rows)])[::-1], axis=0)[::-1]
     return last_S[next_ST - 1] + 1
 
 
-def edge_weights(found: Tries, query_D: Ints, weights: Weights, gamma: float, normalised: bool) -> NDArray[np.float64]:
+def edge_weights(trie: Tries, query_D: Ints, weights: Weights, gamma: float, normalised: bool) -> NDArray[np.float64]:
     """W(v)^gamma * y_v(c) of each edge v -> c: see `arrange.training.losses`. Shape E.
 
-    Per query they sum to the number of nodes' weights W(v)^gamma; not `normalised`, that is times sum_d lambda_d.
+    Per query they sum to the sum of W(v)^gamma over its nodes. If not `normalised`, all are times sum_d lambda_d.
     """
-    document_P, depth_P = np.nonzero(found.path_DT >= 0)
-    child_P = found.path_DT[document_P, depth_P]
-    edges, queries = len(found.token_E), int(query_D.max()) + 1
-    node_E = np.where(found.parent_E >= 0, found.parent_E, edges + found.query_E)  # roots behind the edges
+    document_P, depth_P = np.nonzero(trie.path_DT >= 0)
+    child_P = trie.path_DT[document_P, depth_P]
+    edges, queries = len(trie.token_E), int(query_D.max()) + 1
+    node_E = np.where(trie.parent_E >= 0, trie.parent_E, edges + trie.query_E)  # roots behind the edges
     node_P = node_E[child_P]
     lambda_P = np.exp(weights.node_D)[document_P]
     total_Q = np.bincount(query_D, np.exp(weights.node_D), queries)
     share_N = np.bincount(node_P, lambda_P, edges + queries)
-    share_E = share_N[node_E] / total_Q[found.query_E]
-    # relative to the best document below the node: mu itself may be too small for a float
+    share_E = share_N[node_E] / total_Q[trie.query_E]
+    # Relative to the best document below the node, because mu itself may be too small for a float.
     log_mu_P = weights.target_D[document_P]
     best_N = np.full(edges + queries, -np.inf)
     np.maximum.at(best_N, node_P, log_mu_P)
@@ -123,12 +123,12 @@ def edge_weights(found: Tries, query_D: Ints, weights: Weights, gamma: float, no
     below_N = np.bincount(node_P, mu_P, edges + queries)[node_E]
     target_E = np.bincount(child_P, mu_P, edges) / np.where(below_N > 0, below_N, 1.0)
     node_weight_E = np.where(share_E > 0, share_E**gamma, 0.0)
-    return node_weight_E * target_E * (1.0 if normalised else total_Q[found.query_E])
+    return node_weight_E * target_E * (1.0 if normalised else total_Q[trie.query_E])
 
 
 def pack(
     prompts: Sequence[Sequence[int]],
-    docids: Catalogue,
+    docids: DocidTokens,
     lists: Lists,
     pad_token_id: int,
     *,
@@ -136,59 +136,59 @@ def pack(
     normalised: bool = True,
     whole: bool = True,
 ) -> dict[str, torch.Tensor]:
-    """One batch for the packed pass, all int64 but the weights (float32).
+    """One batch for the packed pass: int64 tensors, the weights float32.
 
-    `whole`: every edge, for the log-probabilities of all documents; else those alone that carry a target.
+    whole: keep every edge, for the log-probabilities of all documents; else only the edges that have a target.
 
-    Returns, of the rows: input_ids_BL, position_ids_BL, end_BL (see above); of the outputs: head_N (b * L + l of
-    the tokens that have edges), edge_head_E (which of the N), edge_token_E, edge_query_E, edge_weight_E; of the
-    documents in the order given: path_DT (their edges, -1 where a docID is shorter) and document_query_D. Without
-    weights in `lists`, no edge_weight_E.
+    Returns, of the rows: input_ids_BL, position_ids_BL, end_BL (see above). Of the outputs: head_N (b * L + l of
+    the tokens that have edges), edge_head_E (which of the N), edge_token_E, edge_query_E, and, if `lists` has weights,
+    edge_weight_E. Of the documents, in the order given, if `whole`: path_DT (their edges, -1 where a docID is
+    shorter) and document_query_D.
     """
-    found = tries(docids, lists.query_D, lists.row_D)
+    trie = tries(docids, lists.query_D, lists.row_D)
     prompt_B = np.array([len(prompt) for prompt in prompts])
-    inner_B = np.bincount(found.query_E, found.inner_E, len(prompts)).astype(np.int64)
+    inner_B = np.bincount(trie.query_E, trie.inner_E, len(prompts)).astype(np.int64)
     width = int((prompt_B + inner_B).max())
-    rows = _rows(prompts, prompt_B, found, width, pad_token_id)
-    # a node's place in its row: behind the prompt, after the inner nodes before it; a root's is the prompt's last token
-    before_E: Ints = np.cumsum(found.inner_E) - found.inner_E
+    rows = _rows(prompts, prompt_B, trie, width, pad_token_id)
+    # A node's place in its row is behind the prompt and the inner nodes before it; the root is the prompt's last token.
+    before_E: Ints = np.cumsum(trie.inner_E) - trie.inner_E
     first_B = np.cumsum(inner_B) - inner_B
-    place_E = found.query_E * width + prompt_B[found.query_E] + before_E - first_B[found.query_E]
-    root_E = found.query_E * width + prompt_B[found.query_E] - 1
-    asked_E = np.where(found.parent_E >= 0, place_E[found.parent_E], root_E)
-    keep_E = np.ones(len(asked_E), bool)
+    place_E = trie.query_E * width + prompt_B[trie.query_E] + before_E - first_B[trie.query_E]
+    root_E = trie.query_E * width + prompt_B[trie.query_E] - 1
+    predictor_E = np.where(trie.parent_E >= 0, place_E[trie.parent_E], root_E)
+    keep_E = np.ones(len(predictor_E), bool)
     outputs = {}
     if lists.weights is not None:
-        weight_E = edge_weights(found, lists.query_D, lists.weights, gamma, normalised)
+        weight_E = edge_weights(trie, lists.query_D, lists.weights, gamma, normalised)
         keep_E = keep_E if whole else weight_E > 0
         outputs["edge_weight"] = torch.from_numpy(weight_E[keep_E].astype(np.float32))
-    head_N, edge_head_E = np.unique(asked_E[keep_E], return_inverse=True)
+    head_N, edge_head_E = np.unique(predictor_E[keep_E], return_inverse=True)
     outputs |= _tensors(
-        head=head_N, edge_head=edge_head_E, edge_token=found.token_E[keep_E], edge_query=found.query_E[keep_E]
+        head=head_N, edge_head=edge_head_E, edge_token=trie.token_E[keep_E], edge_query=trie.query_E[keep_E]
     )
-    documents = _tensors(path=found.path_DT, document_query=lists.query_D) if whole else {}
+    documents = _tensors(path=trie.path_DT, document_query=lists.query_D) if whole else {}
     return rows | outputs | documents
 
 
 def _rows(
-    prompts: Sequence[Sequence[int]], prompt_B: Ints, found: Tries, width: int, pad_token_id: int
+    prompts: Sequence[Sequence[int]], prompt_B: Ints, trie: Tries, width: int, pad_token_id: int
 ) -> dict[str, torch.Tensor]:
     """Token ids, positions and ends of the rows: prompt, inner nodes, padding (which sees itself alone)."""
     slot_L = np.arange(width)
     prompt_BL = slot_L < prompt_B[:, None]
-    inner_B = np.bincount(found.query_E, found.inner_E, len(prompts)).astype(np.int64)
+    inner_B = np.bincount(trie.query_E, trie.inner_E, len(prompts)).astype(np.int64)
     length_B = prompt_B + inner_B
     node_BL = ~prompt_BL & (slot_L < length_B[:, None])
     ids_BL = np.full(prompt_BL.shape, pad_token_id)
     ids_BL[prompt_BL] = np.concatenate([np.asarray(prompt) for prompt in prompts])
-    ids_BL[node_BL] = found.token_E[found.inner_E]
+    ids_BL[node_BL] = trie.token_E[trie.inner_E]
     position_BL = np.where(prompt_BL, slot_L, 0)
-    position_BL[node_BL] = (prompt_B[found.query_E] + found.depth_E)[found.inner_E]
+    position_BL[node_BL] = (prompt_B[trie.query_E] + trie.depth_E)[trie.inner_E]
     end_BL = np.where(prompt_BL, length_B[:, None], slot_L + 1)
-    inner_before_E1 = np.concatenate([[0], np.cumsum(found.inner_E)])
+    inner_before_E1 = np.concatenate([[0], np.cumsum(trie.inner_E)])
     first_B = np.cumsum(inner_B) - inner_B
-    end_E = inner_before_E1[found.end_E] - first_B[found.query_E] + prompt_B[found.query_E]
-    end_BL[node_BL] = end_E[found.inner_E]
+    end_E = inner_before_E1[trie.end_E] - first_B[trie.query_E] + prompt_B[trie.query_E]
+    end_BL[node_BL] = end_E[trie.inner_E]
     return _tensors(input_ids=ids_BL, position_ids=position_BL, end=end_BL)
 
 

@@ -1,7 +1,7 @@
-"""Terms on the docIDs' summed log-probabilities, added with a weight to a loss of `arrange.training.losses`.
+"""Pairwise terms: on the docIDs' summed log-probabilities, added with a weight to a loss of `arrange.training.losses`.
 
-They compare the documents of one list with each other, so this is where judged negatives count: a document without a
-rank comes after all that have one. Our own contributions; without the cross-entropy beside them both collapse.
+They compare the documents of one list with each other. So judged negatives count here: a document without a rank
+comes after all that have one. The terms are our own. Alone, without the cross-entropy, both collapse.
 B queries, H documents of the longest list; scores_BH = log P(d | q); ranks_BH: 1 best, equal ranks tie, inf for a
 judged negative, nan for padding.
 """
@@ -15,7 +15,7 @@ def hinge(scores_BH: Tensor, ranks_BH: Tensor, margin: float) -> Tensor:
 
     RankSVM's loss (Joachims 2002) on log-probabilities; `margin` in nats.
     """
-    better_BHH = ranks_BH[:, :, None] < ranks_BH[:, None, :]  # false wherever padding is
+    better_BHH = ranks_BH[:, :, None] < ranks_BH[:, None, :]  # false for padding
     violation_BHH = (margin - scores_BH[:, :, None] + scores_BH[:, None, :]).clamp(min=0)
     pairs_B = better_BHH.sum((1, 2))
     mean_B = torch.where(better_BHH, violation_BHH, 0.0).sum((1, 2)) / pairs_B.clamp(min=1)
@@ -31,7 +31,7 @@ def plackett_luce(scores_BH: Tensor, ranks_BH: Tensor) -> Tensor:
     is_ranked_BH = ranks_BH.isfinite()
     discount_BH = torch.where(is_ranked_BH, 1 / torch.log2(ranks_BH + 1), 0.0)
     lambda_BH = discount_BH / discount_BH.sum(1, keepdim=True)
-    below_BHH = ranks_BH[:, None, :] >= ranks_BH[:, :, None]  # false wherever padding is
+    below_BHH = ranks_BH[:, None, :] >= ranks_BH[:, :, None]  # false for padding
     masked_BHH = scores_BH[:, None, :].masked_fill(~below_BHH, -torch.inf)
     rest_BH = torch.where(is_ranked_BH, masked_BHH.masked_fill(~is_ranked_BH[:, :, None], 0.0).logsumexp(2), 0.0)
     return (lambda_BH * torch.where(is_ranked_BH, rest_BH - scores_BH, 0.0)).sum() / len(scores_BH)

@@ -1,6 +1,6 @@
-"""The plain pass: every docID in a sequence of its own behind the prompt. What the packed pass must equal.
+"""The unpacked pass: every docID in a sequence of its own behind the prompt. The packed pass must equal it.
 
-Slow, and written from the definitions alone: it shares no code with `arrange.training.packing`.
+It is slow and written from the definitions alone: it shares no code with `arrange.training.packing`.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ DocIDs = Sequence[Sequence[int]]
 
 
 def targets(docids: DocIDs, weights: Weights, prefix: Sequence[int]) -> dict[int, float]:
-    """y(prefix): what each next token weighs, by the documents below the prefix (arXiv 2601.05588, section 4)."""
+    """y(prefix), the target: token -> weight, by the documents below the prefix (arXiv 2601.05588, section 4)."""
     below = [(ids, log) for ids, log in zip(docids, weights.target_D, strict=True) if begins(ids, prefix)]
     best = max(log for _, log in below)
     mass: dict[int, float] = {}
@@ -32,7 +32,7 @@ def begins(ids: Sequence[int], prefix: Sequence[int]) -> bool:
 
 
 def token_logits(model: PreTrainedModel, prompt: Sequence[int], docids: DocIDs) -> list[Tensor]:
-    """For each docID the logits that predict its tokens, each from a forward pass of a sequence. T_d x V each."""
+    """For each docID the logits that predict its tokens, T_d x V, from a forward pass of its own."""
     rows = []
     for ids in docids:
         tokens = torch.tensor([[*prompt, *ids]], device=model.device)

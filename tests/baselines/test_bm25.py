@@ -4,7 +4,6 @@ import polars as pl
 import pytest
 
 from arrange.baselines import bm25
-from arrange.errors import UserError
 from arrange.evaluation.runs import check_run
 
 DOCUMENTS = pl.DataFrame(
@@ -61,9 +60,14 @@ def test_all_candidates_are_ranked_and_no_other():
     ]
 
 
-def test_documents_without_words_are_refused():
-    with pytest.raises(UserError, match="no document has a word"):
-        bm25.search(QUERIES, DOCUMENTS.with_columns(text=pl.lit("a . the")))
+def test_documents_without_words_give_an_empty_run_and_a_note(caplog):
+    wordless = DOCUMENTS.with_columns(text=pl.lit("a . the"))
+    run = bm25.search(QUERIES, wordless)
+    check_run(run, "bm25")
+    assert run.is_empty()
+    assert "no document has a word" in caplog.text
+    candidates = pl.DataFrame({"query_id": ["q1", "q1"], "doc_id": ["d4", "d2"]})
+    assert bm25.search(QUERIES, wordless, candidates=candidates).rows() == [("q1", "d2", 1, 0.0), ("q1", "d4", 2, 0.0)]
 
 
 def test_of_chinese_and_japanese_every_character_is_a_word():

@@ -3,7 +3,10 @@ from math import log, sqrt
 import polars as pl
 import pytest
 
-from arrange.baselines.controls import neighbours, popularity, random_order, root_first, static_prior
+from arrange.baselines import bm25
+from arrange.baselines.controls import control_runs, neighbours, popularity, random_order, root_first
+from arrange.baselines.settings import Controls
+from arrange.data.tables import Dataset
 from arrange.errors import UserError
 from arrange.evaluation.runs import check_run
 
@@ -91,24 +94,6 @@ def test_root_first_turns_the_true_order_round():
                           ("t2", "dog", 2, 1.0), ("t3", "dog", 1, 1.0)]  # fmt: skip
 
 
-def test_the_static_prior_puts_rarer_documents_first_and_keeps_the_order_of_equals():
-    run = pl.DataFrame(
-        {
-            "query_id": ["a"] * 6 + ["b"] * 2,
-            "doc_id": ["dog", "animal", "cat", "unseen", "no", "new", "animal", "cat"],
-            "rank": [1, 2, 3, 4, 5, 6, 1, 2],
-            "score": [9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 0.5, 0.1],
-        },
-        schema_overrides={"rank": pl.Int32},
-    )
-    # true in training: dog and animal twice, cat once, the others never ("no" is a judged negative)
-    found = static_prior(run, QRELS, depth=5)
-    check_run(found, "prior")
-    assert found["doc_id"].to_list() == ["unseen", "no", "cat", "dog", "animal", "new", "cat", "animal"]
-    assert found["score"].to_list() == [-1, -2, -3, -4, -5, -6, -1, -2]
-    assert static_prior(run, QRELS, depth=1).drop("score").equals(run.drop("score"))
-
-
 def test_controls_rank_all_candidates_and_no_other():
     candidates = pl.DataFrame({"query_id": ["q", "animal", "animal", "q"], "doc_id": ["no", "dog", "new", "cat"]})
     assert popularity(QRELS, QUERIES, candidates=candidates).rows() == [
@@ -118,3 +103,25 @@ def test_controls_rank_all_candidates_and_no_other():
     assert votes.rows() == [
         ("animal", "dog", 1, pytest.approx(1)), ("animal", "new", 2, 0.0), ("q", "cat", 1, 0.0), ("q", "no", 2, 0.0),
     ]  # fmt: skip
+
+
+def test_all_controls_over_all_documents_and_over_the_judged_ones():
+    documents = pl.DataFrame(
+        {"doc_id": ["cat", "dog", "animal", "no"], "text": ["tabby cat", "poodle", "beast", "none"]}
+    )
+    judged = pl.DataFrame(
+        {"query_id": ["q", "q"], "doc_id": ["dog", "no"], "rank": [1, None]}, schema_overrides={"rank": pl.Int32}
+    )
+    queries = pl.DataFrame({"query_id": ["q"], "text": ["poodle"]})
+    train, ranked = Dataset(TRAIN, documents, QRELS), Dataset(queries, documents, judged)
+    settings = Controls(seed=1, neighbours=2)
+    over_all = control_runs(train, ranked, settings, candidates=None)
+    among = control_runs(train, ranked, settings, candidates=judged)
+    assert list(over_all) == list(among) == ["random", "root_first", "copy", "neighbours", "popularity", "bm25"]
+    for name, run in (*over_all.items(), *among.items()):
+        check_run(run, name)
+    assert over_all["copy"].equals(neighbours(TRAIN, QRELS, queries, 1))
+    assert over_all["bm25"].equals(bm25.search(queries, documents))
+    assert over_all["random"]["doc_id"].to_list() == ["dog"]
+    for name in ("random", "copy", "neighbours", "popularity", "bm25"):
+        assert sorted(among[name]["doc_id"]) == ["dog", "no"]

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from arrange.baselines import cross
-from arrange.baselines.fitting import Recipe
+from arrange.baselines.fitting import FitArguments
 from arrange.evaluation.runs import check_run
 from arrange.models.encoders import free_vectors
 
 PROMPTS = [[1, 10, 3], [1, 11, 12, 3]]
 WEIGHTS = np.array([6, 3, 2]) / 11
 LISTS = [(np.array([0, 1, 2]), WEIGHTS), (np.array([2, 1, 0]), WEIGHTS)]
-RECIPE = Recipe(steps=300, batch_size=8, learning_rate=1e-2, warmup=0.1, seed=7, threads=1)
+ARGUMENTS = FitArguments(steps=300, batch_size=8, learning_rate=1e-2, warmup=0.1, seed=7, threads=1)
 QUERY_IDS, DOC_IDS = ["q0", "q1"], ["d0", "d1", "d2", "d3", "d4"]
 
 
@@ -41,11 +41,11 @@ def test_a_batch_is_the_lists_padded_and_then_the_negatives():
 
 
 def test_negatives_are_drawn_from_all_documents_alike_and_by_the_seed():
-    drawn = np.stack([rows for _, rows in cross.examples(2, 5, 20, RECIPE)])
+    drawn = np.stack([rows for _, rows in cross.examples(2, 5, 20, ARGUMENTS)])
     counts = np.bincount(drawn.ravel(), minlength=5)
     assert drawn.shape == (2400, 20)
     assert counts.min() > 9200  # 9,600 each expected, standard deviation 88
-    other = cross.examples(2, 5, 20, Recipe(**vars(RECIPE) | {"seed": 8}))
+    other = cross.examples(2, 5, 20, FitArguments(**vars(ARGUMENTS) | {"seed": 8}))
     assert not np.array_equal(drawn, np.stack([rows for _, rows in other]))
 
 
@@ -64,22 +64,22 @@ def test_scores_are_those_of_the_concatenated_vectors_one_pair_at_a_time(encoder
     assert few["doc_id"].to_list() == kept.sort("rank")["doc_id"].to_list()
 
 
-def trained(encoder, recipe):
+def trained(encoder, arguments):
     model = cross.CrossEncoder(encoder(8), free_vectors(5, 8, seed=0, scale=1.0), seed=1)
-    losses = cross.train(model, PROMPTS, LISTS, recipe, negatives=10)
+    losses = cross.train(model, PROMPTS, LISTS, arguments, negatives=10)
     return losses, cross.search(model, QUERY_IDS, PROMPTS, DOC_IDS)
 
 
 def test_training_finds_the_optimum_and_orders_the_lists(encoder):
-    top = trained(encoder, RECIPE)[1].filter(pl.col("rank") <= 3)
+    top = trained(encoder, ARGUMENTS)[1].filter(pl.col("rank") <= 3)
     assert top["doc_id"].to_list() == ["d0", "d1", "d2", "d2", "d1", "d0"]
     weights = [exp(score) * 10 / 5 for score in top["score"]]  # s = ln(w D / M)
     assert weights == pytest.approx([*WEIGHTS, *WEIGHTS], rel=0.2)
 
 
 def test_the_same_seed_gives_the_same_run(encoder):
-    recipes = (Recipe(**vars(RECIPE) | {"seed": seed, "steps": 20}) for seed in (7, 7, 8))
-    (losses_a, run_a), (losses_b, run_b), (losses_c, _) = (trained(encoder, recipe) for recipe in recipes)
+    variants = (FitArguments(**vars(ARGUMENTS) | {"seed": seed, "steps": 20}) for seed in (7, 7, 8))
+    (losses_a, run_a), (losses_b, run_b), (losses_c, _) = (trained(encoder, arguments) for arguments in variants)
     assert losses_a == losses_b
     assert run_a.equals(run_b)
     assert losses_a != losses_c

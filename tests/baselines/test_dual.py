@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from arrange.baselines import dual
-from arrange.baselines.fitting import Recipe, order, padded_lists
+from arrange.baselines.fitting import FitArguments, order, padded_lists
 from arrange.errors import UserError
 from arrange.evaluation.runs import check_run
 from arrange.models.encoders import free_vectors
@@ -14,7 +14,7 @@ from arrange.models.encoders import free_vectors
 PROMPTS = [[1, 10, 3], [1, 11, 12, 3], [1, 13, 3]]
 WEIGHTS = np.array([6, 3, 2]) / 11  # 1/r of three ranks
 LISTS = [(np.array(rows), WEIGHTS) for rows in ([0, 1, 2], [2, 1, 0], [4, 0, 3])]
-RECIPE = Recipe(steps=300, batch_size=6, learning_rate=1e-2, warmup=0.1, seed=7, threads=1)
+ARGUMENTS = FitArguments(steps=300, batch_size=6, learning_rate=1e-2, warmup=0.1, seed=7, threads=1)
 QUERY_IDS, DOC_IDS = ["q0", "q1", "q2"], ["d0", "d1", "d2", "d3", "d4"]
 
 
@@ -27,21 +27,21 @@ def test_the_loss_is_the_weighted_cross_entropy_over_all_documents():
 
 
 def test_queries_come_in_epochs():
-    rows = order(5, RECIPE)
-    assert len(rows) == RECIPE.steps * RECIPE.batch_size
+    rows = order(5, ARGUMENTS)
+    assert len(rows) == ARGUMENTS.steps * ARGUMENTS.batch_size
     assert sorted(rows[:5]) == sorted(rows[5:10]) == [0, 1, 2, 3, 4]
-    assert rows != order(5, Recipe(**vars(RECIPE) | {"seed": 8}))
+    assert rows != order(5, FitArguments(**vars(ARGUMENTS) | {"seed": 8}))
 
 
-def trained(encoder, recipe):
+def trained(encoder, arguments):
     model = dual.DualEncoder(encoder(4), free_vectors(5, 4, seed=0, scale=0.1), temperature=0.05)
-    return model, dual.train(model, PROMPTS, LISTS, recipe)
+    return model, dual.train(model, PROMPTS, LISTS, arguments)
 
 
 def test_training_finds_the_optimum_where_the_softmax_is_the_weights(encoder):
-    model, losses = trained(encoder, RECIPE)
+    model, losses = trained(encoder, ARGUMENTS)
     entropy = -float(WEIGHTS @ np.log(WEIGHTS))
-    assert len(losses) == RECIPE.steps
+    assert len(losses) == ARGUMENTS.steps
     assert entropy - 1e-3 < losses[-1] < entropy + 0.03
     vectors_QN = model.encoder.vectors(PROMPTS)
     probability_QD = (vectors_QN @ model.table_DN.T / 0.05).softmax(dim=1)
@@ -50,8 +50,8 @@ def test_training_finds_the_optimum_where_the_softmax_is_the_weights(encoder):
 
 
 def test_the_same_seed_gives_the_same_weights(encoder):
-    recipes = (Recipe(**vars(RECIPE) | {"seed": seed, "steps": 20}) for seed in (7, 7, 8))
-    (a, losses_a), (b, losses_b), (_, losses_c) = (trained(encoder, recipe) for recipe in recipes)
+    variants = (FitArguments(**vars(ARGUMENTS) | {"seed": seed, "steps": 20}) for seed in (7, 7, 8))
+    (a, losses_a), (b, losses_b), (_, losses_c) = (trained(encoder, arguments) for arguments in variants)
     assert losses_a == losses_b
     assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
     assert losses_a != losses_c
@@ -78,5 +78,5 @@ def test_a_loss_that_is_no_number_stops_the_training(encoder):
         model.table_DN[0] = torch.inf
     before = torch.are_deterministic_algorithms_enabled()
     with pytest.raises(UserError, match=r"the loss is (inf|nan) at step 1"):
-        dual.train(model, PROMPTS, LISTS, RECIPE)
+        dual.train(model, PROMPTS, LISTS, ARGUMENTS)
     assert torch.are_deterministic_algorithms_enabled() == before

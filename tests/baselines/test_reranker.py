@@ -3,8 +3,8 @@ import polars as pl
 import pytest
 import torch
 
-from arrange.baselines import reranker as pairs
-from arrange.baselines.fitting import Recipe
+from arrange.baselines import reranker
+from arrange.baselines.fitting import FitArguments
 from arrange.errors import UserError
 from arrange.evaluation.runs import check_run
 
@@ -18,8 +18,8 @@ LISTS.append((np.array([2, 0]), np.array([1.0, 0.0])))
 
 
 def test_candidates_are_ranked_by_the_score_of_each_pair_whatever_the_batch(bert):
-    model = pairs.by_name(bert("classifier"), max_tokens=7, seed=0)
-    run = pairs.rerank(model, QUERIES, DOCUMENTS, CANDIDATES)
+    model = reranker.by_name(bert("classifier"), max_tokens=7, seed=0)
+    run = reranker.rerank(model, QUERIES, DOCUMENTS, CANDIDATES)
     check_run(run, "pairs")
     assert run.select("query_id", "doc_id").sort(pl.all()).rows() == [
         ("q0", "d0"), ("q0", "d2"), ("q0", "d3"), ("q1", "d0"), ("q1", "d1"),
@@ -29,20 +29,20 @@ def test_candidates_are_ranked_by_the_score_of_each_pair_whatever_the_batch(bert
         plain = model.tokenizer(texts[query_id], texts[doc_id], return_tensors="pt", truncation=True, max_length=7)
         with torch.no_grad():
             assert model.body(**plain).logits.item() == pytest.approx(score, abs=1e-5)
-    one = pairs.rerank(model, QUERIES, DOCUMENTS, CANDIDATES, batch_size=1)
+    one = reranker.rerank(model, QUERIES, DOCUMENTS, CANDIDATES, batch_size=1)
     assert one["doc_id"].to_list() == run["doc_id"].to_list()
 
 
 def test_training_puts_the_listed_documents_first_and_repeats(bert):
     folder = bert("classifier")
-    recipe = Recipe(steps=100, batch_size=3, learning_rate=3e-3, warmup=0.1, seed=7, threads=1)
+    arguments = FitArguments(steps=100, batch_size=3, learning_rate=3e-3, warmup=0.1, seed=7, threads=1)
     everything = QUERIES.select("query_id").join(DOCUMENTS.select("doc_id"), how="cross")
 
     def trained():
-        model = pairs.by_name(folder, max_tokens=16, seed=0)
+        model = reranker.by_name(folder, max_tokens=16, seed=0)
         texts = QUERIES["text"].to_list(), DOCUMENTS["text"].to_list()
-        losses = pairs.train(model, *texts, LISTS, recipe, negatives=8)
-        return losses, pairs.rerank(model, QUERIES, DOCUMENTS, everything)
+        losses = reranker.train(model, *texts, LISTS, arguments, negatives=8)
+        return losses, reranker.rerank(model, QUERIES, DOCUMENTS, everything)
 
     (losses, run), (again, run_again) = trained(), trained()
     assert losses == again
@@ -52,17 +52,17 @@ def test_training_puts_the_listed_documents_first_and_repeats(bert):
 
 
 def test_a_batch_reads_no_padding_and_no_document_without_weight(bert):
-    model = pairs.by_name(bert("classifier"), max_tokens=16, seed=0)
+    model = reranker.by_name(bert("classifier"), max_tokens=16, seed=0)
     read = []
     model.batch = lambda queries, documents, batch=model.batch: (
         read.extend(zip(queries, documents, strict=True)) or batch(queries, documents)
     )
-    recipe = Recipe(steps=1, batch_size=3, learning_rate=1e-3, warmup=0.0, seed=7, threads=1)
-    pairs.train(model, QUERIES["text"].to_list(), DOCUMENTS["text"].to_list(), LISTS, recipe, negatives=2)
+    arguments = FitArguments(steps=1, batch_size=3, learning_rate=1e-3, warmup=0.0, seed=7, threads=1)
+    reranker.train(model, QUERIES["text"].to_list(), DOCUMENTS["text"].to_list(), LISTS, arguments, negatives=2)
     assert len(read) == 2 + 2 + 1 + 3 * 2
     assert {("red dog", "dog"), ("red dog", "red cat"), ("blue cat fish", "cat"), ("green", "fish fish")} <= set(read)
 
 
 def test_a_missing_model_is_told(tmp_path):
     with pytest.raises(UserError, match="looked for"):
-        pairs.by_name(str(tmp_path / "no" / "such"), max_tokens=16, seed=0)
+        reranker.by_name(str(tmp_path / "no" / "such"), max_tokens=16, seed=0)

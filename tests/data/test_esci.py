@@ -3,7 +3,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arrange.data import esci, tables
-from arrange.data.esci import EXAMPLES, PRODUCTS, Prepared
+from arrange.data.esci_files import EXAMPLES, PRODUCTS
+from arrange.data.rows import LeftOut
 from arrange.errors import UserError
 
 EXTRACT = Path(__file__).parents[2].parent / "shared" / "data" / "esci_extract"
@@ -37,6 +38,13 @@ TITLES = [
     ("P5", "es", "Zapato rojo"),
     ("P6", "us", "Never judged"),
 ]
+
+
+class Prepared(NamedTuple):
+    dataset: tables.Dataset
+    left_out: list[LeftOut]
+
+
 SMALL = {"small_version": 1, "large_version": 1}
 
 
@@ -52,11 +60,11 @@ def products(rows: list[tuple] = TITLES, **columns: Any) -> pl.DataFrame:
 
 
 def prepare(
-    folder: Path, judged: pl.DataFrame | None = None, catalogue: pl.DataFrame | None = None, **arguments: Any
+    folder: Path, judged: pl.DataFrame | None = None, listed: pl.DataFrame | None = None, **arguments: Any
 ) -> Prepared:
     (examples() if judged is None else judged).write_parquet(folder / EXAMPLES)
-    (products() if catalogue is None else catalogue).write_parquet(folder / PRODUCTS)
-    prepared = esci.tables(folder / EXAMPLES, folder / PRODUCTS, **{"validation": 0.0, **arguments})
+    (products() if listed is None else listed).write_parquet(folder / PRODUCTS)
+    prepared = Prepared(*esci.tables(folder / EXAMPLES, folder / PRODUCTS, **{"validation": 0.0, **arguments}))
     tables.check(prepared.dataset)
     return prepared
 
@@ -121,8 +129,8 @@ def test_a_product_is_its_locales(tmp_path: Path) -> None:
 
 
 def test_texts_are_joined_from_the_columns_that_are_asked_for(tmp_path: Path) -> None:
-    catalogue = products(product_brand=pl.lit(" Acme "), product_color=pl.Series(["red", "", *[None] * 5]))
-    prepared = prepare(tmp_path, None, catalogue, text=["product_brand", "product_title", "product_color"])
+    listed = products(product_brand=pl.lit(" Acme "), product_color=pl.Series(["red", "", *[None] * 5]))
+    prepared = prepare(tmp_path, None, listed, text=["product_brand", "product_title", "product_color"])
     texts = prepared.dataset.documents["text"].to_list()
     assert texts == ["Acme Blue shoe red", "Acme Red shoe", "Acme Laces", "Acme Straw hat"]
 
@@ -260,8 +268,8 @@ def test_a_missing_column_of_the_products_is_named(tmp_path: Path, column: str) 
 
 def test_only_the_columns_in_use_must_be_there(tmp_path: Path) -> None:
     bare = examples().drop("example_id", "large_version", "__index_level_0__")
-    catalogue = products().select("product_title", "product_locale", "product_id")
-    assert prepare(tmp_path, bare, catalogue).dataset.qrels.height == 7
+    listed = products().select("product_title", "product_locale", "product_id")
+    assert prepare(tmp_path, bare, listed).dataset.qrels.height == 7
     assert message(tmp_path, bare, version="large") == "examples.parquet: column large_version is missing"
 
 
@@ -314,8 +322,8 @@ def test_no_judgement_is_lost_without_a_count(tmp_path_factory: pytest.TempPathF
     """Rows in = rows out + rows counted; and each rank is one more than the number of better labels of its query."""
     judged = [(f"{locale}{q}", "text", f"P{p}", locale, label, "train") for q, p, label, locale in rows]
     judged += [("us0", "text", "P1", "us", "E", "test"), ("us9", "text", "P1", "us", "E", "train")]
-    catalogue = products([(f"P{p}", "us", f"title {p}" if p < 4 else None) for p in range(1, 5)])
-    prepared = prepare(tmp_path_factory.mktemp("esci"), examples(judged), catalogue)
+    listed = products([(f"P{p}", "us", f"title {p}" if p < 4 else None) for p in range(1, 5)])
+    prepared = prepare(tmp_path_factory.mktemp("esci"), examples(judged), listed)
     products_again = {"products that are listed again": 0}
     lost = sum({**{out.why: out.rows for out in prepared.left_out}, **products_again}.values())
     assert prepared.dataset.qrels.height + lost == len(judged)
@@ -339,7 +347,7 @@ def test_the_order_of_the_rows_changes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("locale", "judged"), [("us", 4099), ("es", 1229), ("jp", 624)])
 def test_real_rows_flow(tmp_path: Path, locale: str, judged: int) -> None:
     """`judged` is the number of rows that the locale has in the extract."""
-    prepared = esci.tables(EXTRACT / EXAMPLES, EXTRACT / PRODUCTS, locales=[locale], validation=0.05)
+    prepared = Prepared(*esci.tables(EXTRACT / EXAMPLES, EXTRACT / PRODUCTS, locales=[locale], validation=0.05))
     tables.write(prepared.dataset, tmp_path / "set")
     assert tables.read(tmp_path / "set", ["test"]).queries.height > 10
     lost = {out.why: out.rows for out in prepared.left_out if out.rows}

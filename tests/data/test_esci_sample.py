@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from arrange.data import esci, esci_sample, tables
-from arrange.data.esci import EXAMPLES, PRODUCTS
+from arrange.data.esci_files import EXAMPLES, PRODUCTS
 from arrange.data.esci_sample import LOCALES
 from arrange.data.esci_words import ACCESSORIES, CATEGORIES, COLOURS, DEPARTMENTS, SIZES, SYLLABLES
 from arrange.errors import UserError
@@ -173,10 +173,12 @@ def test_lists_have_the_lengths_that_were_drawn(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("size", [200, 1000])
 def test_it_goes_the_way_of_the_official_files(tmp_path: Path, size: int) -> None:
     esci_sample.write(tmp_path / "esci", size, seed=1)
-    prepared = esci.tables(tmp_path / "esci" / EXAMPLES, tmp_path / "esci" / PRODUCTS, locales=LOCALES, validation=0.1)
-    tables.check(prepared.dataset)
-    assert not any(out.rows for out in prepared.left_out)
-    assert set(prepared.dataset.queries["split"]) == {"train", "validation", "test"}
+    dataset, left_out = esci.tables(
+        tmp_path / "esci" / EXAMPLES, tmp_path / "esci" / PRODUCTS, locales=LOCALES, validation=0.1
+    )
+    tables.check(dataset)
+    assert not any(out.rows for out in left_out)
+    assert set(dataset.queries["split"]) == {"train", "validation", "test"}
 
 
 def test_a_sample_that_is_too_small_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import json
 import logging
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -10,8 +11,8 @@ from threading import Thread
 
 import pytest
 
-from arrange.data.esci import EXAMPLES, PRODUCTS
-from arrange.data.esci_sources import FILES, Official, from_folder, from_urls
+from arrange.data.esci_files import EXAMPLES, ORIGIN, PRODUCTS
+from arrange.data.esci_sources import FILES, DownloadEsci, Official, from_folder, from_urls, get
 from arrange.errors import UserError
 
 CONTENT = {EXAMPLES: b"judgements" * 1000, PRODUCTS: b"titles" * 50_000}
@@ -151,3 +152,33 @@ def test_the_reasons_of_all_addresses_are_told(tmp_path: Path, site: Site) -> No
         UserError, match=r"no address has the ESCI files: 127\.0\.0\.1:9: .*; 127\.0\.0\.1:\d+: it answered 404"
     ):
         from_urls([NOWHERE, site.url], tmp_path / "out", OFFICIAL, tmp_path / "cache")
+
+
+def settings(**changes: object) -> DownloadEsci:
+    values = {"source": "official", "folder": "", "urls": (NOWHERE,), "files": OFFICIAL, "products": 200, "seed": 1}
+    return DownloadEsci(**values | changes)
+
+
+def test_a_source_leaves_the_files_and_what_to_call_numbers_from_them(tmp_path: Path, site: Site) -> None:
+    put(site.folder)
+    mine, cache = put(tmp_path / "mine"), tmp_path / "cache"
+    own = "own files in the schema of ESCI (no ESCI score)"
+    for number, (changes, expected) in enumerate(
+        [
+            ({"source": "sample"}, ("sample of 200 generated products (no ESCI score)", "")),
+            ({"source": "path", "folder": "mine"}, (own, "")),
+            ({"folder": "mine"}, ("ESCI", "")),
+            ({"urls": (site.url,)}, ("ESCI", site.url)),
+        ]
+    ):
+        out = tmp_path / f"out{number}"
+        assert get(settings(**changes), mine, out, cache) == expected
+        assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, ORIGIN])
+        assert json.loads((out / ORIGIN).read_text()) == {"name": expected[0]}
+
+
+def test_settings_that_lack_something_are_refused() -> None:
+    with pytest.raises(ValueError, match="folder is empty; name the folder"):
+        settings(source="path")
+    with pytest.raises(ValueError, match=f"files lacks {EXAMPLES}"):
+        settings(files={})

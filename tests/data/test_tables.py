@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arrange.data.tables import SCHEMAS, Dataset, check, read, write
+from arrange.data.tables import LISTS, SCHEMAS, TIERS, About, Dataset, check, headline, read, read_about, write
 from arrange.errors import UserError
 
 Rows = Sequence[tuple]
@@ -187,6 +187,46 @@ def test_a_missing_file_or_column_is_named(tmp_path: Path) -> None:
     dataset().documents.drop("text").write_parquet(path)
     with pytest.raises(UserError, match=r"documents\.parquet: column text is missing"):
         read(tmp_path / "a [set]")
+
+
+def test_what_a_data_set_is_comes_back(tmp_path: Path) -> None:
+    about = About(
+        title="Shoes.",
+        note="No hats.",
+        source="a shop",
+        measures=("nDCG@10", "AP"),
+        labels={3: "good", 0: "bad"},
+        left_out={"no text": {"rows": 1, "first": ["q9"]}},
+    )
+    write(dataset(), tmp_path / "set", about=about)
+    assert read_about(tmp_path / "set") == about
+    assert list(read_about(tmp_path / "set").labels) == [3, 0]
+
+
+def test_a_data_set_without_a_title_has_its_folders_name(tmp_path: Path) -> None:
+    write(dataset(), tmp_path / "set")
+    assert read_about(tmp_path / "set") == About(title="Data set `set`.", measures=LISTS)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"title": "a", "labels": {"x": "y"}, "measures": []}'])
+def test_a_damaged_about_is_named(tmp_path: Path, content: str) -> None:
+    write(dataset(), tmp_path / "set")
+    (tmp_path / "set/about.json").write_text(content)
+    with pytest.raises(UserError, match=r"about\.json is damaged"):
+        read_about(tmp_path / "set")
+    (tmp_path / "set/about.json").unlink()
+    with pytest.raises(UserError, match=r"about\.json is missing"):
+        read_about(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    ("gains", "measures"),
+    [([1000, 5], TIERS), ([1001, 1000], LISTS), ([10**6, 5 * 10**5], LISTS), ([1], TIERS)],
+)
+def test_headline_measures_are_those_of_grades_up_to_a_gain_of_1000(gains: list[int], measures: tuple[str]) -> None:
+    qrels = pl.DataFrame({"query_id": "q", "gain": gains})
+    assert headline(qrels) == measures
+    assert headline(pl.concat([qrels, pl.DataFrame({"query_id": "r", "gain": [10**6]})])) == measures
 
 
 lists = st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=6), min_size=1, max_size=4)

@@ -108,7 +108,7 @@ def test_test_queries_teach_the_teacher_nothing() -> None:
 
 def test_tfidf_svd_is_a_teacher() -> None:
     data = dataset(["red shoe", "straw hat"], ["red shoe", "red hat", "straw hat", "blue lamp"])
-    by_words = vectors.fit(vectors.TFIDF_SVD, teacher.texts(data), 4, 1)
+    by_words = vectors.VectoriserSettings(vectors.TFIDF_SVD, 4, 1).fit(teacher.texts(data))
     relabelled, _ = teacher.relabel(data, by_words, length=4, deepest=10)
     best = relabelled.qrels.filter(pl.col("rank") == 1)
     assert best.select("query_id", "doc_id").rows() == [("q0", "d00"), ("q1", "d02")]

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from arrange.decoding.beam import _top, beam_search
-from arrange.decoding.ranking import Ranking
+from arrange.decoding.top_documents import TopDocuments
 from arrange.docids.trie import build
 from arrange.errors import UserError
 
@@ -30,7 +30,7 @@ NORMALISERS = ["vocabulary", "docid_tokens", "children"]
 TRIE = build(DOCIDS)
 
 
-def assert_same(found: Ranking, wanted: list[tuple[int, float]], tolerance: float = 1e-4) -> None:
+def assert_same(found: TopDocuments, wanted: list[tuple[int, float]], tolerance: float = 1e-4) -> None:
     assert found.documents_K.tolist() == [document for document, _ in wanted]
     assert found.sums_K == pytest.approx([total for _, total in wanted], abs=tolerance)
 

@@ -1,4 +1,4 @@
-"""The audit of a search: its numbers are those of definitions, docID by docID."""
+"""Search diagnostics against their definitions, docID by docID."""
 
 import math
 from itertools import product
@@ -31,7 +31,7 @@ def test_a_narrow_beam_misses_some_and_an_unconstrained_one_says_what_is_no_doci
     assert 0 < found["invalid_mass"] < 1
 
 
-def test_a_model_that_knows_nothing_finds_no_docid_within_the_budget_and_is_audited_all_the_same():
+def test_a_model_that_knows_nothing_finds_no_docid_within_the_budget_and_still_gets_diagnostics():
     model = LlamaForCausalLM(LlamaConfig(**SIZES))
     torch.nn.init.zeros_(model.lm_head.weight)  # all tokens alike: 9,724 prefixes are likelier than any docID
     docids = [[*tokens, 3, END] for tokens in product(range(3, 24), repeat=3)]

@@ -7,7 +7,7 @@ from decoding.small import DOCIDS, MODELS, PROMPTS, catalogue, small, true_sums
 from arrange.decoding.beam import beam_search
 from arrange.decoding.exact import best_first
 from arrange.decoding.full import score_all
-from arrange.decoding.ranking import Ranking, beam_recall
+from arrange.decoding.top_documents import TopDocuments, beam_recall
 from arrange.docids.trie import build
 from arrange.errors import UserError
 
@@ -15,7 +15,7 @@ NORMALISERS = ["vocabulary", "docid_tokens", "children"]
 TRIE = build(DOCIDS)
 
 
-def assert_best(ranking: Ranking, sums: list[float], docids: list[list[int]]) -> None:
+def assert_best(ranking: TopDocuments, sums: list[float], docids: list[list[int]]) -> None:
     """The ranking is the true top of the catalogue."""
     order = sorted(range(len(sums)), key=lambda document: -sums[document])[: len(ranking.documents_K)]
     assert ranking.documents_K.tolist() == order
@@ -32,13 +32,13 @@ def test_both_find_the_true_top(name: str, normaliser: str) -> None:
     first = best_first(small(name), prompts, TRIE, k=9, at_once=4, normaliser=normaliser)
     for sums, ranking, exact in zip(wanted, full, first, strict=True):
         assert_best(ranking, sums, DOCIDS)
-        assert_best(exact.ranking, sums, DOCIDS)
+        assert_best(exact.top, sums, DOCIDS)
         assert len(ranking.documents_K) == len(DOCIDS)
-        assert len(exact.ranking.documents_K) == 9
+        assert len(exact.top.documents_K) == 9
         assert exact.proven
         outside = 1 - np.exp(sums).sum()
         assert ranking.outside == pytest.approx(outside, abs=1e-5)
-        assert exact.ranking.outside <= outside + 1e-5
+        assert exact.top.outside <= outside + 1e-5
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 128])
@@ -68,7 +68,7 @@ def test_a_budget_that_ends_too_early_is_told() -> None:
 def test_only_prefixes_above_the_last_result_are_expanded_one_by_one() -> None:
     for prompt, exact in zip(PROMPTS, best_first(small("gpt2"), PROMPTS, TRIE, k=3, at_once=1), strict=True):
         prefixes = sorted({tuple(ids[:length]) for ids in DOCIDS for length in range(1, len(ids))})
-        above = np.array(true_sums_of_prefixes(prompt, prefixes)) > exact.ranking.sums_K[-1]
+        above = np.array(true_sums_of_prefixes(prompt, prefixes)) > exact.top.sums_K[-1]
         assert exact.expanded == 1 + above.sum()  # and the root
 
 
@@ -80,19 +80,21 @@ def test_fewer_documents_than_asked_for_give_all_of_them() -> None:
     few = build([[5, 2], [5, 6, 2], [7, 2]])
     for exact in best_first(small("llama"), PROMPTS, few, k=10):
         assert exact.proven
-        assert sorted(exact.ranking.documents_K.tolist()) == [0, 1, 2]
+        assert sorted(exact.top.documents_K.tolist()) == [0, 1, 2]
     for normaliser in NORMALISERS:
         (exact,) = best_first(small("llama"), PROMPTS[:1], build([[5, 6, 2]]), k=10, normaliser=normaliser)
         (ranking,) = score_all(
             small("llama"), PROMPTS[:1], build([[5, 6, 2]]), k=10, batch_size=1, normaliser=normaliser
         )
-        assert_best(exact.ranking, true_sums(small("llama"), PROMPTS[0], [[5, 6, 2]], normaliser), [[5, 6, 2]])
-        assert ranking.sums_K == pytest.approx(exact.ranking.sums_K, abs=1e-5)
+        assert_best(exact.top, true_sums(small("llama"), PROMPTS[0], [[5, 6, 2]], normaliser), [[5, 6, 2]])
+        assert ranking.sums_K == pytest.approx(exact.top.sums_K, abs=1e-5)
 
 
 def test_beam_recall_is_the_share_of_the_true_top() -> None:
-    true = [Ranking(np.array(documents), np.zeros(4), np.zeros(4), 0.0) for documents in ([1, 2, 3, 4], [5, 6, 7, 8])]
-    found = [Ranking(np.array(documents), np.zeros(3), np.zeros(3), 0.0) for documents in ([3, 9, 1], [5, 6, 7])]
+    true = [
+        TopDocuments(np.array(documents), np.zeros(4), np.zeros(4), 0.0) for documents in ([1, 2, 3, 4], [5, 6, 7, 8])
+    ]
+    found = [TopDocuments(np.array(documents), np.zeros(3), np.zeros(3), 0.0) for documents in ([3, 9, 1], [5, 6, 7])]
     assert beam_recall(found, true).tolist() == [0.5, 0.75]
     with pytest.raises(UserError, match="1 rankings against 2"):
         beam_recall(found[:1], true)
@@ -101,5 +103,7 @@ def test_beam_recall_is_the_share_of_the_true_top() -> None:
 def test_a_wide_beam_misses_nothing_and_a_narrow_one_something() -> None:
     exact = score_all(small("llama"), PROMPTS, TRIE, k=5, batch_size=8)
     wide, narrow = (beam_search(small("llama"), PROMPTS, TRIE, beams=beams, batch_size=8) for beams in (50, 5))
-    assert beam_recall([Ranking(r.documents_K[:5], r.sums_K[:5], r.means_K[:5], 0) for r in wide], exact).min() == 1
+    assert (
+        beam_recall([TopDocuments(r.documents_K[:5], r.sums_K[:5], r.means_K[:5], 0) for r in wide], exact).min() == 1
+    )
     assert beam_recall(narrow, exact).mean() < 1

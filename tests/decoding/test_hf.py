@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from arrange.decoding.beam import beam_search
 from arrange.decoding.hf import TrieLogitsProcessor, Walker, prefix_allowed_tokens
-from arrange.decoding.unconstrained import search_freely
+from arrange.decoding.unconstrained import unconstrained_search
 from arrange.docids.trie import build
 from arrange.errors import UserError
 
@@ -88,7 +88,9 @@ def test_the_processor_leaves_the_legal_tokens_alone(bodies, rows) -> None:
 
 def test_an_unconstrained_search_counts_what_is_no_docid() -> None:
     model, docids = small("llama"), [[END], *([token, END] for token in range(3, 15))]
-    free = search_freely(model, PROMPTS[:2], build(docids), beams=40, batch_size=2, end_token_id=END, pad_token_id=PAD)
+    free = unconstrained_search(
+        model, PROMPTS[:2], build(docids), beams=40, batch_size=2, end_token_id=END, pad_token_id=PAD
+    )
     # With more beams than tokens, two steps are searched in full: these are all sequences.
     tokens = [token for token in range(VOCABULARY) if token != END]
     sequences = [[END], *([first, second] for first in tokens for second in range(VOCABULARY))]
@@ -104,4 +106,6 @@ def test_an_unconstrained_search_counts_what_is_no_docid() -> None:
         assert [END] in [ids for _, ids in best]  # what follows it is padding
     assert 0 < free.invalid_share().mean() < 1
     with pytest.raises(UserError, match="1 beams"):
-        search_freely(model, PROMPTS[:2], build(docids), beams=1, batch_size=2, end_token_id=END, pad_token_id=PAD)
+        unconstrained_search(
+            model, PROMPTS[:2], build(docids), beams=1, batch_size=2, end_token_id=END, pad_token_id=PAD
+        )

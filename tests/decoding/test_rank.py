@@ -1,4 +1,4 @@
-"""Ranking in both regimes, against log-probabilities of the plain pass."""
+"""TopDocuments in both regimes, against log-probabilities of the plain pass."""
 
 from dataclasses import replace
 
@@ -9,8 +9,7 @@ import torch
 
 from arrange.decoding import rank
 from arrange.docids import trie
-from arrange.training import examples
-from arrange.training import unpacked as plain
+from arrange.training import examples, unpacked
 
 IN_CONTEXT = replace(tiny.LISTS, candidate=([5], [6]), seed=3)
 IDS = ["a", "b", "c", "d"], ["x", "y", "z"]
@@ -21,7 +20,7 @@ def expected(model, lists, query, score):
     """Documents and scores, best first, each docID in a sequence of its own."""
     with torch.no_grad():
         prompt = examples.prompt_of(lists, query, query)
-        scores_D = plain.document_log_probabilities(model.eval(), prompt, tiny.DOCIDS).numpy()
+        scores_D = unpacked.document_log_probabilities(model.eval(), prompt, tiny.DOCIDS).numpy()
     if score == "mean":
         scores_D = scores_D / [len(docid) for docid in tiny.DOCIDS]
     return [(int(row), scores_D[row]) for row in np.argsort(-scores_D)]

@@ -27,7 +27,7 @@ def test_a_part_is_a_catalogue_of_its_own(allowed, beams, normaliser) -> None:
     full = score_all(model, prompts, TRIE, k=beams, batch_size=2, chunk=4, normaliser=normaliser, subsets=parts)
     for prompt, rows, beam, exact, all_ in zip(prompts, allowed, found, first, full, strict=True):
         if not rows:
-            assert not len(beam.documents_K) + len(exact.ranking.documents_K) + len(all_.documents_K)
+            assert not len(beam.documents_K) + len(exact.top.documents_K) + len(all_.documents_K)
             continue
         docids = [DOCIDS[row] for row in rows]
         (alone,) = beam_search(model, [prompt], build(docids), beams=beams, batch_size=1, normaliser=normaliser)
@@ -38,7 +38,7 @@ def test_a_part_is_a_catalogue_of_its_own(allowed, beams, normaliser) -> None:
         sums = true_sums(model, prompt, docids, normaliser)
         order = sorted(range(len(rows)), key=lambda row: -sums[row])[:beams]
         assert exact.proven
-        for ranking in (exact.ranking, all_):
+        for ranking in (exact.top, all_):
             assert ranking.documents_K.tolist() == [rows[row] for row in order]
             assert ranking.sums_K == pytest.approx([sums[row] for row in order], abs=1e-4)
 

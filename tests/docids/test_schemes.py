@@ -1,37 +1,54 @@
+import json
 from pathlib import Path
+from typing import Annotated, get_args
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import Field, TypeAdapter, ValidationError
 
 from arrange.docids import rq, semantic, sparse, tokens, trie
 from arrange.docids.codes import path_of
-from arrange.docids.schemes import NEED_VECTORS, SCHEMES, Catalogue, build, check_scheme, extend, load
+from arrange.docids.schemes import (
+    Assignment,
+    Atomic,
+    Numeric,
+    Rq,
+    Scheme,
+    Semantic,
+    Shuffled,
+    Sparse,
+    Text,
+    build,
+    extend,
+    load,
+)
 from arrange.errors import UserError
 
-SETTINGS = {
-    "text": {"least_words": 1},
-    "numeric": {},
-    "atomic": {},
-    "semantic": {"clusters": 3, "leaf": 4, "seed": 1},
-    "shuffled": {"clusters": 3, "leaf": 4, "seed": 1},
-    "rq": {"levels": 2, "codebook": 4, "seed": 1},
-    "sparse": {"atoms": 8, "nonzeros": 2, "seed": 1},
+SETTINGS: dict[str, Scheme] = {
+    "text": Text(least_words=1),
+    "numeric": Numeric(),
+    "atomic": Atomic(),
+    "semantic": Semantic(clusters=3, leaf=4, seed=1),
+    "shuffled": Shuffled(clusters=3, leaf=4, seed=1),
+    "rq": Rq(levels=2, codebook=4, seed=1),
+    "sparse": Sparse(atoms=8, nonzeros=2, seed=1),
 }
 RNG = np.random.default_rng(0)
 # Few words and few distinct vectors, so that every scheme has collisions, among the old and with newcomers.
 TEXTS = [" ".join(words) for words in RNG.choice(["red", "blue", "hat", "shoe"], (60, 3))]
 VECTORS_DE = RNG.integers(-1, 2, (60, 4)).astype(np.float32)
-every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
+every_scheme = pytest.mark.parametrize("scheme", SETTINGS)
 
 
-def first(scheme: str, count: int) -> Catalogue:
-    return build(scheme, SETTINGS[scheme], TEXTS[:count], VECTORS_DE[:count])
+def first(scheme: str, count: int) -> Assignment:
+    return build(SETTINGS[scheme], TEXTS[:count], VECTORS_DE[:count])
 
 
 def test_every_scheme_is_tested() -> None:
-    assert set(SETTINGS) == set(SCHEMES)
+    assert {type(scheme) for scheme in SETTINGS.values()} == set(get_args(Scheme))
+    assert {name: scheme.scheme for name, scheme in SETTINGS.items()} == {name: name for name in SETTINGS}
 
 
 @every_scheme
@@ -49,10 +66,10 @@ def test_old_docids_stay_and_all_are_unique(scheme: str) -> None:
 
 
 @every_scheme
-def test_a_catalogue_is_the_same_again_from_its_file_too(scheme: str, tmp_path: Path) -> None:
+def test_an_assignment_is_the_same_again_from_its_file_too(scheme: str, tmp_path: Path) -> None:
     for folder in ("one", "two"):
         first(scheme, 40).save(tmp_path / folder)
-    for name in ("catalogue.json", "docids.parquet", "arrays.safetensors"):
+    for name in ("assignment.json", "docids.parquet", "arrays.safetensors"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     grown, again = (extend(c, TEXTS[40:], VECTORS_DE[40:]) for c in (first(scheme, 40), load(tmp_path / "one")))
     assert again.docids == grown.docids
@@ -73,7 +90,7 @@ def test_growing_by_nothing_changes_nothing(scheme: str) -> None:
     built = first(scheme, 20)
     assert extend(built, [], VECTORS_DE[:0]).docids == built.docids
     with pytest.raises(UserError, match="no documents"):
-        build(scheme, SETTINGS[scheme], [], VECTORS_DE[:0])
+        build(SETTINGS[scheme], [], VECTORS_DE[:0])
 
 
 @every_scheme
@@ -87,19 +104,19 @@ def test_docids_make_a_trie(scheme: str) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.sampled_from(sorted(SCHEMES)), st.lists(st.integers(0, 5), min_size=1, max_size=12), st.integers(1, 12))
+@given(st.sampled_from(sorted(SETTINGS)), st.lists(st.integers(0, 5), min_size=1, max_size=12), st.integers(1, 12))
 def test_old_stay_and_all_are_unique_whatever_the_documents(scheme: str, points: list[int], cut: int) -> None:
     """Down to one document, and to catalogues of which all vectors are equal or zero."""
     vectors_DE = np.array([[point % 3, point // 3] for point in points], np.float32)
     texts = ["a", "a b", "a b c", "b", "a (2)", "a  b"]
-    built = build(scheme, SETTINGS[scheme], [texts[point] for point in points[:cut]], vectors_DE[:cut])
+    built = build(SETTINGS[scheme], [texts[point] for point in points[:cut]], vectors_DE[:cut])
     grown = extend(built, [texts[point] for point in points[cut:]], vectors_DE[cut:])
     assert grown.docids[:cut] == built.docids
     assert len(set(grown.docids)) == len(points)
 
 
 def test_text_by_hand() -> None:
-    built = build("text", {"least_words": 1}, ["red wool hat", "red shoe", "blue shoe", "red  shoe"])
+    built = build(Text(least_words=1), ["red wool hat", "red shoe", "blue shoe", "red  shoe"])
     assert built.docids == [("red wool",), ("red shoe",), ("blue",), ("red shoe (2)",)]
     assert (built.collisions, built.codes) == (1, [])
     # "red" is free; two words of the scarf begin an old title, too; "blue" and "red shoe" are taken.
@@ -109,15 +126,15 @@ def test_text_by_hand() -> None:
 
 
 def test_numbers_have_one_width_until_there_are_more() -> None:
-    built = build("numeric", {}, ["x"] * 10)
+    built = build(Numeric(), ["x"] * 10)
     assert [docid for (docid,) in built.docids] == list("0123456789")
-    assert build("numeric", {}, ["x"] * 11).docids[7] == ("07",)
+    assert build(Numeric(), ["x"] * 11).docids[7] == ("07",)
     assert extend(built, ["x"]).docids[10] == ("10",)
     assert extend(built, ["x"] * 1000).docids[10:] == [(str(row),) for row in range(10, 1010)]
 
 
 def test_atomic_docids_are_tokens_of_their_own() -> None:
-    grown = extend(build("atomic", {}, ["x", "y"]), ["z"])
+    grown = extend(build(Atomic(), ["x", "y"]), ["z"])
     assert grown.docids == [("<doc_0>",), ("<doc_1>",), ("<doc_2>",)]
     assert grown.codes == ["<doc_0>", "<doc_1>", "<doc_2>"]
 
@@ -159,9 +176,9 @@ def test_shuffled_are_the_semantic_docids_in_another_order() -> None:
     assert sorted(dealt.docids) == sorted(ordered.docids)
     assert sum(one == two for one, two in zip(dealt.docids, ordered.docids, strict=True)) < 10
     assert (dealt.codes, dealt.collisions) == (ordered.codes, ordered.collisions)
-    other = build("shuffled", SETTINGS["shuffled"] | {"seed": 2}, TEXTS, VECTORS_DE)
+    other = build(Shuffled(clusters=3, leaf=4, seed=2), TEXTS, VECTORS_DE)
     assert other.docids != dealt.docids
-    # A newcomer's vector has no say in its cluster, but it joins one that there is.
+    # The cluster of a new document doesn't depend on its vector, but it is one of the old clusters.
     newcomers = [extend(dealt, ["x"] * 5, vectors_DE).docids[60:] for vectors_DE in (VECTORS_DE[:5], -VECTORS_DE[:5])]
     assert newcomers[0] == newcomers[1]
     joined = list(map(path_of, newcomers[0]))
@@ -170,36 +187,43 @@ def test_shuffled_are_the_semantic_docids_in_another_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "given_settings", "message"),
+    ("settings", "key"),
     [
-        ("rqs", {}, "unknown docID scheme 'rqs'"),
-        ("rq", {"levels": 2}, "got the settings: levels"),
-        ("numeric", {"seed": 1}, "give exactly: none"),
-        ("rq", {"levels": 14, "codebook": 4, "seed": 1}, "levels of docIDs 'rq' is 14"),
-        ("semantic", {"clusters": 1, "leaf": 4, "seed": 1}, "from 2 to"),
-        ("text", {"least_words": 0}, "least_words"),
+        ({"scheme": "rq", "levels": 14, "codebook": 4, "seed": 1}, "levels"),
+        ({"scheme": "rq", "levels": 2, "codebook": 1, "seed": 1}, "codebook"),
+        ({"scheme": "rq", "levels": 2, "codebook": 4, "seed": -1}, "seed"),
+        ({"scheme": "semantic", "clusters": 1, "leaf": 4, "seed": 1}, "clusters"),
+        ({"scheme": "text", "least_words": 0}, "least_words"),
+        ({"scheme": "sparse", "atoms": 0, "nonzeros": 1, "seed": 1}, "atoms"),
     ],
 )
-def test_what_a_scheme_does_not_take_is_refused(scheme: str, given_settings: dict[str, int], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        check_scheme(scheme, given_settings)
+def test_settings_have_bounds_that_pydantic_enforces(settings: dict[str, object], key: str) -> None:
+    adapter = TypeAdapter(Annotated[Scheme, Field(discriminator="scheme")])
+    with pytest.raises(ValidationError) as error:
+        adapter.validate_json(json.dumps(settings), strict=True)
+    assert [each["loc"][-1] for each in error.value.errors()] == [key]
 
 
-@pytest.mark.parametrize("scheme", NEED_VECTORS)
+def test_more_levels_than_letters_are_refused_without_pydantic_too() -> None:
+    with pytest.raises(UserError, match="codes of 14 levels"):
+        build(Rq(levels=14, codebook=4, seed=1), TEXTS, VECTORS_DE)
+
+
+@pytest.mark.parametrize("scheme", [name for name, scheme in SETTINGS.items() if scheme.needs_vectors])
 def test_vectors_that_are_missing_or_do_not_fit_are_refused(scheme: str) -> None:
     with pytest.raises(UserError, match="none were given"):
-        build(scheme, SETTINGS[scheme], TEXTS)
+        build(SETTINGS[scheme], TEXTS)
     with pytest.raises(UserError, match="60 documents and 59 vectors"):
-        build(scheme, SETTINGS[scheme], TEXTS, VECTORS_DE[:59])
-    with pytest.raises(UserError, match="vectors of 3 numbers for a catalogue of 4"):
+        build(SETTINGS[scheme], TEXTS, VECTORS_DE[:59])
+    with pytest.raises(UserError, match="vectors of 3 numbers for docIDs that were built with 4"):
         extend(first(scheme, 60), TEXTS, VECTORS_DE[:, :3])
 
 
-@pytest.mark.parametrize("name", ["catalogue.json", "docids.parquet", "arrays.safetensors"])
+@pytest.mark.parametrize("name", ["assignment.json", "docids.parquet", "arrays.safetensors"])
 def test_a_damaged_or_missing_file_is_refused(tmp_path: Path, name: str) -> None:
     first("rq", 20).save(tmp_path / "rq")
     (tmp_path / "rq" / name).write_bytes((tmp_path / "rq" / name).read_bytes()[:-5])
-    with pytest.raises(UserError, match="cannot be read as a catalogue"):
+    with pytest.raises(UserError, match="cannot be read as an assignment"):
         load(tmp_path / "rq")
     (tmp_path / "rq" / name).unlink()
     with pytest.raises(UserError, match="build the docIDs again"):

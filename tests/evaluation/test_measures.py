@@ -6,9 +6,10 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ir_measures import AP, RR, R, Success, iter_calc, nDCG
+from scipy.stats import kendalltau
 from sklearn.metrics import dcg_score, ndcg_score
 
-from arrange.errors import UserError
 from arrange.evaluation import measures
 from arrange.evaluation.measures import MEASURES, evaluate, nearest_documents
 from arrange.evaluation.runs import SCHEMA
@@ -44,7 +45,7 @@ def test_by_hand():
         "R@10": 3 / 4,
         "RR": 1 / 2,
         "hit@1": 0,
-        "judged@10": 4 / 5,  # of five in all
+        "judged@10": 4 / 10,  # four of five in all, and five places are empty
         "overlap@1": 0,
         "overlap@3": pytest.approx(2 / 3),  # b and a of a, b, c
         "overlap@5": pytest.approx(3 / 4),  # of four documents
@@ -107,7 +108,7 @@ def test_ndcg_is_that_of_sklearn(case):
 @given(cases())
 @settings(max_examples=60, deadline=None)
 def test_ndcg_with_exponential_gains_is_that_of_sklearn(case):
-    """As ir_measures defines it; what ir_measures runs for it is a Perl script."""
+    """As ir_measures defines it (which would start a Perl script for it)."""
     run, ranks = case
     found = one(measures.exponential_ndcg, run, ranks, gain=lambda rank: 4 - rank)
     gains = [2 ** (4 - ranks[d]) - 1 if ranks.get(d) else 0 for d in DOCUMENTS]
@@ -192,7 +193,7 @@ def test_measures_of_the_set(case):
     precisions = [len(set(run[: i + 1]) & set(true)) / (i + 1) for i, d in enumerate(run) if d in true]
     assert found["AP"] == pytest.approx(sum(precisions) / len(true))
     assert found["hit@1"] == float(run[0] in true)
-    assert found["judged@10"] == pytest.approx(np.mean([d in ranks for d in run[:10]]))
+    assert found["judged@10"] == pytest.approx(sum(d in ranks for d in run[:10]) / 10)
 
 
 @given(cases())
@@ -213,8 +214,8 @@ def test_tau_counts_pairs(case):
 def test_a_perfect_run_scores_one_and_its_reverse_has_tau_minus_one():
     ranks = {d: i + 1 for i, d in enumerate(DOCUMENTS[:6])} | {"n": None}
     best = only(list(ranks), ranks, gain=lambda rank: 7 - rank)
-    assert best.pop("CVR") == 0
-    assert list(best.values())[1:] == pytest.approx([1] * (len(MEASURES) - 1))
+    assert (best.pop("CVR"), best.pop("judged@10")) == (0, 0.7)  # seven of ten places are filled
+    assert list(best.values())[1:] == pytest.approx([1] * (len(MEASURES) - 2))
     worst = only(list(ranks)[::-1], ranks)
     assert (worst["tau_b"], worst["pairs"], worst["CVR"]) == (pytest.approx(-1), 0, 1)
 
@@ -229,9 +230,55 @@ def test_a_query_that_the_run_lacks_scores_worst_and_one_that_the_qrels_lack_doe
     assert (half["R@10"], half["RR"], half["CVR"]) == (0.5, 1.0, None)
 
 
-def test_nothing_in_common_is_an_error():
-    with pytest.raises(UserError, match="no query in common"):
-        evaluate(run_of({"a": ["x"]}), qrels_of({"b": {"x": 1}}))
+@pytest.mark.parametrize("run", [run_of({"a": ["x"]}), pl.DataFrame(schema=SCHEMA)])
+def test_a_run_that_has_no_query_of_the_qrels_scores_worst_in_each(run):
+    qrels = qrels_of({"b": {"x": 1, "y": 2, "n": None}, "c": {"x": 1, "y": 2, "n": None}}, gain=lambda rank: 3 - rank)
+    worst = dict.fromkeys(MEASURES, 0.0) | {"CVR": 1.0}
+    assert evaluate(run, qrels).rows(named=True) == [{"query_id": "b", **worst}, {"query_id": "c", **worst}]
+
+
+@given(st.lists(cases(), min_size=1, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_the_measures_that_trec_eval_has_are_its_to_the_last_digit(several):
+    ours = {nDCG @ 10: "nDCG@10", AP: "AP", R @ 10: "R@10", RR: "RR", Success @ 1: "hit@1"}
+    run = run_of({f"q{number}": docs for number, (docs, _) in enumerate(several)})
+    qrels = qrels_of({f"q{number}": ranks for number, (_, ranks) in enumerate(several)})
+    scores = nested(run.select("query_id", "doc_id", -pl.col("rank").cast(pl.Float64)))
+    gains = nested(qrels.select("query_id", "doc_id", "gain"))
+    relevant = nested(qrels.select("query_id", "doc_id", pl.col("rank").is_not_null().cast(pl.Int32)))
+    theirs = [*iter_calc([nDCG @ 10], gains, scores), *iter_calc(list(ours)[1:], relevant, scores)]
+    values = {row["query_id"]: row for row in evaluate(run, qrels).rows(named=True)}
+    assert [values[one.query_id][ours[one.measure]] for one in theirs] == [one.value for one in theirs]
+
+
+def nested(table):
+    by_query = {}
+    for query_id, doc_id, value in table.iter_rows():
+        by_query.setdefault(query_id, {})[doc_id] = value
+    return by_query
+
+
+def test_tau_is_scipys_to_the_last_digit():
+    rng = np.random.default_rng(1)
+    for size in (2, 3, 10, 200):
+        ranks_D, places_D = rng.integers(1, size, size), rng.permutation(size)
+        if np.ptp(ranks_D):
+            assert measures._tau_b(ranks_D, places_D) == kendalltau(ranks_D, places_D).statistic
+
+
+def test_a_measure_is_its_entry_alone(monkeypatch):
+    def length(run, qrels):
+        return run.group_by("query_id").agg(value=pl.len())
+
+    entry = measures.Measure("number of documents", compute=length, of_order=False)
+    monkeypatch.setitem(measures.MEASURES, "length", entry)
+    table = evaluate(run_of({"a": ["x", "y"]}), qrels_of({"a": {"x": 1}, "b": {"x": 1}}))
+    assert table["length"].to_list() == [2.0, None]
+
+
+def test_every_measure_is_defined():
+    assert [name for name, one in MEASURES.items() if len(one.text) < 10 or one.better not in ("higher", "lower")] == []
+    assert [name for name, one in MEASURES.items() if one.better == "lower"] == ["CVR"]
 
 
 def test_the_cluster_of_a_query_is_its_smallest_document_of_rank_one():

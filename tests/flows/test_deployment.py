@@ -13,7 +13,7 @@ from checkout import parents, runs_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
-ENDLESS = 'finetune={"arguments": {"max_steps": 1000000}}'
+ENDLESS = 'overrides={"finetune": {"arguments": {"max_steps": 1000000}}}'
 
 
 @pytest.fixture
@@ -67,14 +67,14 @@ def is_training(checkout) -> bool:
     return any(path.stat().st_size for path in checkout.path.glob(".workspaces/*/state/finetune@*/progress.jsonl"))
 
 
-def test_a_deployment_runs_with_sections_of_its_own(finished, prefect, server):
+def test_a_deployment_runs_with_overrides(finished, prefect, server):
     before = finished.bytes_of("params.yaml", "dvc.lock")
-    said = prefect("deployment", "run", "pipeline/quickstart", "-p", 'evaluate={"resamples": 25}', "-p", "parallel=1")
+    said = prefect("deployment", "run", "pipeline/quickstart", "-p", 'overrides={"evaluate": {"resamples": 25}}', "-p", "parallel=1")
     prefect("worker", "start", "--pool", "local", "--run-once")
     state = state_of(server, said)
     assert state["type"] == "COMPLETED"
     lines = state["message"].splitlines()
-    assert lines[0] == "Stages: 5 ran, 13 restored."
+    assert lines[0] == "Stages: 5 ran, 12 restored."
     assert lines[-1] == "Again:  .venv/bin/python -m flows.pipeline --set evaluate.resamples=25"
     assert finished.bytes_of("params.yaml", "dvc.lock") == before
 
@@ -83,7 +83,7 @@ def test_a_deployment_runs_with_sections_of_its_own(finished, prefect, server):
     assert mine["report"]["data"].startswith("# Autoregressive ranking")
     assert "| evaluate@wordnet | Ran |" in mine["report"]["data"]
     systems = [row["system"] for row in json.loads(mine["results"]["data"])]
-    assert systems == ["ntp", "item", "bm25", "random", "root_first", "copy", "neighbours", "popularity"]
+    assert systems == ["ntp", "item", "random", "root_first", "copy", "neighbours", "popularity", "bm25"]
 
     assert parents(runs_in(finished))[-1].data.tags["overrides"] == "evaluate.resamples=25"
     (workspace,) = finished.path.glob(".workspaces/*")
@@ -91,17 +91,17 @@ def test_a_deployment_runs_with_sections_of_its_own(finished, prefect, server):
 
 
 def test_a_part_of_the_pipeline_is_recorded_too(finished, prefect, server):
-    said = prefect("deployment", "run", "data/all", "-p", 'prepare_wordnet={"test": 0.2}')
+    said = prefect("deployment", "run", "data/all", "-p", 'overrides={"datasets": {"wordnet": {"test": 0.2}}}')
     prefect("worker", "start", "--pool", "local", "--run-once")
     assert state_of(server, said)["message"].splitlines()[0] == "Stages: 1 ran, 1 restored."
-    assert parents(runs_in(finished))[-1].data.params["prepare_wordnet.test"] == "0.2"
+    assert parents(runs_in(finished))[-1].data.params["datasets.wordnet.test"] == "0.2"
 
 
 def test_a_wrong_override_makes_no_run_or_fails_it_in_two_lines(prefect, server):
-    said = prefect("deployment", "run", "ranking/wordnet", "-p", 'finetune={"treads": 3}', code=1)
-    assert "Validation failed for field 'finetune'" in said
+    said = prefect("deployment", "run", "ranking/wordnet", "-p", 'overrides={"finetune": {"treads": 3}}', code=1)
+    assert "Validation failed for field 'overrides'" in said
     assert "'treads' was unexpected" in said
-    said = prefect("deployment", "run", "ranking/wordnet", "-p", 'catalogues={"wordnet-text": null}')
+    said = prefect("deployment", "run", "ranking/wordnet", "-p", 'overrides={"catalogues": {"wordnet-text": null}}')
     prefect("worker", "start", "--pool", "local", "--run-once")
     state = state_of(server, said)
     what, remedy = state["message"].splitlines()
@@ -117,7 +117,7 @@ def test_a_cancelled_run_ends_its_processes_and_is_taken_up_again(finished, pref
     prefect("flow-run", "cancel", id_in(said))
     assert not psutil.wait_procs(working, timeout=60)[1]
     wait_until(lambda: state_of(server, said)["type"] == "CANCELLED", worker)
-    short = 'finetune={"arguments": {"max_steps": 5}}'
+    short = 'overrides={"finetune": {"arguments": {"max_steps": 5}}}'
     assert prefect("deployment", "run", "ranking/wordnet", "-p", short, "--watch")
 
 

@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 
 from flows.script import LOST
 from flows.stages import mend_lock, problem_in, problem_of_disk
-from tasks import track
+from records import log, store
 from tasks.stage import STARTER
 
 TASK = """
@@ -98,7 +98,7 @@ def test_a_stage_whose_flow_has_ended_while_it_was_importing_does_nothing(tmp_pa
         ("OSError: [Errno 28] No space left on device: '/x'", "the disk is full: "),
         ("sqlite3.OperationalError: database or disk is full", "the disk is full: "),
         ("OSError: [Errno 122] Disk quota exceeded", "the disk is full: "),
-        ("OSError: [Errno 30] Read-only file system: 'x'", "{root} can't be written to any more"),
+        ("OSError: [Errno 30] Read-only file system: 'x'", "{root} can't be written to"),
         ("KeyError: 'x'", "KeyError: 'x'"),
     ],
 )
@@ -114,7 +114,7 @@ def test_a_crash_for_want_of_room_is_no_bug(tmp_path, said, what):
     ("text", "problem"),
     [
         ("ERROR: failed to reproduce 'a': failed to run: python, exited with 1", "step 3\nstep 4"),
-        ("ERROR: failed to reproduce 'a': failed to run: python, exited with -9", "it ended without a word"),
+        ("ERROR: failed to reproduce 'a': failed to run: python, exited with -9", "it ended without an error"),
         ("ERROR: failed to reproduce 'a': output 'x' does not exist", "ERROR: failed to reproduce 'a': output 'x'"),
         ("ERROR: unexpected error - [Errno 28] No space left on device\nHaving any troubles?", "the disk is full"),
     ],
@@ -130,7 +130,7 @@ def test_what_a_disk_says_of_itself(disk):
     fill(folder / "filler")
     assert problem_of_disk(folder).splitlines()[0] == f"the disk is full: {folder}"
     subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
-    assert problem_of_disk(folder).splitlines()[0] == f"{folder} can't be written to any more"
+    assert problem_of_disk(folder).splitlines()[0] == f"{folder} can't be written to"
 
 
 @pytest.mark.parametrize("text", ["", '{"read": {"a', '{"read": {}, "write": {}}'])
@@ -155,11 +155,11 @@ def test_of_a_recording_that_was_cut_short_everything_is_recorded_again(tmp_path
     mine, others = run(tmp_path), run(tmp_path / "other")
     for parent, key in ((mine, "a"), (others, "b")):
         client.set_terminated(run(tmp_path, stage_hash=key, **{"mlflow.parentRunId": parent}))
-    assert track.find_logged(client, experiment, "a")
-    track.close_abandoned(client, experiment)
+    assert store.find_logged(client, experiment, "a")
+    log.close_abandoned(client, experiment)
     assert client.get_run(mine).info.status == "KILLED"
     assert client.get_run(others).info.status == "RUNNING"
-    assert (track.find_logged(client, experiment, "a"), bool(track.find_logged(client, experiment, "b"))) == (
+    assert (store.find_logged(client, experiment, "a"), bool(store.find_logged(client, experiment, "b"))) == (
         None,
         True,
     )

@@ -1,4 +1,4 @@
-"""The flows' parameters as Prefect sees them: forms for parts of sections, which its server holds a run against."""
+"""The flows' parameters as Prefect sees them: forms, which its server holds a run against."""
 
 import shlex
 
@@ -10,91 +10,85 @@ from sections import SECTIONS
 
 from flows.activations import activations
 from flows.data import data
-from flows.parameters import comments
+from flows.parameters import partial
 from flows.pipeline import pipeline
 from flows.ranking import ranking
-from flows.recipe import command
+from flows.run import command
 from flows.sweep import sweep
 from settings import params
 
 FLOWS = {flow.name: flow for flow in (data, ranking, activations, pipeline, sweep)}
-COMMON = ["preset", "overrides", "parallel", "hours", "cluster"]
 
 
 def refused(flow, **given):
-    """The paths of what the form refuses, as dotted names."""
+    """The names of the parameters that the form refuses."""
     schema = flow.parameters.model_dump()
     return [".".join(map(str, error.path)) for error in Draft202012Validator(schema).iter_errors(given)]
 
 
-def test_a_flow_takes_the_sections_that_its_stages_read():
-    of_data = ["download_wordnet", "prepare_wordnet", "download_esci", "prepare_esci", "own"]
-    assert list(data.parameters.properties) == [*COMMON, *of_data]
-    of_ranking = [*of_data, "datasets", "catalogues", "rankers", "docids", "prompt", "losses", "finetune", "rank"]
-    of_ranking += ["baselines", "fit_baseline", "controls", "evaluate"]
-    assert set(ranking.parameters.properties) == {*COMMON, *of_ranking}
-    assert set(sweep.parameters.properties) == {*pipeline.parameters.properties, "sweep"}
-
-
 @pytest.mark.parametrize("name", FLOWS)
-def test_every_parameter_is_described(name):
+def test_flows_have_the_same_parameters_and_all_are_described(name):
     properties = FLOWS[name].parameters.properties
-    assert list(properties)[: len(COMMON)] == COMMON
+    assert list(properties) == ["preset", "overrides", "parallel", "hours", "cluster"]
     assert all(schema["description"] for schema in properties.values())
     assert FLOWS[name].description
 
 
 @pytest.mark.parametrize(
-    "given",
+    "overrides",
     [
+        None,
         {},
         {"finetune": {"arguments": {"max_steps": 10}}},
         {"losses": {"item": {"alpha": 2}}},
         {"losses": {"item": {"rule": "item", "alpha": 2}}},
-        {"rankers": {"wordnet-ntp": None}, "datasets": ["wordnet"]},
+        {"rankers": {"wordnet-ntp": None}},
         {"finetune": {"lora": {"r": 16}}},
-        {"finetune": None, "preset": None, "hours": 0.5},
         {"docids": {"vectoriser": {"dimensions": 8}}},
     ],
 )
-def test_a_part_of_a_section_fits_its_form(given):
-    assert refused(pipeline, **given) == []
+def test_a_part_of_the_sections_fits_the_form(overrides):
+    assert refused(pipeline, overrides=overrides, preset=None, hours=0.5) == []
 
 
 @pytest.mark.parametrize(
-    ("given", "where"),
+    "overrides",
     [
-        ({"finetune": {"treads": 3}}, "finetune"),
-        ({"rank": {"beams": 0}}, "rank"),
-        ({"prepare_wordnet": {"split": "parents"}}, "prepare_wordnet"),
-        ({"losses": {"item": {"alpa": 2}}}, "losses"),
-        ({"parallel": "many"}, "parallel"),
+        {"no_section": {}},
+        {"finetune": {"treads": 3}},
+        {"rank": {"beams": 0}},
+        {"datasets": {"wordnet": {"split": "parents"}}},
+        {"losses": {"item": {"alpa": 2}}},
     ],
 )
-def test_what_no_section_can_be_is_refused_by_the_form(given, where):
-    assert refused(pipeline, **given) == [where]
+def test_what_no_section_can_be_is_refused_by_the_form(overrides):
+    assert refused(pipeline, overrides=overrides) == ["overrides"]
+    assert refused(pipeline, parallel="many") == ["parallel"]
 
 
-def test_every_section_as_it_stands_fits_its_form():
+def test_every_section_as_it_stands_fits_the_form():
     """Infinity apart: JSON has none."""
     sections = params.apply(SECTIONS, {"sweep": {"alpha": [0.0], "beta": [0.0]}})
-    assert refused(sweep, **sections) == []
+    assert refused(sweep, overrides=sections) == []
 
 
-def test_a_knob_is_described_by_its_comment_in_params_yaml():
-    rank = pipeline.parameters.properties["rank"]["anyOf"][0]["properties"]
-    assert rank["audited"]["description"] == "queries for which exact and unconstrained searches are made as well"
-    assert "description" not in rank["threads"]
+@pytest.mark.parametrize("preset", params.load(PROJECT / "params.yaml")["presets"].values())
+def test_presets_are_parts_of_the_sections(preset):
+    assert refused(pipeline, overrides=preset) == []
 
 
-def test_comments_belong_to_the_key_on_their_line():
-    text = "a: # of a\n  b: 1 # of b\n  c: {d: '#1'}\n  # of nothing\n  e:\n    f: x # of f\ng: h # of g\n"
-    assert yaml.safe_load(text)
-    assert comments(text) == {"a": "of a", "a.b": "of b", "a.e.f": "of f", "g": "of g"}
+def test_of_a_part_nothing_is_required_and_nothing_unknown_allowed():
+    models = {"Inner": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}}
+    whole = {"$ref": "#/$defs/Inner", "$defs": models}
+    assert partial(whole, models) == {
+        "type": "object",
+        "properties": {"n": {"anyOf": [{"type": "integer"}, {"type": "null"}]}},
+        "additionalProperties": False,
+    }
 
 
 def test_the_command_that_repeats_a_run_gives_the_same_overrides():
-    overrides = {"datasets": ["wordnet", "a b"], "rank": {"beams": 50}, "rankers": {"wordnet-ntp": None}}
+    overrides = {"transfer": {"to": ["digits", "a b"]}, "rank": {"beams": 50}, "rankers": {"wordnet-ntp": None}}
     words = command("ranking", "tiny", overrides)
     head, _, assignments = words.partition(" --set ")
     assert head == ".venv/bin/python -m flows.ranking --preset tiny"

@@ -137,7 +137,7 @@ def test_a_key_that_the_endpoint_repeats_is_in_no_file_and_on_no_line(finished, 
 def test_a_key_among_the_words_of_a_run_is_refused_before_there_is_one(finished):
     output = finished.flow("--set", f"llm.request.api_key={KEY}", code=1)
     what, _ = output.splitlines()
-    assert what == "the overrides: llm.request: api_key is a secret by its name, and would be recorded"
+    assert what == "the overrides: llm.request.api_key is a secret by its name, and would be recorded"
     assert not (finished.path / ".workspaces").exists()
     assert KEY not in output
     assert places(KEY, finished.path) == set()

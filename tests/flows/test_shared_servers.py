@@ -1,14 +1,11 @@
 """What `make up` settles before it starts anything: ports, workers, who may ask, where records keep their files."""
 
-import socket
-
 import pytest
 from mlflow import MlflowClient
 
 from arrange.errors import UserError
 from flows import up
 from records import store
-from tasks import track
 
 
 @pytest.fixture
@@ -19,35 +16,35 @@ def client(tmp_path, monkeypatch):
 
 
 def test_runs_find_the_files_of_records_with_the_server_as_without_it(client):
-    up.share_records("127.0.0.1")
-    made = client.get_experiment_by_name(track.EXPERIMENT)
+    up.share_records(is_alone=True)
+    made = client.get_experiment_by_name(store.EXPERIMENT)
     assert made.artifact_location == (store.home() / "mlartifacts").as_uri()
-    assert track.experiment_id(client) == made.experiment_id
+    assert store.experiment_id(client) == made.experiment_id
 
 
 def test_records_with_their_files_on_this_disk_are_not_shared_with_other_machines(client):
-    up.share_records("0.0.0.0")  # none yet: the server will keep their files
-    track.experiment_id(client)
+    up.share_records(is_alone=False)  # none yet: the server will keep their files
+    store.experiment_id(client)
     with pytest.raises(UserError, match=r"on this machine's disk, which others don't see\n.*MLFLOW_BACKEND_STORE_URI"):
-        up.share_records("0.0.0.0")
+        up.share_records(is_alone=False)
 
 
 def test_a_server_takes_up_records_that_one_for_a_team_began(client):
-    client.create_experiment(track.EXPERIMENT, "mlflow-artifacts:/1")
-    up.share_records("127.0.0.1")
-    assert client.get_experiment_by_name(track.EXPERIMENT).artifact_location == "mlflow-artifacts:/1"
+    client.create_experiment(store.EXPERIMENT, "mlflow-artifacts:/1")
+    up.share_records(is_alone=True)
+    assert client.get_experiment_by_name(store.EXPERIMENT).artifact_location == "mlflow-artifacts:/1"
 
 
 def test_another_database_for_the_team_is_left_to_it(client, monkeypatch):
-    track.experiment_id(client)
+    store.experiment_id(client)
     monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", "sqlite:///team.db")
-    up.share_records("0.0.0.0")
+    up.share_records(is_alone=False)
 
 
 def test_records_that_a_server_has_the_files_of_are_not_written_without_it(client):
-    client.create_experiment(track.EXPERIMENT, "mlflow-artifacts:/1")
+    client.create_experiment(store.EXPERIMENT, "mlflow-artifacts:/1")
     with pytest.raises(UserError, match=r"given to an MLflow server\nlet MLFLOW_TRACKING_URI name that server"):
-        track.experiment_id(client)
+        store.experiment_id(client)
 
 
 def test_one_worker_for_up_to_one_gpu_and_one_for_each_of_several():
@@ -58,15 +55,6 @@ def test_one_worker_for_up_to_one_gpu_and_one_for_each_of_several():
         "worker-0": ("1", {"CUDA_VISIBLE_DEVICES": "0"}),
         "worker-1": ("1", {"CUDA_VISIBLE_DEVICES": "1"}),
     }
-
-
-def test_ports_are_those_that_the_servers_own_variables_name_else_free_ones(monkeypatch):
-    monkeypatch.setenv("MLFLOW_PORT", "5001")
-    monkeypatch.delenv("PREFECT_SERVER_API_PORT", raising=False)
-    prefect, mlflow = up.ports("127.0.0.1")
-    assert mlflow == "5001"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", int(prefect)))
 
 
 def test_prefect_lets_only_its_own_pages_ask():

@@ -10,7 +10,7 @@ import yaml
 from dvc.repo import Repo
 
 from arrange.errors import UserError
-from flows.prune import free_workspaces, prune_workspaces
+from flows.prune import prune_workspaces
 from flows.workspace import git, lay_out, lock_of, locked
 
 PARAMS = {"rank": {"beams": 3}}
@@ -79,7 +79,7 @@ def test_only_what_is_free_is_pruned_and_nobody_starts_there_meanwhile(home):
     (home / ".workspaces" / "4567").mkdir(parents=True)
     root = laid_out(home)
     with locked(lock_of(home, home / ".workspaces" / "4567")), ExitStack() as held:
-        assert free_workspaces(home, held) == [root]
+        assert prune_workspaces(home, held, go=False) == [root]
         with pytest.raises(UserError, match="another run is at work"), locked(lock_of(home, root)):
             pass
     with locked(lock_of(home, root)):

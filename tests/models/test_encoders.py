@@ -9,8 +9,8 @@ TEXTS = [[1, 9, 3], [1, 9, 8, 7, 6, 3], [5], [1, 4, 3, 3]]
 
 def test_the_last_token_is_that_of_the_plain_pass_whatever_the_batch(encoder):
     model = encoder()
-    found = model.vectors(TEXTS, batch_size=3)
-    for text, vector in zip(TEXTS, found, strict=True):
+    vectors_TN = model.vectors(TEXTS, batch_size=3)
+    for text, vector in zip(TEXTS, vectors_TN, strict=True):
         hidden_H = model.body(input_ids=torch.tensor([text])).last_hidden_state[0, -1]
         assert torch.allclose(model.project(hidden_H), vector, atol=1e-6)
 
@@ -19,9 +19,9 @@ def test_an_encoder_by_name_gives_the_mean_of_its_hidden_states_at_length_1(bert
     tokenizer, model = encoders.by_name(bert("encoder"))
     texts = encoders.encode(tokenizer, ["red dog", "cat", "blue green red dog"], max_tokens=5)
     assert texts == [[2, 4, 7, 3], [2, 8, 3], [2, 6, 5, 4, 3]]  # the last one cut
-    found = model.vectors(texts, batch_size=2)
-    assert model.width == found.shape[1] == 16
-    for text, vector in zip(texts, found, strict=True):
+    vectors_TN = model.vectors(texts, batch_size=2)
+    assert model.width == vectors_TN.shape[1] == 16
+    for text, vector in zip(texts, vectors_TN, strict=True):
         mean_H = model.body(input_ids=torch.tensor([text])).last_hidden_state[0].mean(dim=0)
         assert torch.allclose(mean_H / mean_H.norm(), vector, atol=1e-5)
 

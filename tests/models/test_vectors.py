@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from arrange.errors import UserError
-from arrange.models.vectors import SentenceEncoder, TfidfSvd, fit, fit_tfidf_svd, load_tfidf_svd
+from arrange.models.vectors import SentenceEncoder, TfidfSvd, VectoriserSettings, fit_tfidf_svd, load_tfidf_svd
 
 TEXTS = ["red shoe size 8", "red shoes", "blue shoe", "garden hose, red", "hose 8 m", "toy car", "toy car red red"]
 
@@ -55,7 +55,7 @@ def test_same_texts_and_seed_give_the_same_file(tmp_path: Path, threads: int) ->
 
 def test_a_saved_vectoriser_gives_the_same_vectors(tmp_path: Path) -> None:
     texts = [*TEXTS, "靴 ñu"]
-    vectoriser = fit("tfidf-svd", texts, 4, seed=0)
+    vectoriser = VectoriserSettings("tfidf-svd", dimensions=4, seed=0).fit(texts)
     assert isinstance(vectoriser, TfidfSvd)
     vectoriser.save(tmp_path / "tfidf.safetensors")
     assert np.array_equal(load_tfidf_svd(tmp_path / "tfidf.safetensors")(texts), vectoriser(texts))
@@ -87,7 +87,7 @@ def encoder_folder(tmp_path: Path) -> str:
 
 
 def test_a_sentence_encoder_gives_mean_hidden_states_in_the_order_of_the_texts(encoder_folder: str) -> None:
-    encoder = fit(encoder_folder, [], dimensions=1, seed=0)
+    encoder = VectoriserSettings(encoder_folder, dimensions=1, seed=0).fit([])
     assert isinstance(encoder, SentenceEncoder)
     ids = {
         "red blue shoe": [2, 3, 4],
@@ -105,7 +105,7 @@ def test_a_sentence_encoder_gives_mean_hidden_states_in_the_order_of_the_texts(e
 
 def test_a_missing_encoder_is_told_with_where_it_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="looked for") as caught:
-        fit(str(tmp_path / "no-encoder"), [], dimensions=1, seed=0)
+        VectoriserSettings(str(tmp_path / "no-encoder"), dimensions=1, seed=0).fit([])
     assert "no-encoder" in caught.value.what
     assert "\n" not in caught.value.what
     (tmp_path / "empty").mkdir()

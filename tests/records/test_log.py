@@ -12,8 +12,8 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from records import store
-from tasks import track
+from records import log, store
+from records.states import stage_hash
 
 PROJECT = Path(__file__).parents[2]
 PARAMS = {
@@ -181,7 +181,7 @@ def points(client, run, name):
 
 
 def test_a_pipeline_run_is_a_parent_and_a_child_for_every_stage(project, client):
-    track.track()
+    log.log("FINISHED")
     [(parent, children)] = logged(client)
     assert set(children) == {"prepare", "learn@ntp", "learn@item", "evaluate"}
     assert {run.info.status for run in [parent, *children.values()]} == {"FINISHED"}
@@ -232,28 +232,28 @@ def test_a_pipeline_run_is_a_parent_and_a_child_for_every_stage(project, client)
 
 
 def test_artifacts_of_a_local_store_lie_in_the_checkout(project, client):
-    track.track()
+    log.log("FINISHED")
     [(parent, _)] = logged(client)
     path = project / "mlartifacts" / parent.info.run_id / "artifacts" / "reports" / "report.md"
     assert path.read_text() == "# The report"
 
 
 def test_a_run_in_which_nothing_is_new_leaves_no_trace(client):
-    track.track()
+    log.log("FINISHED")
     before = logged(client)
-    track.track()
-    track.track("FAILED")
+    log.log("FINISHED")
+    log.log("FAILED")
     assert [(parent.info, set(children)) for parent, children in logged(client)] == [
         (parent.info, set(children)) for parent, children in before
     ]
 
 
 def test_only_what_has_changed_is_logged_and_the_rest_is_linked(project, client):
-    track.track()
+    log.log("FINISHED")
     [(_, first)] = logged(client)
     change(project, losses={"ntp": {"rule": "ntp"}, "item": {"rule": "item", "alpha": 3.0}})
     assert repro(project, "evaluate").returncode == 0
-    track.track()
+    log.log("FINISHED")
     [_, (parent, second)] = logged(client)
     assert set(second) == {"learn@item", "evaluate"}
     assert second["learn@item"].data.params["losses.item.alpha"] == "3.0"
@@ -265,18 +265,18 @@ def test_only_what_has_changed_is_logged_and_the_rest_is_linked(project, client)
     # back again: DVC restores the old results, MLflow has them, nothing is new
     change(project)
     assert repro(project, "evaluate").returncode == 0
-    track.track()
+    log.log("FINISHED")
     assert len(logged(client)) == 2
 
 
 def test_what_an_interrupted_recording_left_is_killed_and_never_linked(project, client):
-    experiment = track.experiment_id(client)
+    experiment = store.experiment_id(client)
     lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
-    key = track.stage_hash(lock["prepare"])
+    key = stage_hash(lock["prepare"])
     here = {"workspace": f"{socket.gethostname()}:{project}", "stage_hash": key}
     mine = client.create_run(experiment, tags=here, run_name="prepare").info.run_id
     others = client.create_run(experiment, tags={"workspace": f"elsewhere:{project}"}, run_name="prepare").info.run_id
-    track.track()
+    log.log("FINISHED")
     assert client.get_run(mine).info.status == "KILLED"
     assert client.get_run(others).info.status == "RUNNING"
     client.delete_run(mine)
@@ -291,7 +291,7 @@ def test_after_a_failure_the_other_stages_are_logged_below_a_failed_run(project,
     failed = repro(project, "learn@item")
     assert failed.returncode != 0
     assert "alpha is negative\ngive another" in failed.stderr
-    track.track("FAILED")
+    log.log("FAILED")
     [(parent, children)] = logged(client)
     assert parent.info.status == "FAILED"
     # what learn@item left is not what dvc.lock tells, and evaluate's outputs are of what it left before
@@ -304,7 +304,7 @@ def test_after_a_failure_the_other_stages_are_logged_below_a_failed_run(project,
 
 def test_after_a_change_only_what_it_leaves_alone_is_recorded(project, client):
     change(project, learn={"steps": 3, "rate": {"start": 0.5}})
-    track.track()
+    log.log("FINISHED")
     [(parent, children)] = logged(client)
     assert set(children) == {"prepare"}
     assert parent.data.params["learn.steps"] == "3"
@@ -313,10 +313,10 @@ def test_after_a_change_only_what_it_leaves_alone_is_recorded(project, client):
 
 
 def test_a_run_of_some_stages_links_no_other_that_its_change_has_made_stale(project, client):
-    track.track()
+    log.log("FINISHED")
     change(project, losses={"ntp": {"rule": "ntp"}, "item": {"rule": "item", "alpha": 3.0}})
     assert repro(project, "--single-item", "learn@item").returncode == 0
-    track.track()
+    log.log("FINISHED")
     [_, (parent, children)] = logged(client)
     assert set(children) == {"learn@item"}
     assert {tag for tag in parent.data.tags if tag.startswith("reused.")} == {"reused.prepare", "reused.learn@ntp"}
@@ -326,7 +326,7 @@ def test_a_run_of_some_stages_links_no_other_that_its_change_has_made_stale(proj
 def test_what_no_stage_makes_any_more_is_not_recorded(project, client):
     Path("results/dropped").mkdir()
     shutil.copy("results/wordnet/metrics.json", "results/dropped")
-    track.track()
+    log.log("FINISHED")
     [(parent, _)] = logged(client)
     assert set(parent.data.metrics) == {"wordnet.item.nDCG_10"}
 
@@ -345,7 +345,7 @@ def test_as_a_stage_of_dvc_repro(project, client):
 def test_data_that_dvc_add_has_put_beside_the_stages_is_no_stage(project, client):
     Path("mine.txt").write_text("a query")
     assert python(project, "-m", "dvc", "add", "mine.txt").returncode == 0
-    track.track()
+    log.log("FINISHED")
     [(_, children)] = logged(client)
     assert set(children) == {"prepare", "learn@ntp", "learn@item", "evaluate"}
 
@@ -366,15 +366,15 @@ def test_a_server_that_is_down_is_two_lines(project):
 
 @pytest.fixture
 def run(client):
-    return client.create_run(track.experiment_id(client)).info.run_id
+    return client.create_run(store.experiment_id(client)).info.run_id
 
 
 def test_more_than_mlflow_takes_at_once_is_logged_whole(client, run, tmp_path):
-    track.log_params(client, run, {"section": {f"key{n}": n for n in range(250)}})
-    track.log_metrics(client, run, {"system": {f"measure{n}": n for n in range(2500)}})
+    log.log_params(client, run, {"section": {f"key{n}": n for n in range(250)}})
+    log.log_metrics(client, run, {"system": {f"measure{n}": n for n in range(2500)}})
     history = tmp_path / "history.csv"
     history.write_text("step,loss\n" + "".join(f"{n},{n / 4}\n" for n in range(1, 2502)))
-    track.log_history(client, run, history)
+    log.log_history(client, run, history)
     found = client.get_run(run).data
     assert found.params == {f"section.key{n}": str(n) for n in range(250)}
     assert found.metrics == {f"system.measure{n}": n for n in range(2500)} | {"loss": 2501 / 4}
@@ -382,14 +382,14 @@ def test_more_than_mlflow_takes_at_once_is_logged_whole(client, run, tmp_path):
 
 
 def test_a_password_in_a_parameter_is_not_recorded(client, run):
-    track.log_params(client, run, {"llm": {"url": "https://me:secret@host/v1"}})
+    log.log_params(client, run, {"llm": {"url": "https://me:secret@host/v1"}})
     assert client.get_run(run).data.params == {"llm.url": "https://me:***@host/v1"}
 
 
 def test_of_metrics_only_numbers_are_logged(client, run):
-    track.log_metrics(client, run, {"a@1": 1, "b": {"c": 0.5, "list": [1, 2], "word": "x", "none": None, "yes": True}})
+    log.log_metrics(client, run, {"a@1": 1, "b": {"c": 0.5, "list": [1, 2], "word": "x", "none": None, "yes": True}})
     assert client.get_run(run).data.metrics == {"a_1": 1, "b.c": 0.5, "b.yes": 1}
-    track.log_metrics(client, run, {})
+    log.log_metrics(client, run, {})
 
 
 def test_clean_gives_names_that_mlflow_takes(client, run):
@@ -402,11 +402,11 @@ def test_clean_gives_names_that_mlflow_takes(client, run):
         "R_rel_2__5",
         "Größe_m",
     ]
-    track.log_metrics(client, run, dict.fromkeys(names, 1.0))
+    log.log_metrics(client, run, dict.fromkeys(names, 1.0))
     assert len(client.get_run(run).data.metrics) == len(names)
 
 
 def test_stage_hash_depends_on_content_and_not_on_order():
     entry = {"cmd": "a", "deps": [{"path": "x", "md5": "1"}]}
-    assert track.stage_hash(entry) == track.stage_hash(dict(reversed(entry.items())))
-    assert track.stage_hash(entry) != track.stage_hash(entry | {"deps": [{"path": "x", "md5": "2"}]})
+    assert stage_hash(entry) == stage_hash(dict(reversed(entry.items())))
+    assert stage_hash(entry) != stage_hash(entry | {"deps": [{"path": "x", "md5": "2"}]})

@@ -115,7 +115,7 @@ def test_the_stages_markdown_has_the_tables_and_none_of_the_html(reports):
     assert text.startswith("# Autoregressive ranking\n\n## This run\n")
     assert "| item | wordnet | text | item, alpha 1 | 1, 2 |\n" in text
     assert "| ntp | 0.500 (0.250-1.000) |" in text
-    assert text.count("| prior | prior_tau_b |\n") == 1  # not where labels are tiers
+    assert text.count("| prior | prior_tau_b |\n") == 1  # not where documents have labels
     assert "What `item`, `ntp`, `bm25` put first for 20 queries" in text  # random has the true set
     assert "What `item`, `copy` put first for 20 queries" in text
     assert "</" not in text.replace("</script>", "")

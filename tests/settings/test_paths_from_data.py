@@ -15,16 +15,16 @@ from checkout import CHANGED
 from checkout import PROJECT as CHECKOUT
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from sections import PROJECT
+from sections import SECTIONS, changed
 from servers import Files, serving
 
-from arrange.data import own, tables, wordnet_sources
+from arrange.data import folder, tables, wordnet_sources
 from arrange.errors import UserError
 from arrange.report import page
 from arrange.serving import rank as command
 from records import register
 from settings import params
-from tasks import baselines, controls, docids, evaluate, export, finetune, prepare_own, rank
+from tasks import baselines, controls, docids, evaluate, export, finetune, prepare, rank
 
 NAMES = [
     *("../escaped", "..", ".", "", "/tmp/escaped", "~/escaped", "~", "a/../../escaped", "..\\escaped", "C:\\escaped"),
@@ -32,20 +32,19 @@ NAMES = [
     *("%2e%2e%2fescaped", "a" * 201, "é" * 101, "a b", "a@b", "a.b"),
 ]
 ENTRIES = {
-    "datasets": ["wordnet"],
     "catalogues": {"data": "wordnet", "docids": "text"},
     "rankers": {"data": "wordnet", "docids": "text", "loss": "item", "seed": 1},
-    "baselines": {"kind": "bm25", "data": "wordnet", "docids": "text"},
+    "baselines": {"kind": "dual", "data": "wordnet", "docids": "text", "width": 8, "seed": 1},
     "searches": {"arm": "random", "seed": 1},
     "losses": {"rule": "ntp"},
-    "own": {"folder": "/data"},
+    "datasets": {"source": "folder", "raw": "/data"},
 }
 
 
 def refused(overrides):
     """The two lines of the refusal."""
     with pytest.raises(UserError) as refusal:
-        params.effective(PROJECT, None, overrides)
+        params.effective(SECTIONS, None, overrides)
     lines = str(refusal.value).split("\n")
     assert len(lines) == 2
     return lines
@@ -55,7 +54,7 @@ def refused(overrides):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_that_is_no_plain_one_is_refused(section, name):
     entry = ENTRIES[section]
-    what, _ = refused({section: [*entry, name] if isinstance(entry, list) else {name: entry}})
+    what, _ = refused({section: {name: entry}})
     assert what.startswith(f"the overrides: {section}")
 
 
@@ -70,23 +69,22 @@ def test_a_name_that_is_referred_to_is_refused_too(path, name):
 
 @pytest.mark.parametrize("name", ["wordnet", "products", "raw"])
 def test_own_data_take_no_folder_that_is_in_use(name, tmp_path):
-    refused({"own": {name: {"folder": "/data"}}})
     (tmp_path / name).mkdir()
-    with pytest.raises(UserError, match="has the name of a data set that is made here\nrename it"):
-        params.with_own_data(params.validate(PROJECT, "params.yaml"), tmp_path / name)
+    with pytest.raises(UserError, match="has the name of a data set that is there\nrename it"):
+        params.with_own_data(SECTIONS, tmp_path / name)
 
 
 @pytest.mark.parametrize("folder", ["../mine", "mine", "~/mine", "", "/data\0", "\0"])
 def test_the_folder_of_own_data_is_an_absolute_path(folder):
-    refused({"own": {"mine": {"folder": folder}}})
+    refused({"datasets": {"mine": {"source": "folder", "raw": folder}}})
 
 
 @pytest.mark.parametrize("name", ["a b", "~", "$(x)", "a\nb", "..a", "a" * 150])
 def test_own_data_may_lie_in_a_folder_of_any_name(name, tmp_path):
     (tmp_path / name).mkdir()
-    overrides = params.with_own_data(params.validate(PROJECT, "params.yaml"), tmp_path / name)
-    (made,) = params.validate(params.effective(PROJECT, None, overrides), "").own
-    assert made.replace("_", "").isalnum() or set(made) == {"_"}
+    overrides = params.with_own_data(SECTIONS, tmp_path / name)
+    (data,) = params.validate(params.effective(SECTIONS, None, overrides), "").datasets
+    assert data.replace("_", "").isalnum() or set(data) == {"_"}
 
 
 HOSTILE_IDS = [
@@ -118,11 +116,12 @@ def project(tmp_path, monkeypatch):
     pl.DataFrame({"doc_id": words, "text": words}).write_parquet(mine / "documents.parquet")
     judged = [(queries[n][0], words[(n + step) % len(words)], 4 - step) for n in range(len(queries)) for step in (1, 2)]
     pl.DataFrame(judged, ["query_id", "doc_id", "gain"], orient="row").write_parquet(mine / "qrels.parquet")
-    overrides = params.with_own_data(params.validate(PROJECT, "params.yaml"), mine)
-    for section, kept in (("rankers", "mine-item"), ("baselines", "mine-bm25")):
-        entries = overrides[section]
-        overrides[section] = {name: entry for name, entry in entries.items() if not entry or name == kept}
-    sections = params.effective(PROJECT, None, params.merge(CHANGED, overrides))
+    dual = {"kind": "dual", "data": "wordnet", "docids": "text", "width": 4, "seed": 1}
+    start = changed(("baselines.wordnet-dual", dual), ("fit_baseline.steps", 2))
+    overrides = params.with_own_data(start, mine)
+    entries = overrides["rankers"]
+    overrides["rankers"] = {name: entry for name, entry in entries.items() if not entry or name == "mine-item"}
+    sections = params.effective(start, None, params.merge(CHANGED, overrides))
     Path("params.yaml").write_text(yaml.safe_dump(sections, sort_keys=False))
     threads = torch.get_num_threads()
     yield home
@@ -144,12 +143,12 @@ def work(monkeypatch, task, name):
 def test_ids_and_texts_name_no_file_from_preparation_to_export(project, tmp_path, monkeypatch, capsys):
     before = outside(tmp_path)
     for task, name in (
-        (prepare_own.prepare_own, "mine"),
+        (prepare.prepare, "mine"),
         (docids.docids, "mine-text"),
         (finetune.finetune, "mine-item"),
         (rank.rank, "mine-item"),
         (controls.controls, "mine"),
-        (baselines.baselines, "mine-bm25"),
+        (baselines.baselines, "mine-dual"),
         (evaluate.evaluate, "mine"),
         (export.export, "mine"),
     ):
@@ -159,7 +158,7 @@ def test_ids_and_texts_name_no_file_from_preparation_to_export(project, tmp_path
     assert len(yaml.safe_load(capsys.readouterr().out)) == 10
     assert outside(tmp_path) == before
     assert not [path for path in project.rglob("*") if "escaped" in str(path)]
-    made = ["mine-bm25", "mine-item", "copy", "neighbours", "popularity", "random", "root_first"]
+    made = ["mine-dual", "mine-item", "copy", "neighbours", "popularity", "random", "root_first", "bm25"]
     assert {path.parent.name for path in Path("runs/mine").rglob("*.*")} == {*made}
     run = pl.read_parquet("runs/mine/mine-item/run.parquet")
     assert set(run["query_id"]) == {f"{word}3" for word in words}  # as they came
@@ -179,7 +178,7 @@ def test_an_id_with_white_space_is_refused_before_anything_is_made_of_it(id, tab
         wrong = frame.with_columns(pl.col(key).replace(frames[table][key][0], id)) if key in frame.columns else frame
         wrong.write_parquet(tmp_path / f"{name}.parquet")
     with pytest.raises(UserError) as refusal:
-        own.tables(tmp_path, 0.1, 0.1)
+        folder.tables(tmp_path, 0.1, 0.1)
     what, remedy = str(refusal.value).split("\n")
     assert f"{table}.parquet, row 0: {key} {id!r}" in what
     assert remedy == "mend the row or leave it out"

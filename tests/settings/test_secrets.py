@@ -7,15 +7,13 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 
 import pytest
-from jsonschema import Draft202012Validator
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from sections import PROJECT, changed
+from sections import SECTIONS, changed
 from servers import serving
 
 from arrange.errors import UserError
 from flows import up
-from flows.activations import activations
 from records import store
 from settings import params
 
@@ -34,10 +32,10 @@ def environment(monkeypatch):
 @pytest.mark.parametrize(
     ("word", "where"),
     [
-        (f"llm.request.api_key={WORD}", "llm.request: api_key"),
-        (f"llm.request.apiKey={WORD}", "llm.request: apiKey"),
-        (f"llm.request.extra.Authorization=Bearer {WORD}", "llm.request: Authorization"),
-        (f"llm.request.tools=[{{headers: {{x-api-key: {WORD}}}}}]", "llm.request: x-api-key"),
+        (f"llm.request.api_key={WORD}", "llm.request.api_key"),
+        (f"llm.request.apiKey={WORD}", "llm.request.apiKey"),
+        (f"llm.request.extra.Authorization=Bearer {WORD}", "llm.request.extra.Authorization"),
+        (f"llm.request.tools=[{{headers: {{x-api-key: {WORD}}}}}]", "llm.request.tools.0.headers.x-api-key"),
         (f"llm.key_variable={WORD}", "llm.key_variable"),
         (f"llm.key_variable=sk_{WORD}", "llm.key_variable"),
         (f"llm.url=https://me:{WORD}@host/v1", "llm.url"),
@@ -45,17 +43,17 @@ def environment(monkeypatch):
         (f"llm.url=https://host/v1?version=2&api-key={WORD}", "llm.url"),
         (f"download_wordnet.url=https://me:{WORD}@host/file", "download_wordnet.url"),
         (f"download_esci.urls=['https://host', 'https://me:{WORD}@host']", "download_esci.urls.1"),
-        (f"finetune.arguments.hub_token={WORD}", "finetune.arguments: hub_token"),
-        (f"rankers.wordnet-ntp.arguments.hub_token={WORD}", "rankers.wordnet-ntp.arguments: hub_token"),
-        (f"finetune.scratch.api_key={WORD}", "finetune.scratch: api_key"),
-        (f"llm.request.hf_token={WORD}", "llm.request: hf_token"),
-        (f"llm.request.proxy=http://me:{WORD}@host", "llm.request: it has a secret in it"),
+        (f"finetune.arguments.hub_token={WORD}", "finetune.arguments.hub_token"),
+        (f"rankers.wordnet-ntp.arguments.hub_token={WORD}", "rankers.wordnet-ntp.arguments.hub_token"),
+        (f"finetune.scratch.api_key={WORD}", "finetune.scratch.api_key"),
+        (f"llm.request.hf_token={WORD}", "llm.request.hf_token"),
+        (f"llm.request.proxy=http://me:{WORD}@host", "llm.request.proxy is an address with a secret"),
     ],
 )
 def test_a_parameter_that_is_a_secret_is_refused_and_not_shown(word, where):
     overrides = params.parse_overrides([word])
     with pytest.raises(UserError) as refusal:
-        params.effective(PROJECT, None, overrides)
+        params.effective(SECTIONS, None, overrides)
     what, remedy = str(refusal.value).splitlines()
     assert what.startswith(f"the overrides: {where}")
     assert "variable" in remedy or "export" in remedy
@@ -72,18 +70,12 @@ def test_a_parameter_that_is_a_secret_is_refused_and_not_shown(word, where):
     ],
 )
 def test_what_is_no_secret_is_taken(word):
-    assert params.effective(PROJECT, None, params.parse_overrides([word]))
+    assert params.effective(SECTIONS, None, params.parse_overrides([word]))
 
 
 def test_a_field_that_is_taken_away_is_no_secret():
     request = {"api_key": None, "top_p": 0.9}
     assert params.validate(changed(("llm.request", request)), "params.yaml").llm.request == request
-
-
-def test_prefects_server_refuses_a_key_in_place_of_its_variable_before_there_is_a_run():
-    form = Draft202012Validator(activations.parameters.model_dump())
-    assert [error.path[0] for error in form.iter_errors({"llm": {"key_variable": f"sk_{WORD}"}})] == ["llm"]
-    assert not list(form.iter_errors({"llm": {"key_variable": "MY_KEY"}}))
 
 
 @contextmanager

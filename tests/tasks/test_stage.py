@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from records.states import read_record
 from tasks import stage
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 PARAMS = "rank: {beams: 3}\n"
 
 
@@ -203,12 +204,12 @@ def test_a_run_that_fails_takes_the_earlier_record_away(run, tmp_path):
 def test_the_record_of_another_params_yaml_is_refused(run, tmp_path, monkeypatch):
     run("stage.note('source', 'here')")
     monkeypatch.chdir(tmp_path)
-    assert stage.read_record("thing@a")["notes"] == {"source": "here"}
+    assert read_record("thing@a")["notes"] == {"source": "here"}
     Path("params.yaml").write_text(PARAMS + "# another\n")
-    assert stage.read_record("thing@a") == {}
+    assert read_record("thing@a") == {}
     Path("params.yaml").write_text(PARAMS)
-    assert stage.read_record("thing@a")["notes"] == {"source": "here"}
-    assert stage.read_record("never ran") == {}
+    assert read_record("thing@a")["notes"] == {"source": "here"}
+    assert read_record("never ran") == {}
 
 
 def test_the_folder_is_named_by_dvc(monkeypatch, tmp_path):

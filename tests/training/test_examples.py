@@ -7,10 +7,12 @@ import polars as pl
 import pytest
 import tiny
 
+from arrange.docids import trie
+from arrange.docids.catalogue import Catalogue
 from arrange.docids.tokens import Prompt, train_tokenizer
 from arrange.errors import UserError
-from arrange.training import examples, packing
-from arrange.training.losses import weights
+from arrange.training import examples, packing, settings
+from arrange.training.losses import Item
 
 IN_CONTEXT = replace(tiny.LISTS, candidate=([5], [6]), seed=3)
 WITH_NEGATIVE = replace(tiny.LISTS, lists=[(np.arange(3), np.array([2.0, np.nan, 1.0]))] * 4)
@@ -55,12 +57,12 @@ def test_in_context_the_prompt_shows_every_candidate_once_in_an_order_of_its_pla
 
 
 def test_judged_negatives_are_among_the_documents_only_where_they_are_asked_for():
-    aim = [weights("item", {"alpha": 1.0}, ranks) for _, ranks in WITH_NEGATIVE.lists]
-    whole = examples.batch([(0, 0), (2, 1)], WITH_NEGATIVE, aim)
+    weights = examples.list_weights(WITH_NEGATIVE, Item(alpha=1.0))
+    whole = examples.batch([(0, 0), (2, 1)], WITH_NEGATIVE, weights)
     assert whole["document_query"].tolist() == [0, 0, 0, 1, 1, 1]
     assert np.array_equal(whole["rank"].numpy(), [2, np.nan, 1, 2, np.nan, 1], equal_nan=True)
     assert whole["query"].tolist() == [0, 2]
-    ranked = examples.batch([(0, 0), (2, 1)], WITH_NEGATIVE, aim, negatives=False)
+    ranked = examples.batch([(0, 0), (2, 1)], WITH_NEGATIVE, weights, negatives=False)
     assert ranked["rank"].tolist() == [2, 1, 2, 1]
     assert 42 in whole["edge_token"]
     assert 42 not in ranked["edge_token"]
@@ -74,25 +76,33 @@ def test_a_sequence_longer_than_the_context_is_named_with_its_query():
         examples.check_length(tiny.LISTS, 9, ids)
 
 
-def test_the_context_holds_the_longest_sequence_seen_and_a_query_that_fills_its_tokens():
-    tokenizer = train_tokenizer(["dog cat animal"] * 3, 280)  # "dog" is a token; a prompt starts with <s>
-    assert examples.context([tiny.LISTS], tokenizer, "{query}<docid>", 2) == 6 + 4  # of the fourth query
-    assert examples.context([tiny.LISTS, tiny.LISTS], tokenizer, "dog{query}<docid>", 20) == 1 + 1 + 20 + 1 + 4
+TOKENIZER = train_tokenizer(["dog cat animal"] * 3, 280)  # "dog" is a token; a prompt starts with <s>
+DOCIDS = [[10, 2], [11, 12, 2]]
+CATALOGUE = Catalogue(pl.DataFrame({"doc_id": ["x", "y"], "tokens": DOCIDS}), TOKENIZER, trie.build(DOCIDS))
 
 
-def test_examples_of_a_split_fill_the_templates():
-    tokenizer = train_tokenizer(["dog cat animal"] * 3, 280)
+def prompt(**changes):
+    templates = {"corpus": "{query}<docid>", "in_context": "{query}{candidates}<docid>", "candidate": "{docid}"}
+    return settings.Prompt(**{"regime": "corpus", "query_tokens": 2, "score": "sum"} | templates | changes)
+
+
+def test_the_longest_sequence_is_one_of_the_splits_or_a_query_that_fills_its_tokens():
+    assert examples.longest_sequence([tiny.LISTS], CATALOGUE, prompt()) == 6 + 4  # of the fourth query
+    long = prompt(corpus="dog{query}<docid>", query_tokens=20)
+    assert examples.longest_sequence([tiny.LISTS, tiny.LISTS], CATALOGUE, long) == 1 + 1 + 20 + 1 + 4
+
+
+def test_examples_of_queries_fill_the_templates():
     queries = pl.DataFrame({"query_id": ["q"], "text": ["dog cat dog"]})
     qrels = pl.DataFrame({"query_id": ["q", "q"], "doc_id": ["y", "x"], "rank": [1, 2]})
-    docids = pl.DataFrame({"doc_id": ["x", "y"], "tokens": [[10, 2], [11, 12, 2]]})
-    how = {"template": "{query} cat {candidates}<docid>", "query_tokens": 2, "candidate": "cat{docid}<docid>"}
-    found = examples.of_split(queries, qrels, docids=docids, tokenizer=tokenizer, **how)
-    dog, cat = (tokenizer(word, add_special_tokens=False)["input_ids"] for word in ("dog", "cat"))
-    space = tokenizer(" ", add_special_tokens=False)["input_ids"]
-    assert found.prompts[0].tail == [3]
-    assert found.prompts[0].head[: 1 + len(dog) + len(cat)] == [1, *dog, *cat]  # cut behind two tokens
-    assert found.candidate == (cat, [3])
-    assert packing.catalogue([[10, 2], [11, 12, 2]]).tokens_DT.tolist() == found.docids.tokens_DT.tolist()
-    assert found.lists[0][0].tolist() == [1, 0]
-    assert isinstance(found.prompts[0], Prompt)
-    assert space is not None
+    templates = {"in_context": "{query} cat {candidates}<docid>", "candidate": "cat{docid}<docid>"}
+    made = examples.of_queries(queries, qrels, CATALOGUE, prompt(regime="in_context", **templates), seed=4)
+    dog, cat = (TOKENIZER(word, add_special_tokens=False)["input_ids"] for word in ("dog", "cat"))
+    assert isinstance(made.prompts[0], Prompt)
+    assert made.prompts[0].tail == [3]
+    assert made.prompts[0].head[: 1 + len(dog) + len(cat)] == [1, *dog, *cat]  # cut behind two tokens
+    assert made.candidate == (cat, [3])
+    assert packing.docid_tokens(DOCIDS).tokens_DT.tolist() == made.docids.tokens_DT.tolist()
+    assert made.lists[0][0].tolist() == [1, 0]
+    assert made.seed == 4
+    assert examples.of_queries(queries, qrels, CATALOGUE, prompt()).candidate is None

@@ -1,4 +1,4 @@
-"""The packed pass against the plain one, written from the definitions alone (arrange/training/unpacked.py)."""
+"""The packed pass against the unpacked one, which is written from the definitions alone."""
 
 import families
 import numpy as np
@@ -10,30 +10,30 @@ from transformers import GPTNeoConfig
 
 from arrange.errors import UserError
 from arrange.models import attention
-from arrange.training import losses, packing, pairwise
+from arrange.training import losses, packing, pairwise, unpacked
 from arrange.training import packed_pass as packed
-from arrange.training import unpacked as plain
 
 RNG = np.random.default_rng(0)
 DOCIDS = [[*ids, 2] for ids in sorted({tuple(RNG.integers(3, 9, RNG.integers(1, 6)).tolist()) for _ in range(40)})]
 DOCIDS = [DOCIDS[row] for row in RNG.permutation(len(DOCIDS))]  # of different lengths, many beginning alike
-CATALOGUE = packing.catalogue(DOCIDS)
+DOCID_TOKENS = packing.docid_tokens(DOCIDS)
 PROMPTS = [RNG.integers(9, families.VOCABULARY, length).tolist() for length in (7, 9, 4)]
 LISTS = [RNG.choice(len(DOCIDS), count, replace=False) for count in (6, 1, 9)]
 RANKS = [[1, 2, 2, 3, 4, None], [1], [1, 1, 2, 3, 4, 5, 6, 7, None]]
-RULES = [
-    ("ntp", {}),
-    ("item", {"alpha": 1.0}),
-    ("stepwise", {}),
-    ("token", {"beta": 1.0}),
-    ("token", {"beta": np.inf}),
-    ("combined", {"alpha": 0.5, "beta": 2.0}),
-    ("geometric", {"rho": 0.7}),
+ITEM, COMBINED = losses.Item(alpha=1.0), losses.Combined(alpha=0.5, beta=2.0)
+LOSSES = [
+    losses.Ntp(),
+    ITEM,
+    losses.Stepwise(),
+    losses.Token(beta=1.0),
+    losses.Token(beta=np.inf),
+    COMBINED,
+    losses.Geometric(rho=0.7),
 ]
 
 
-def weights_of(rule, parameters):
-    return [losses.weights(rule, parameters, ranks) for ranks in RANKS]
+def weights_of(loss):
+    return [loss.weights(ranks) for ranks in RANKS]
 
 
 def pack(queries, weights, **options):
@@ -41,7 +41,7 @@ def pack(queries, weights, **options):
     rows = [LISTS[query] for query in queries]
     joined = losses.Weights(*(np.concatenate(logs) for logs in zip(*(weights[q] for q in queries), strict=True)))
     lists = packing.Lists(np.repeat(np.arange(len(rows)), [len(r) for r in rows]), np.concatenate(rows), joined)
-    return packing.pack([PROMPTS[query] for query in queries], CATALOGUE, lists, 0, **options)
+    return packing.pack([PROMPTS[query] for query in queries], DOCID_TOKENS, lists, 0, **options)
 
 
 def loss_of(model, batch):
@@ -54,48 +54,48 @@ def gradient(model, loss):
     return torch.cat([parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None])
 
 
-def plain_loss(model, weights, normalised=True):
+def unpacked_loss(model, weights, normalised=True):
     parts = [
-        plain.loss(model, prompt, [DOCIDS[row] for row in rows], weight, normalised)
+        unpacked.loss(model, prompt, [DOCIDS[row] for row in rows], weight, normalised)
         for prompt, rows, weight in zip(PROMPTS, LISTS, weights, strict=True)
     ]
     return sum(parts) / len(parts)
 
 
 @pytest.mark.parametrize("family", families.CONFIGS)
-@pytest.mark.parametrize(("rule", "parameters"), [RULES[1], RULES[5]])
-def test_loss_and_gradient_equal_the_plain_pass_in_every_family(family, rule, parameters):
-    model, weights = families.model(family), weights_of(rule, parameters)
-    loss, expected = loss_of(model, pack([0, 1, 2], weights, whole=False)), plain_loss(model, weights)
+@pytest.mark.parametrize("loss_of_lists", [ITEM, COMBINED], ids=repr)
+def test_loss_and_gradient_equal_the_unpacked_pass_in_every_family(family, loss_of_lists):
+    model, weights = families.model(family), weights_of(loss_of_lists)
+    loss, expected = loss_of(model, pack([0, 1, 2], weights, whole=False)), unpacked_loss(model, weights)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
     ours, theirs = gradient(model, loss), gradient(model, expected)
     assert (ours - theirs).norm() < 1e-5 * theirs.norm()
 
 
 @pytest.mark.parametrize("normalised", [True, False])
-@pytest.mark.parametrize(("rule", "parameters"), RULES)
-def test_every_rule_equals_the_plain_pass_in_float64(rule, parameters, normalised):
-    model, weights = families.model("llama", torch.float64), weights_of(rule, parameters)
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_every_loss_equals_the_unpacked_pass_in_float64(loss, normalised):
+    model, weights = families.model("llama", torch.float64), weights_of(loss)
     batch = pack([0, 1, 2], weights, whole=False, normalised=normalised)
     logits = loss_of(model, batch).item()
-    assert logits == pytest.approx(plain_loss(model, weights, normalised).item(), rel=3e-7)  # logits are float32
+    assert logits == pytest.approx(unpacked_loss(model, weights, normalised).item(), rel=3e-7)  # logits are float32
 
 
 @pytest.mark.parametrize("family", families.CONFIGS)
-def test_documents_have_the_log_probabilities_of_the_plain_pass(family):
+def test_documents_have_the_log_probabilities_of_the_unpacked_pass(family):
     model = families.model(family)
-    batch = pack([0, 1, 2], weights_of("ntp", {}))
+    batch = pack([0, 1, 2], weights_of(losses.Ntp()))
     with torch.no_grad():
         found = packed.document_log_probabilities(packed.edge_log_probabilities(model, batch), batch)
         parts = [
-            plain.document_log_probabilities(model, prompt, [DOCIDS[row] for row in rows])
+            unpacked.document_log_probabilities(model, prompt, [DOCIDS[row] for row in rows])
             for prompt, rows in zip(PROMPTS, LISTS, strict=True)
         ]
     assert torch.allclose(found, torch.cat(parts), atol=1e-5)
 
 
 def test_gradients_in_float32_agree_with_float64():
-    weights = weights_of("combined", {"alpha": 0.5, "beta": 1.0})
+    weights = weights_of(losses.Combined(alpha=0.5, beta=1.0))
     single, double = families.model("llama"), families.model("llama").double()
     batch = pack([0, 1, 2], weights, whole=False)
     exact = gradient(double, loss_of(double, batch))
@@ -103,7 +103,7 @@ def test_gradients_in_float32_agree_with_float64():
 
 
 def test_the_order_of_the_queries_and_the_padding_they_bring_change_nothing():
-    model, weights = families.model("llama"), weights_of("item", {"alpha": 1.0})
+    model, weights = families.model("llama"), weights_of(ITEM)
     together = loss_of(model, pack([0, 1, 2], weights)).item()
     assert loss_of(model, pack([2, 0, 1], weights)).item() == pytest.approx(together, rel=1e-6)
     alone = [loss_of(model, pack([query], weights)).item() for query in range(3)]
@@ -111,18 +111,18 @@ def test_the_order_of_the_queries_and_the_padding_they_bring_change_nothing():
 
 
 def test_the_order_of_the_documents_changes_nothing():
-    found = packing.tries(CATALOGUE, np.zeros(6, np.int64), LISTS[0])
+    found = packing.tries(DOCID_TOKENS, np.zeros(6, np.int64), LISTS[0])
     order_D = np.array([3, 0, 5, 1, 4, 2])
-    other = packing.tries(CATALOGUE, np.zeros(6, np.int64), LISTS[0][order_D])
+    other = packing.tries(DOCID_TOKENS, np.zeros(6, np.int64), LISTS[0][order_D])
     for name in ("token_E", "parent_E", "end_E", "inner_E"):
         assert np.array_equal(getattr(found, name), getattr(other, name))
     assert np.array_equal(found.path_DT[order_D], other.path_DT)
 
 
 def test_beta_infinity_is_one_hot_on_the_best_document_below_each_prefix():
-    weights = losses.weights("combined", {"alpha": 0.0, "beta": np.inf}, [4, 2, 3, 1, 5, 6])
+    weights = losses.Combined(alpha=0.0, beta=np.inf).weights([4, 2, 3, 1, 5, 6])
     query_D = np.zeros(6, np.int64)
-    found = packing.tries(CATALOGUE, query_D, LISTS[0])
+    found = packing.tries(DOCID_TOKENS, query_D, LISTS[0])
     target_E = packing.edge_weights(found, query_D, weights, gamma=0.0, normalised=True)
     ranks = dict(zip(LISTS[0].tolist(), [4, 2, 3, 1, 5, 6], strict=True))
     for place, row in enumerate(LISTS[0].tolist()):
@@ -140,9 +140,9 @@ def test_item_is_the_weighted_sum_of_the_documents_log_probabilities(data):
     rows_D = np.array(data.draw(st.permutations(range(len(DOCIDS)))))[:count]
     ranks = data.draw(st.lists(st.integers(1, 5), min_size=count, max_size=count))
     alpha = data.draw(st.sampled_from([0.0, 0.5, 1.0, 3.0]))
-    weights = losses.weights("item", {"alpha": alpha}, ranks)
+    weights = losses.Item(alpha=alpha).weights(ranks)
     query_D = np.zeros(count, np.int64)
-    found = packing.tries(CATALOGUE, query_D, rows_D)
+    found = packing.tries(DOCID_TOKENS, query_D, rows_D)
     log_p_E = np.random.default_rng(count).normal(size=len(found.token_E))
     weight_E = packing.edge_weights(found, query_D, weights, gamma=1.0, normalised=True)
     document_D = np.where(found.path_DT >= 0, log_p_E[found.path_DT], 0).sum(1)
@@ -152,7 +152,7 @@ def test_item_is_the_weighted_sum_of_the_documents_log_probabilities(data):
 
 def test_the_normalised_item_loss_is_mass_on_the_list_plus_listnet_within_it():
     """-log M + CE(w, P / M), M the summed probability of the list, w the normalised weights."""
-    model, weights = families.model("llama"), weights_of("item", {"alpha": 1.0})
+    model, weights = families.model("llama"), weights_of(ITEM)
     batch = pack([0], weights)
     with torch.no_grad():
         log_p_E = packed.edge_log_probabilities(model, batch)
@@ -165,22 +165,22 @@ def test_the_normalised_item_loss_is_mass_on_the_list_plus_listnet_within_it():
 
 
 @settings(max_examples=20, deadline=None)
-@given(order=st.permutations(range(6)), rule=st.sampled_from(RULES))
-def test_the_order_in_which_a_list_is_given_changes_no_weight(order, rule):
+@given(order=st.permutations(range(6)), loss=st.sampled_from(LOSSES))
+def test_the_order_in_which_a_list_is_given_changes_no_weight(order, loss):
     """Ties included: documents 2 and 3 both have rank 2."""
     query_D, order_D = np.zeros(6, np.int64), np.array(order)
     ranks_D = np.array([1, 2, 2, 3, 4, np.nan])
     found = []
     for rows_D, ranks in ((LISTS[0], ranks_D), (LISTS[0][order_D], ranks_D[order_D])):
-        trie = packing.tries(CATALOGUE, query_D, rows_D)
-        found.append(packing.edge_weights(trie, query_D, losses.weights(*rule, ranks), gamma=0.5, normalised=True))
+        trie = packing.tries(DOCID_TOKENS, query_D, rows_D)
+        found.append(packing.edge_weights(trie, query_D, loss.weights(ranks), gamma=0.5, normalised=True))
     assert found[0] == pytest.approx(found[1], abs=1e-12)
 
 
 def test_gamma_is_an_exponent_of_the_node_weights():
     query_D = np.zeros(6, np.int64)
-    found = packing.tries(CATALOGUE, query_D, LISTS[0])
-    weights = losses.weights("item", {"alpha": 1.0}, [1, 2, 3, 4, 5, 6])
+    found = packing.tries(DOCID_TOKENS, query_D, LISTS[0])
+    weights = ITEM.weights([1, 2, 3, 4, 5, 6])
     whole, half, none = (packing.edge_weights(found, query_D, weights, gamma, True) for gamma in (1.0, 0.5, 0.0))
     assert half**2 == pytest.approx(whole * none)
     root_E = found.parent_E == -1
@@ -190,7 +190,7 @@ def test_gamma_is_an_exponent_of_the_node_weights():
 
 
 def test_output_is_computed_at_nodes_with_a_target_only():
-    batch = pack([0, 1, 2], weights_of("ntp", {}), whole=False)
+    batch = pack([0, 1, 2], weights_of(losses.Ntp()), whole=False)
     best = [
         [row for row, rank in zip(rows, ranks, strict=True) if rank == 1]
         for rows, ranks in zip(LISTS, RANKS, strict=True)
@@ -205,7 +205,7 @@ def test_output_is_computed_at_nodes_with_a_target_only():
 
 
 def test_a_document_that_stands_twice_in_a_list_is_one_leaf():
-    found = packing.tries(CATALOGUE, np.zeros(2, np.int64), np.array([3, 3]))
+    found = packing.tries(DOCID_TOKENS, np.zeros(2, np.int64), np.array([3, 3]))
     assert len(found.token_E) == len(DOCIDS[3])
     assert np.array_equal(found.path_DT[0], found.path_DT[1])
 

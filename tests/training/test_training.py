@@ -1,4 +1,4 @@
-"""Training: what it learns, that it repeats itself, goes on after a kill, and what it says when it can't."""
+"""Training: what it learns, that it is deterministic, continues after a kill, and the errors that it raises."""
 
 import os
 import signal
@@ -15,10 +15,8 @@ from arrange.docids.tokens import train_tokenizer
 from arrange.errors import UserError
 from arrange.files import sha256
 from arrange.models import ranker as model
-from arrange.training import checkpoints, examples
+from arrange.training import checkpoints, examples, losses, unpacked
 from arrange.training import packed_pass as packed
-from arrange.training import unpacked as plain
-from arrange.training.losses import weights
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,23 +24,25 @@ ROOT = Path(__file__).parents[2]
 def probabilities(ranker, query):
     prompt = examples.prompt_of(tiny.LISTS, query, query)
     with torch.no_grad():
-        return plain.document_log_probabilities(ranker.eval(), prompt, tiny.DOCIDS).exp().tolist()
+        return unpacked.document_log_probabilities(ranker.eval(), prompt, tiny.DOCIDS).exp().tolist()
 
 
 @pytest.mark.parametrize(
-    ("aim", "optimum"),
+    ("loss", "optimum"),
     [
-        (tiny.objective("item", alpha=1.0), [6 / 11, 3 / 11, 2 / 11]),
-        (tiny.objective("combined", alpha=0.0, beta=2.0), [36 / 49, 9 / 49, 4 / 49]),
-        (tiny.objective("geometric", rho=0.5), [4 / 7, 2 / 7, 1 / 7]),
-        (tiny.objective("geometric", {"gamma": 0.0}, rho=0.5), [4 / 7, 2 / 7, 1 / 7]),
+        (losses.Item(alpha=1.0), [6 / 11, 3 / 11, 2 / 11]),
+        (losses.Combined(alpha=0.0, beta=2.0), [36 / 49, 9 / 49, 4 / 49]),
+        (losses.Geometric(rho=0.5), [4 / 7, 2 / 7, 1 / 7]),
+        (losses.Geometric(rho=0.5, gamma=0.0), [4 / 7, 2 / 7, 1 / 7]),
     ],
 )
-def test_training_finds_the_optimum_of_the_loss(tmp_path, aim, optimum):
+def test_training_finds_the_optimum_of_the_loss(tmp_path, loss, optimum):
     """P(d_r | q) ~ mu_r: r^-alpha, r^-beta, rho^(r - 1); gamma moves no optimum."""
     ranker = tiny.ranker()
     steps = {"max_steps": 500, "learning_rate": 2e-2, "per_device_train_batch_size": 4}
-    tiny.trained(tmp_path, ranker, aim=aim, arguments=steps | {"eval_strategy": "no", "save_strategy": "no"} | NO_BEST)
+    tiny.trained(
+        tmp_path, ranker, loss=loss, arguments=steps | {"eval_strategy": "no", "save_strategy": "no"} | NO_BEST
+    )
     for query in range(len(tiny.PROMPTS)):
         assert probabilities(ranker, query) == pytest.approx(optimum, abs=0.03)
 
@@ -81,7 +81,7 @@ def test_the_last_steps_are_logged_though_they_are_no_multiple(tmp_path):
 
 @pytest.mark.parametrize("killed_at", [15, *(pytest.param(step, marks=pytest.mark.slow) for step in (4, 20, 29))])
 def test_a_killed_training_goes_on_and_ends_with_the_same_bits(tmp_path, killed_at):
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests/ranking'}"}
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
     command = [sys.executable, tiny.__file__]
     killed = subprocess.run([*command, tmp_path / "a", str(killed_at)], env=environment)
     assert killed.returncode == -signal.SIGKILL
@@ -120,7 +120,7 @@ def test_pairwise_terms_enter_with_their_weight(tmp_path):
 
     def first(name, **terms):
         once = {"max_steps": 1, "logging_steps": 1, "eval_strategy": "no", "save_strategy": "no"} | NO_BEST
-        return tiny.trained(tmp_path / name, aim=tiny.objective("item", terms, alpha=1.0), arguments=once)[0]["loss"]
+        return tiny.trained(tmp_path / name, loss=losses.Item(alpha=1.0, **terms), arguments=once)[0]["loss"]
 
     alone, listwise, pairs = first("a"), first("b", plackett_luce=1.0), first("c", hinge=1.0, margin=9.0)
     together = first("d", plackett_luce=0.5, hinge=2.0, margin=9.0)
@@ -206,8 +206,8 @@ def test_a_folder_without_a_whole_model_is_named(tmp_path, spoil):
 
 def test_the_first_loss_is_that_of_the_first_batch_in_the_drawn_order(tmp_path):
     items = [examples.Order(4, 90, 7)[place] for place in range(3)]
-    aim = [weights("item", {"alpha": 1.0}, tiny.RANKS)] * 4
-    batch = examples.batch(items, tiny.LISTS, aim, negatives=False)
+    weights = examples.list_weights(tiny.LISTS, losses.Item(alpha=1.0))
+    batch = examples.batch(items, tiny.LISTS, weights, negatives=False)
     with torch.no_grad():
         expected = packed.cross_entropy(packed.edge_log_probabilities(tiny.ranker(), batch), batch).item()
     once = {"max_steps": 1, "logging_steps": 1, "eval_strategy": "no", "save_strategy": "no"} | NO_BEST
@@ -238,7 +238,7 @@ def test_a_shape_that_transformers_does_not_know_is_named(shape, words):
     ids=lambda shape: shape["model_type"],
 )  # fmt: skip
 def test_a_model_that_the_packed_pass_would_be_wrong_with_is_refused(shape):
-    with pytest.raises(UserError, match=f"{shape['model_type']}: a token of a tree doesn't get what"):
+    with pytest.raises(UserError, match=f"{shape['model_type']}: a token's state in a tree is not"):
         model.from_scratch(shape, tiny.Tokens(), 64, seed=0)
 
 

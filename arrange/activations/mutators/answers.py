@@ -1,11 +1,11 @@
-"""Programs out of what a language model writes: fenced code, and SEARCH/REPLACE blocks applied to a parent."""
+"""Programs from a language model's answers: fenced code, or SEARCH/REPLACE blocks applied to a parent."""
 
 import re
 import textwrap
 
-from arrange.activations.search.proposals import Unusable
+from arrange.activations.search.candidates import Unusable
 
-ANSWER_CHARACTERS = 50_000  # a program is a few hundred
+ANSWER_CHARACTERS = 50_000  # a program has a few hundred
 FENCED = re.compile(r"^[ \t]*```[^\n]*\n(.*?)^[ \t]*```", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(
     r"^[ \t]*<{5,} ?SEARCH[ \t]*\n(.*?)^[ \t]*={5,}[ \t]*\n(.*?)^[ \t]*>{5,} ?REPLACE", re.MULTILINE | re.DOTALL
@@ -16,21 +16,21 @@ FUNCTION = re.compile(r"^def activation\b", re.MULTILINE)
 def rewritten(answer: str) -> str:
     """The program in an answer: the last fenced one, or the text from the definition on where nothing is fenced.
 
-    The last, since models that think aloud show drafts first. What stands before the definition is left out: models
-    like to import what is there already. Raises Unusable where there is no program.
+    It takes the last one because models often show drafts first. Lines before the definition, such as imports, are
+    left out. Raises Unusable where there is no program.
     """
     answer = _bounded(answer)
     blocks = [textwrap.dedent(block) for block in FENCED.findall(answer)] or [answer.partition("```")[0]]
-    programs = [block[found.start() :] for block in blocks if (found := FUNCTION.search(block))]
+    programs = [block[match.start() :] for block in blocks if (match := FUNCTION.search(block))]
     if not programs:
         raise Unusable("no code")
     return programs[-1].strip() + "\n"
 
 
 def patched(source: str, answer: str) -> str:
-    """`source` with the answer's SEARCH/REPLACE blocks applied in turn; a whole program is taken as one too.
+    """`source` with the answer's SEARCH/REPLACE blocks applied in turn; or the whole program that the answer holds.
 
-    Raises Unusable where a block's lines aren't there.
+    Raises Unusable where the source does not have the lines of a block.
 
     >>> answer = "<<<<<<< SEARCH\\nreturn x\\n=======\\nreturn -x\\n>>>>>>> REPLACE"
     >>> patched("def activation(x):\\n    return x\\n", answer)
@@ -52,12 +52,12 @@ def _bounded(answer: str) -> str:
 
 
 def _trimmed(block: str) -> list[str]:
-    """Its lines without the blank ones around them, tabs as spaces."""
+    """The block's lines without blank ones at both ends, tabs as spaces."""
     return [line.expandtabs(4) for line in block.strip("\n").splitlines()] if block.strip() else []
 
 
 def _replaced(lines: list[str], search: list[str], replacement: list[str]) -> list[str]:
-    """The first lines equal to `search` but for the space around them, replaced and moved to where those stood."""
+    """The lines with the first match of `search` replaced. Space around lines is ignored; indentation is kept."""
     wanted = [line.strip() for line in search]
     for start in range(len(lines) - len(wanted) + 1) if wanted else ():
         if [line.strip() for line in lines[start : start + len(wanted)]] == wanted:

@@ -1,14 +1,14 @@
-"""Questions to an OpenAI-compatible endpoint, and what their answers cost.
+"""Asks an endpoint that speaks OpenAI's protocol, and counts what its answers cost.
 
-The request of chat completions is a page of JSON, so `requests` does: time limit, size limit and retries are what
-matters here. Nothing that goes wrong on the other side is raised: it comes back as an `Answer` with an error.
+`requests` is enough for this protocol; the work is in limits of time and size, and in retries. An error of the other
+side is not raised: it comes back as an `Answer` with an error.
 """
 
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.pool import ThreadPool
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,34 +19,13 @@ from urllib3.exceptions import HTTPError, MaxRetryError
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Retry
 
+from arrange.activations.settings import Llm
 from arrange.errors import UserError
 
-ANSWER_BYTES = 1 << 20  # no honest answer is longer
-AT_ONCE = 8
+ANSWER_BYTES = 1 << 20  # a longer answer is refused
+AT_ONCE = 8  # questions
 CONNECT_SECONDS = 10.0
-TRY_AGAIN = frozenset({408, 409, 429, 500, 502, 503, 504})  # a status that says nothing was generated, for now
-
-
-@dataclass(frozen=True)
-class Llm:
-    """An endpoint, what to ask of it and what it may cost. Prices and budget are in one currency."""
-
-    url: str  # up to and with /v1
-    model: str
-    key_variable: str = ""  # the environment variable that holds the key; empty: none is sent
-    temperature: float = 1.0
-    max_tokens: int = 2000  # of an answer
-    price_in: float = 0.0  # of a million tokens
-    price_out: float = 0.0
-    calls: int = 1000  # the budget: answers and failures, not repeated attempts
-    money: float = 1.0  # never passed: a call that could pass it isn't made
-    seconds: float = 120.0  # for one attempt
-    retries: int = 3  # of an attempt that was refused
-    request: Mapping[str, Any] = field(default_factory=dict)  # more fields of the request; null takes one away
-
-    def cost(self, tokens_in: int, tokens_out: int) -> float:
-        """The price of so many tokens."""
-        return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
+TRY_AGAIN = frozenset({408, 409, 429, 500, 502, 503, 504})  # status codes of requests that were refused for now
 
 
 class TooLongError(OSError):
@@ -55,7 +34,7 @@ class TooLongError(OSError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. Tokens that the server doesn't count are counted as the most they can be."""
+    """What came back. Where the server reports no number of tokens, they are the most that it can be."""
 
     text: str
     tokens_in: int
@@ -64,15 +43,15 @@ class Answer:
 
 
 def key(llm: Llm) -> str:
-    """The key, from the environment; raises UserError, which doesn't show it, when it isn't there or can't be sent."""
-    found = os.environ.get(llm.key_variable, "").strip() if llm.key_variable else ""
-    if llm.key_variable and not (found.isascii() and found.isprintable() and found):
+    """The key, from the environment. Raises UserError, without showing it, where it is missing or cannot be sent."""
+    secret = os.environ.get(llm.key_variable, "").strip() if llm.key_variable else ""
+    if llm.key_variable and not (secret.isascii() and secret.isprintable() and secret):
         raise UserError(f"the environment variable {llm.key_variable} holds no key", f"export {llm.key_variable}=...")
-    return found
+    return secret
 
 
 def verify(llm: Llm) -> None:
-    """Raise UserError where no request can be made of these settings: of the url, of the key."""
+    """Raise UserError where the url or the key cannot be used in a request."""
     parts = urlsplit(llm.url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UserError(f"the LLM's url {llm.url!r} is no web address", "give one like http://localhost:8000/v1")
@@ -80,15 +59,15 @@ def verify(llm: Llm) -> None:
 
 
 def bound(llm: Llm, prompt: str) -> Answer:
-    """The most that a question can use: a token is a byte at least, and no answer is longer than asked for."""
+    """The most tokens that a question can use: a token has at least one byte, and `max_tokens` bounds the answer."""
     return Answer("", len(prompt.encode()), llm.max_tokens)
 
 
 def ask(llm: Llm, prompt: str) -> Answer:
     """The answer to one prompt.
 
-    A refused attempt is repeated, after the time that the server names or a growing one. One that was taken and not
-    answered is not: it may have been paid, and is charged as the most it can cost.
+    A refused attempt is repeated, after the time that the server names or after a growing one. An attempt that was
+    accepted and not answered is not repeated: it may have been paid, so the most that it can cost is charged.
     """
     most, secret = bound(llm, prompt), key(llm)
     try:
@@ -98,15 +77,15 @@ def ask(llm: Llm, prompt: str) -> Answer:
             body = _body(response.raw, time.monotonic() + llm.seconds)
     except (OSError, HTTPError) as error:
         used = Answer("", 0, 0) if _never_sent(error) else most
-        return replace(used, error=type(error).__name__)  # the name only: a message may quote the request
-    answer = _read(body, most)  # where the key may be spelt with JSON's escapes
+        return replace(used, error=type(error).__name__)  # without the message, which may quote the request
+    answer = _read(body, most)  # read first, because the key may be spelt with JSON's escapes
     return replace(answer, text=answer.text.replace(secret, "***")) if secret else answer
 
 
 def ask_all(llm: Llm, prompts: Sequence[str]) -> Iterator[tuple[int, Answer]]:
-    """The answers as they come, each with its prompt's index; AT_ONCE questions are under way.
+    """The answers as they come, each with its prompt's index. AT_ONCE questions are asked at a time.
 
-    In threads that nobody waits for: after Ctrl-C the process ends at once, as it would not with ThreadPoolExecutor's.
+    After Ctrl-C the process ends at once: it does not wait for these threads, as it would for a ThreadPoolExecutor's.
     """
     with ThreadPool(AT_ONCE) as pool:
         yield from pool.imap_unordered(lambda index: (index, ask(llm, prompts[index])), range(len(prompts)))
@@ -138,7 +117,7 @@ def _post(session: requests.Session, llm: Llm, prompt: str, secret: str) -> requ
     }
 
     def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Also where there is no key, so that none is taken from a .netrc."""
+        """Add the key. Without a key, this keeps `requests` from taking one from a .netrc."""
         if secret:
             request.headers["Authorization"] = f"Bearer {secret}"
         return request
@@ -149,18 +128,18 @@ def _post(session: requests.Session, llm: Llm, prompt: str, secret: str) -> requ
         headers={"Accept-Encoding": "identity"},
         auth=authorise,
         timeout=(CONNECT_SECONDS, llm.seconds),
-        allow_redirects=False,  # the key is for this host
+        allow_redirects=False,  # the key is for this host alone
         stream=True,
     )
 
 
 def _never_sent(error: Exception) -> bool:
-    """Whether there was no connection: urllib3 repeats such attempts and no others, and says so when it gives up."""
+    """Whether there was no connection. Only then does urllib3 retry, and end with a MaxRetryError."""
     return isinstance(error, requests.ConnectionError) and isinstance(error.args[0], MaxRetryError)
 
 
 def _body(raw: BaseHTTPResponse, deadline: float) -> bytes:
-    """All that comes; raises TimeoutError after the deadline, TooLongError beyond what an answer may have."""
+    """The whole body. Raises TimeoutError after the deadline, TooLongError beyond ANSWER_BYTES."""
     body = b""
     while chunk := raw.read1(1 << 16, decode_content=True):
         body += chunk
@@ -188,7 +167,7 @@ def _read(body: bytes, most: Answer) -> Answer:
 
 
 def _at(data: Any, *path: str | int) -> Any:
-    """What lies there in a JSON value, None where nothing does."""
+    """The value at this path in JSON data, None where there is none."""
     try:
         for step in path:
             data = data[step]

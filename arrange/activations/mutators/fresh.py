@@ -1,6 +1,6 @@
-"""Expressions of x drawn from a weighted grammar: the prior of the search, and all of the random control.
+"""Programs drawn at random from a weighted grammar: what a search starts from, and all that the control does.
 
-Sensible functions are common: what worked so far is a known activation plus a small periodic term (arXiv 2602.05688).
+A known activation plus a small periodic term is common, because such functions did well in arXiv 2602.05688.
 Functions that are not finite everywhere appear only in forms that are.
 """
 
@@ -42,23 +42,23 @@ T = TypeVar("T")
 
 
 def program(rng: Rng) -> str:
-    """An independent sample: a known activation with a small periodic term three times of five, else any expression.
+    """An independent sample: in 60% a known activation with a small periodic term, else any expression.
 
     >>> print(program(np.random.default_rng(0)))  # doctest: +SKIP
     def activation(x):
         return F.gelu(x) + 0.1 * torch.sin(2.1 * x)
     """
-    expression = recipe(rng) if rng.random() < 0.6 else compound(rng, depth=3)
+    expression = known_with_wave(rng) if rng.random() < 0.6 else compound(rng, depth=3)
     return ast.unparse(ast.parse(f"def activation(x): return {expression}")) + "\n"
 
 
-def recipe(rng: Rng) -> str:
-    """A known activation with a wave."""
+def known_with_wave(rng: Rng) -> str:
+    """A known activation with a small periodic term."""
     return waved(rng, pick(rng, KNOWN).format(leaf(rng)))
 
 
 def waved(rng: Rng, base: str) -> str:
-    """base + c wave(x) or base (1 + c wave(x)), the wave inside a window or not; c is around 0.2."""
+    """base + c wave(x) or base (1 + c wave(x)), the wave in a window or not; c is around 0.2."""
     wave = pick(rng, WAVES).format(leaf(rng))
     if rng.random() < 0.25:
         wave = f"{pick(rng, WINDOWS).format(leaf(rng))} * {wave}"
@@ -67,13 +67,13 @@ def waved(rng: Rng, base: str) -> str:
 
 
 def compound(rng: Rng, depth: int) -> str:
-    """A function or an operation of the grammar, with at most `depth` of them within each other."""
+    """A function or an operation of the grammar, nested at most `depth` deep."""
     form = pick(rng, KINDS[rng.choice(len(KINDS), p=WEIGHTS)])
     return form.format(*(term(rng, depth - 1) for _ in range(form.count("{}"))))
 
 
 def term(rng: Rng, depth: int) -> str:
-    """Any expression of the grammar: a compound one most of the time, while there is depth left."""
+    """Any expression of the grammar, at most `depth` deep."""
     return leaf(rng) if depth == 0 or rng.random() < 0.15 else compound(rng, depth)
 
 
@@ -88,5 +88,5 @@ def constant(rng: Rng, median: float, spread: float = 0.7) -> float:
 
 
 def pick(rng: Rng, things: Sequence[T]) -> T:
-    """One of them, each as likely."""
+    """One of them, all equally likely."""
     return things[int(rng.integers(len(things)))]

@@ -1,4 +1,4 @@
-"""Mutators that ask a language model: for a change, a rewrite, a crossover, or a program from nothing."""
+"""Mutators that ask a language model for a change, a rewrite, a crossover, or a program from nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,102 +8,104 @@ from string import Template
 import numpy as np
 
 from arrange.activations.mutators.answers import patched, rewritten
-from arrange.activations.mutators.endpoint import Llm, ask_all, bound, verify
+from arrange.activations.mutators.endpoint import ask_all, bound, verify
 from arrange.activations.programs.check import Rejected, check
 from arrange.activations.programs.grammar import FUNCTIONS
-from arrange.activations.search.proposals import Ledger, Mutator, Proposal, Shown, Slot, Unusable
+from arrange.activations.search.candidates import Candidate, Mutator, Proposal, Slot, Unusable
+from arrange.activations.search.database import LlmCache
+from arrange.activations.settings import Llm
 
-PARENTS = {"diff": 1, "full": 1, "crossover": 2, "sample": 0}  # how many each needs; one file in prompts/ each
+PARENTS = {"diff": 1, "full": 1, "crossover": 2, "sample": 0}  # of each kind of question; its text is in prompts/
 
 
-def llm(settings: Llm, ledger: Ledger) -> dict[str, Mutator]:
-    """Four mutators that share an endpoint and a budget, by name. Raises UserError where its url or key can't be used.
+def llm_mutators(llm: Llm, cache: LlmCache) -> dict[str, Mutator]:
+    """Four mutators by name that share an endpoint and a budget. Raises UserError where its url or key can't be used.
 
-    `llm_diff` and `llm_full` change the first parent and show the others, `llm_crossover` joins the first two.
-    `llm_sample` shows none: independent samples of the model, the control. So does any that has too few parents.
+    `llm_diff` and `llm_full` change the first parent and show the others; `llm_crossover` joins the first two.
+    `llm_sample` shows no parents and so draws independent samples. So does any mutator that has too few parents.
     """
-    verify(settings)
-    questions = Questions(settings, ledger)
+    verify(llm)
+    questions = Questions(llm, cache)
     return {f"llm_{name}": Questioner(name, questions) for name in PARENTS}
 
 
 @dataclass(frozen=True)
 class Questioner:
-    """A mutator that asks one of the four questions."""
+    """A mutator that asks one of the four kinds of question."""
 
     name: str
     questions: "Questions"
 
-    def prepare(self, parents: Sequence[Shown], slot: Slot) -> None:
-        """Have its question asked together with the round's others."""
+    def prepare(self, parents: Sequence[Candidate], slot: Slot) -> None:
+        """Add its question to those of the round."""
         self.questions.put(slot, prompt(*self._question(parents)))
 
-    def __call__(self, parents: Sequence[Shown], rng: np.random.Generator, slot: Slot) -> Proposal:
-        """The model's program, checked. Raises Unusable for an answer without one and when the budget is spent."""
-        kind, shown = self._question(parents)
-        answer = self.questions.answer(slot, prompt(kind, shown))
-        source = patched(shown[0].source, answer) if kind == "diff" else rewritten(answer)
+    def __call__(self, parents: Sequence[Candidate], rng: np.random.Generator, slot: Slot) -> Proposal:
+        """The model's program, checked. Raises Unusable where the answer holds none or the budget is spent."""
+        kind, used = self._question(parents)
+        answer = self.questions.answer(slot, prompt(kind, used))
+        source = patched(used[0].source, answer) if kind == "diff" else rewritten(answer)
         try:
             check(source)
         except Rejected as rejected:
             raise Unusable(str(rejected)) from None
-        return Proposal(source, f"llm_{self.name}", tuple(parent.id for parent in shown))
+        return Proposal(source, tuple(parent.id for parent in used))
 
-    def _question(self, parents: Sequence[Shown]) -> tuple[str, Sequence[Shown]]:
+    def _question(self, parents: Sequence[Candidate]) -> tuple[str, Sequence[Candidate]]:
         kind = self.name if len(parents) >= PARENTS[self.name] else "sample"
         return kind, parents if PARENTS[kind] else ()
 
 
 class Questions:
-    """The questions of a round, asked at once within a budget.
+    """The questions of a round, asked at once and within a budget.
 
-    The budget is judged by what the rounds before have cost and the most that this round's questions up to here can
-    cost, be they answered or not: so it is never passed, and neither the order of the answers nor a restart decides
-    who may ask. Near its end a round leaves over what its answers might have cost, and the next one may use that.
+    A question is granted if the cost of the rounds before, plus the most that this round's questions up to this one
+    can cost, is within the budget. So the budget is never exceeded, and neither the order of the answers nor a restart
+    changes which questions are granted. What a round did not use of the most it could cost is left for the next one.
     """
 
-    def __init__(self, settings: Llm, ledger: Ledger) -> None:
-        self._settings = settings
-        self._ledger = ledger
+    def __init__(self, llm: Llm, cache: LlmCache) -> None:
+        self._llm = llm
+        self._cache = cache
         self._round = (-1, -1)
         self._before = (0, 0.0)  # calls and money
         self._granted: list[tuple[Slot, str]] = []
 
     def put(self, slot: Slot, question: str) -> None:
-        """Have it asked with the others of its round, if there is budget left for it."""
+        """Add a question to its round, if the budget allows it."""
         if slot.round != self._round:
-            self._round, self._before, self._granted = slot.round, self._ledger.spent(before=slot.round), []
+            self._round, self._before, self._granted = slot.round, self._cache.spent(before=slot.round), []
         if (slot, question) not in self._granted and self._affordable(question):
             self._granted.append((slot, question))
 
     def answer(self, slot: Slot, question: str) -> str:
-        """The answer, once all that the round asks are in the ledger. Raises Unusable where there is none."""
+        """The answer, after all answers of the round are in the cache. Raises Unusable where there is none."""
         self.put(slot, question)
         if (slot, question) not in self._granted:
             raise Unusable("budget")
         self._ask()
-        text, error = self._ledger.recall(slot, question) or ("", "")
+        text, error = self._cache.recall(slot, question) or ("", "")
         if not text.strip():
             raise Unusable(f"no answer: {error}" if error else "no answer")
         return text
 
     def _affordable(self, question: str) -> bool:
         calls, money = self._before
-        most = [bound(self._settings, each) for each in (*(granted for _, granted in self._granted), question)]
-        money += sum(self._settings.cost(each.tokens_in, each.tokens_out) for each in most)
-        return calls + len(most) <= self._settings.calls and money <= self._settings.money
+        most = [bound(self._llm, each) for each in (*(granted for _, granted in self._granted), question)]
+        money += sum(self._llm.cost(each.tokens_in, each.tokens_out) for each in most)
+        return calls + len(most) <= self._llm.calls and money <= self._llm.money
 
     def _ask(self) -> None:
-        """Ask what the ledger has no answer to. Each is in there as it comes, before anybody reads it."""
-        new = [(slot, question) for slot, question in self._granted if self._ledger.recall(slot, question) is None]
-        for index, answer in ask_all(self._settings, [question for _, question in new]) if new else ():
+        """Ask what the cache has no answer to. Each answer is written as it comes, before it is used."""
+        new = [(slot, question) for slot, question in self._granted if self._cache.recall(slot, question) is None]
+        for index, answer in ask_all(self._llm, [question for _, question in new]) if new else ():
             used = answer.tokens_in, answer.tokens_out
-            self._ledger.record(*new[index], answer.text, *used, self._settings.cost(*used), answer.error)
+            self._cache.record(*new[index], answer.text, *used, self._llm.cost(*used), answer.error)
 
 
-def prompt(kind: str, parents: Sequence[Shown]) -> str:
-    """The question of that kind about these programs, from the files beside this one."""
-    programs = [f"Fitness {parent.fitness:+.3f}:\n```python\n{parent.source.strip()}\n```" for parent in parents]
+def prompt(kind: str, parents: Sequence[Candidate]) -> str:
+    """The question of that kind about these programs, from the files in prompts/."""
+    programs = [f"Fitness {parent.confirmed:+.3f}:\n```python\n{parent.source.strip()}\n```" for parent in parents]
     return _file(kind).substitute(
         rules=_file("rules").substitute(functions=", ".join(FUNCTIONS)), programs="\n\n".join(programs)
     )

@@ -1,28 +1,16 @@
 """Sets of fresh problems, the same for the same seed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from zlib import crc32
 
 import numpy as np
 
-from arrange.activations.problems.feynman import Split, equations
-from arrange.activations.problems.harmonics import harmonic
-from arrange.activations.problems.held_out import chirp, piecewise, radial, rational
-from arrange.activations.problems.polynomials import polynomial
-from arrange.activations.problems.problem import Problem, Ranges, Target, sample
+from arrange.activations.problems.families import FAMILIES, LISTED, RANDOM, Target
+from arrange.activations.problems.feynman import equations
+from arrange.activations.problems.problem import Problem, sample
+from arrange.activations.settings import Ranges
 from arrange.errors import UserError
 
-RANDOM: dict[str, Callable[[np.random.Generator], Target]] = {
-    "polynomials": polynomial,
-    "harmonics": harmonic,
-    "rational": rational,
-    "radial": radial,
-    "chirp": chirp,
-    "piecewise": piecewise,
-}
-LISTED: dict[str, Split] = {"feynman": "search", "feynman_test": "test"}  # families with a finite list of targets
-SEARCHED = ("polynomials", "harmonics", "feynman")
-HELD_OUT = ("rational", "radial", "chirp", "piecewise", "feynman_test")
 ATTEMPTS = 1000
 
 
@@ -35,8 +23,8 @@ def draw(families: Sequence[str], count: int, seed: int, ranges: Ranges) -> list
 
     Raises UserError for an unknown family, and for ranges within which a family has no target.
     """
-    if unknown := [family for family in families if family not in RANDOM and family not in LISTED]:
-        raise UserError(f"there is no family of problems {unknown[0]!r}", f"take some of {', '.join(RANDOM | LISTED)}")
+    if unknown := [family for family in families if family not in FAMILIES]:
+        raise UserError(f"there is no family of problems {unknown[0]!r}", f"take some of {', '.join(FAMILIES)}")
     return [
         _problem(family, index, seed, ranges)
         for place, family in enumerate(families)

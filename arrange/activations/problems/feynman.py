@@ -15,8 +15,8 @@ from typing import Literal
 
 import numpy as np
 
+from arrange.activations.problems.families import Target
 from arrange.activations.problems.formula import evaluate
-from arrange.activations.problems.problem import Target
 
 TABLE = Path(__file__).with_name("feynman.csv")
 Split = Literal["search", "test"]

@@ -5,42 +5,12 @@ on all sides, or only upwards for a function that isn't well behaved below. Poin
 box and outside of the training box, so the two have no point in common.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from arrange.errors import UserError
-
-INPUTS = 4  # columns of every problem's inputs; a problem that needs fewer leaves the last ones zero
-
-Function = Callable[[np.ndarray], np.ndarray]  # x_ND in units of the training box -> y_N
-
-
-@dataclass(frozen=True)
-class Ranges:
-    """Numbers of points, how far the test box reaches, and the noise."""
-
-    train: int = 192  # points
-    valid: int = 96
-    ood: int = 192
-    stretch: float = 1.6  # how far the test box reaches, in units of the training box
-    noise: float = 0.0  # standard deviation, in units of the targets', on training targets only
-    limit: float = 10.0  # standard deviations of the training targets that no target may exceed
-
-    def __post_init__(self) -> None:
-        if self.stretch <= 1:
-            raise UserError(f"ranges.stretch is {self.stretch:g}", "give a number above 1: 1 is the training box")
-
-
-@dataclass(frozen=True)
-class Target:
-    """A function to learn."""
-
-    inputs: int
-    function: Function
-    upwards: bool = False  # the test box reaches upwards only
-    about: str = ""
+from arrange.activations.problems.families import INPUTS, Target
+from arrange.activations.settings import Ranges
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import ast
 import hashlib
 from dataclasses import dataclass
 
-from arrange.activations.programs.check import called, check, dotted, rounds
+from arrange.activations.programs.check import Rejected, called, check, dotted, rounds
 from arrange.activations.programs.grammar import CONSTANTS, FUNCTIONS
 
 COMMUTATIVE = (
@@ -49,6 +49,14 @@ def canonical(source: str) -> str:
     """
     function = check(source)
     return _text(_run(function.body, {"x": _node("x")}))
+
+
+def canonical_or_source(source: str) -> str:
+    """The canonical text of a program; of one that the check rejects, its source."""
+    try:
+        return canonical(source)
+    except Rejected:
+        return source
 
 
 def _node(template: str, *operands: Node) -> Node:

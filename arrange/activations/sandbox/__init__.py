@@ -1,1 +1,1 @@
-"""Programs run where they can harm nothing: a pool of processes that each job finds fresh."""
+"""Runs programs where they can do no harm: in processes that are fresh for each job."""

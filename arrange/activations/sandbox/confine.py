@@ -1,9 +1,9 @@
-"""What the operating system takes from a process before a candidate runs in it.
+"""Confines a process before a candidate runs in it.
 
-Limits of the kernel (setrlimit) on memory, CPU time, files and processes, and a filter of system calls (seccomp, by
-libseccomp) that lets through what computing needs and nothing else: no file, no socket, no process, no thread, no
-signal to others, no sleep, no writing but to the one pipe for the answer. On other systems than Linux, or where the
-filter is forbidden or libseccomp is missing, the limits alone are left; `missing` says so.
+The kernel limits memory, CPU time, files and processes (setrlimit). A filter of system calls (seccomp, by libseccomp)
+allows what computing needs and nothing else: no file, no socket, no process, no thread, no signal to others, no sleep,
+and no writing except to the one pipe for the answer. On systems other than Linux, where the filter is forbidden, or
+where libseccomp is missing, only the limits hold; `missing` says so.
 """
 
 import ctypes
@@ -12,12 +12,14 @@ import os
 import resource
 import signal
 import sys
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from arrange.activations.settings import Sandbox
+
 ANSWER = 3  # the file descriptor of the pipe for the answer, the only one open for writing
+ANSWER_BYTES = 2**24  # that an answer may have
 PR_SET_PDEATHSIG = 1
 
 COMPUTING = (
@@ -29,18 +31,8 @@ COMPUTING = (
 )
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What one job may use."""
-
-    cpu: int = 60  # seconds of CPU time
-    wall: float = 600.0  # seconds; a job that waits for nothing is stopped, after a second chance
-    memory: int = 2**30  # bytes on top of what the warm process has
-    answer: int = 2**26  # bytes
-
-
 def missing() -> str:
-    """What keeps the filter of system calls from working here; "" where it works (a child process tries)."""
+    """Why the filter of system calls does not work here; "" where it works, which a child process tries."""
     if sys.platform != "linux":
         return f"{sys.platform} has no seccomp"
     try:
@@ -57,42 +49,42 @@ def missing() -> str:
     return "" if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0 else "the kernel forbids seccomp"
 
 
-def confine(answer: int, parent: int, limits: Limits, filtered: bool) -> None:
-    """Give up, in this process and for good, all but computing and writing the answer.
+def confine(answer: int, parent: int, sandbox: Sandbox, filtered: bool) -> None:
+    """Give up everything in this process except computing and writing the answer. This cannot be undone.
 
-    answer: the pipe's file descriptor, moved to ANSWER; parent: the process to die with; filtered: whether to load
-    the filter. All that the job imports must be imported by now.
+    answer: the pipe's file descriptor, which is moved to ANSWER; parent: the process to die with; filtered: whether to
+    load the filter. Everything that the job imports must be imported before.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
     _close_all_but(answer)
-    _limit(limits)
+    _limit(sandbox)
     if filtered:
         _filter().load()
 
 
 def _close_all_but(answer: int) -> None:
-    """Leave /dev/null as standard streams, the answer's pipe, and nothing else."""
-    nothing, kept = os.open(os.devnull, os.O_RDWR), os.dup(answer)
+    """Leave nothing open except /dev/null as standard streams and the answer's pipe."""
+    null, kept = os.open(os.devnull, os.O_RDWR), os.dup(answer)
     for standard in range(3):
-        os.dup2(nothing, standard)
+        os.dup2(null, standard)
     os.dup2(kept, ANSWER)
     os.closerange(ANSWER + 1, os.sysconf("SC_OPEN_MAX"))
 
 
-def _limit(limits: Limits) -> None:
+def _limit(sandbox: Sandbox) -> None:
     bounds = {
         resource.RLIMIT_CORE: (0, 0),
         resource.RLIMIT_FSIZE: (0, 0),
         resource.RLIMIT_NOFILE: (ANSWER + 1, ANSWER + 1),
         resource.RLIMIT_NPROC: (0, 0),  # binds users other than root
-        resource.RLIMIT_CPU: (limits.cpu, limits.cpu + 1),  # a second later it can't be caught
+        resource.RLIMIT_CPU: (sandbox.cpu, sandbox.cpu + 1),  # a second later it can't be caught
     }
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + limits.memory
+        most = pages * resource.getpagesize() + sandbox.memory * 2**20
         bounds[resource.RLIMIT_AS] = (most, most)
     for limit, bound in bounds.items():
         resource.setrlimit(limit, bound)
@@ -100,7 +92,7 @@ def _limit(limits: Limits) -> None:
 
 @cache
 def _filter() -> Any:
-    """The filter, not yet loaded, made once. What it doesn't let through fails with EPERM."""
+    """The filter, not yet loaded, made once. System calls that it does not allow fail with EPERM."""
     import pyseccomp  # raises RuntimeError without libseccomp
 
     allowed = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.EPERM))

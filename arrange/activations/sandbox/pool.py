@@ -1,4 +1,4 @@
-"""A pool of warm processes that do jobs in the sandbox, and judge how each one ended."""
+"""A pool of warm processes that do jobs in the sandbox."""
 
 import json
 import os
@@ -17,38 +17,38 @@ from types import TracebackType
 from typing import Any
 
 from arrange.activations.evaluation import Job, Outcome
-from arrange.activations.sandbox.confine import Limits
+from arrange.activations.sandbox.confine import ANSWER_BYTES
 from arrange.activations.sandbox.wire import pack_job, unpack_outcome
+from arrange.activations.settings import Sandbox
 
-# all of this process's environment that a candidate's process gets: where libraries are, how kernels round
+# a candidate's process gets these variables of this process: where libraries are, how kernels round
 KEPT = ("LD_LIBRARY_PATH", "ATEN_CPU_CAPABILITY", "MKL_CBWR", "OPENBLAS_CORETYPE")
 FIXED = {
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
     "CUDA_VISIBLE_DEVICES": "",
     "PYTHONHASHSEED": "0",
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # a heap of large pages: a fork copies 512 times fewer of their entries
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # large pages: a fork copies 512 times fewer entries of the page table
 }
 
 
 class Pool:
-    """Runs jobs in `workers` processes; a context manager that leaves no process behind.
+    """Runs jobs in `sandbox.workers` processes. A context manager: its processes end with the block.
 
-    entry: "package.module:function", a trusted function of (activation, arrays, settings) that returns named arrays;
-    it is called where the candidate is, after admission. "" is admission alone. All it needs must be imported
-    when its module is: no file can be opened later.
-    budget: FLOPs per element that a candidate may cost.
+    entry: "package.module:function", a trusted function of (activation, arrays, settings) that returns named arrays.
+    It is called in the candidate's process after admission; "" runs the admission tests alone. Its module must import
+    everything that it needs, because no file can be opened later.
 
-    Warns once where the system can't filter system calls.
+    Warns once where the system cannot filter system calls.
 
-    >>> with Pool("", workers=1, limits=Limits(), budget=50) as pool:  # doctest: +SKIP
+    >>> with Pool("", sandbox) as pool:  # doctest: +SKIP
     ...     pool([Job("def activation(x): return torch.tanh(x)")])[0].admitted.flops
     10.0
     """
 
-    def __init__(self, entry: str, workers: int, limits: Limits, budget: float) -> None:
-        self._limits = limits
-        self._settings = json.dumps({"entry": entry, "budget": budget, "limits": asdict(limits)})
-        self._workers = [_Worker() for _ in range(workers)]
+    def __init__(self, entry: str, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._settings = json.dumps({"entry": entry, "sandbox": asdict(sandbox)})
+        self._workers = [_Worker() for _ in range(sandbox.workers)]
 
     def __enter__(self) -> "Pool":
         self._folder = tempfile.TemporaryDirectory(prefix="arrange-sandbox-")
@@ -59,9 +59,9 @@ class Pool:
         except BaseException:
             self.__exit__(None, None, None)
             raise
-        for what in missing:  # the same for all of them
+        for reason in missing:  # the same for all workers
             warnings.warn(
-                f"the sandbox has no filter of system calls: {what}. "
+                f"the sandbox has no filter of system calls: {reason}. "
                 "A program that got past the check of its text could open files and connections.",
                 RuntimeWarning,
                 stacklevel=2,
@@ -76,7 +76,7 @@ class Pool:
         self._folder.cleanup()
 
     def __call__(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Do the jobs; their outcomes, in the order of the jobs. A job out of wall time gets a second chance."""
+        """Do the jobs and return their outcomes, in the same order. A job out of wall time gets a second try."""
         outcomes: dict[int, Outcome] = {}
         waiting = deque(range(len(jobs)))
         late: set[int] = set()
@@ -90,14 +90,14 @@ class Pool:
                 ready = wait([worker.connection for worker in busy])
                 for worker in [worker for worker in busy if worker.connection in ready]:
                     place = busy.pop(worker)
-                    outcome = worker.receive(self._limits)
+                    outcome = worker.receive(self._sandbox)
                     if outcome.reason == "wall" and place not in late:
                         late.add(place)
                         waiting.append(place)
                     else:
                         outcomes[place] = outcome
         finally:
-            for worker in busy:  # an exception: what they would still answer is nobody's
+            for worker in busy:  # after an exception nobody waits for their answers
                 worker.kill()
         return [outcomes[place] for place in range(len(jobs))]
 
@@ -134,13 +134,13 @@ class _Worker:
         return self.process is not None and self.process.poll() is None
 
     def hello(self) -> str:
-        """Wait until it is ready; what the sandbox lacks on this system, or ""."""
+        """Wait until it is ready; return why the filter does not work on this system, or ""."""
         try:
             return self.connection.recv_bytes().decode()
         except EOFError:
             raise RuntimeError("the sandbox's process ended before it was ready; its own message is above") from None
 
-    def receive(self, limits: Limits) -> Outcome:
+    def receive(self, sandbox: Sandbox) -> Outcome:
         """The outcome of the job that was sent."""
         try:
             ending = json.loads(self.connection.recv_bytes())
@@ -148,10 +148,10 @@ class _Worker:
         except (EOFError, OSError):
             self.kill()
             return Outcome("crashed", "it took the sandbox's process with it")
-        return judge(ending, answer, limits)
+        return judge(ending, answer, sandbox)
 
     def kill(self) -> None:
-        """End the process and all that it started."""
+        """End the process and its children."""
         if self.process is None:
             return
         with suppress(ProcessLookupError):
@@ -161,15 +161,15 @@ class _Worker:
         self.process = None
 
 
-def judge(ending: dict[str, Any], answer: bytes, limits: Limits) -> Outcome:
-    """The outcome of a job by how its process ended; an answer counts when the process ended well."""
+def judge(ending: dict[str, Any], answer: bytes, sandbox: Sandbox) -> Outcome:
+    """The outcome of a job from how its process ended. An answer counts only if the process ended well."""
     cpu = ending["cpu"]
-    if ending["code"] == -signal.SIGXCPU or cpu >= limits.cpu:
-        return Outcome("cpu", f"more than {limits.cpu} seconds of CPU time")
+    if ending["code"] == -signal.SIGXCPU or cpu >= sandbox.cpu:
+        return Outcome("cpu", f"more than {sandbox.cpu} seconds of CPU time")
     if ending["late"]:
-        return Outcome("wall", f"{limits.wall:g} seconds passed, {cpu:.1f} of them computing")
+        return Outcome("wall", f"{sandbox.wall:g} seconds passed, {cpu:.1f} of them computing")
     if ending["full"]:
-        return Outcome("output", f"an answer of more than {limits.answer} bytes")
+        return Outcome("output", f"an answer of more than {ANSWER_BYTES} bytes")
     if ending["code"] == 0:
         return unpack_outcome(answer)
     end = f"signal {-ending['code']}" if ending["code"] < 0 else f"exit code {ending['code']}"

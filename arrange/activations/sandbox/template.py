@@ -1,6 +1,6 @@
-"""The warm process: torch and the entry function imported once, a fork for each job.
+"""The warm process: it imports torch and the entry function once, and forks for each job.
 
-Run by the pool. Each job finds the process as it was after the imports, and what it does to it dies with it.
+The pool runs this module. Each job finds the process as it was after the imports; its changes end with its fork.
 """
 
 import gc
@@ -19,9 +19,10 @@ import torch
 from arrange.activations.evaluation import Outcome
 from arrange.activations.programs.admission import admit
 from arrange.activations.programs.check import compile_program
-from arrange.activations.sandbox.confine import ANSWER, Limits, confine, missing
+from arrange.activations.sandbox.confine import ANSWER, ANSWER_BYTES, confine, missing
 from arrange.activations.sandbox.wire import pack_outcome, unpack_job
 from arrange.activations.sandbox.work import Entry, carry_out, entry_function
+from arrange.activations.settings import Sandbox
 
 CHUNK = 2**16
 WARM = "def activation(x): return F.gelu(x) + torch.sin(x) * torch.tanh(x - x.mean())"
@@ -31,14 +32,14 @@ WARM = "def activation(x): return F.gelu(x) + torch.sin(x) * torch.tanh(x - x.me
 class Ending:
     """How a child ended, as its parent saw it."""
 
-    late: bool  # it was stopped at the limit of wall seconds
-    full: bool  # its answer grew past its limit
+    late: bool  # it was stopped at the limit of wall time
+    full: bool  # its answer was too long
     code: int  # exit code, or minus the signal that ended it
     cpu: float  # seconds
 
 
-def serve(pool: Connection, entry: Entry | None, budget: float, limits: Limits, filtered: bool) -> None:
-    """Do one job after the other until the pool is gone."""
+def serve(pool: Connection, entry: Entry | None, sandbox: Sandbox, filtered: bool) -> None:
+    """Do one job after another until the pool is gone."""
     while True:
         try:
             message = pool.recv_bytes()
@@ -47,21 +48,21 @@ def serve(pool: Connection, entry: Entry | None, budget: float, limits: Limits, 
         reader, writer = os.pipe()
         child = os.fork()
         if not child:
-            _child(message, writer, entry, budget, limits, filtered)
+            _child(message, writer, entry, sandbox, filtered)
         os.close(writer)
-        answer, ending = _watch(child, reader, pool, limits)
+        answer, ending = _watch(child, reader, pool, sandbox.wall)
         os.close(reader)
         pool.send_bytes(json.dumps(vars(ending)).encode())
         pool.send_bytes(answer)
 
 
-def _child(message: bytes, writer: int, entry: Entry | None, budget: float, limits: Limits, filtered: bool) -> None:
-    """Confine this process, do the job, write the answer; never return."""
+def _child(message: bytes, writer: int, entry: Entry | None, sandbox: Sandbox, filtered: bool) -> None:
+    """Confine this process, do the job, write the answer, and end."""
     code = 1
     try:
-        confine(writer, os.getppid(), limits, filtered)
-        random.seed(0)  # Python's generator took a new seed at the fork, the others didn't
-        answer = _answer(message, entry, budget)
+        confine(writer, os.getppid(), sandbox, filtered)
+        random.seed(0)  # Python's generator takes a new seed at a fork; the other generators do not
+        answer = _answer(message, entry, sandbox.flops)
         while answer:
             answer = answer[os.write(ANSWER, answer) :]
         code = 0
@@ -69,19 +70,19 @@ def _child(message: bytes, writer: int, entry: Entry | None, budget: float, limi
         os._exit(code)
 
 
-def _answer(message: bytes, entry: Entry | None, budget: float) -> bytes:
+def _answer(message: bytes, entry: Entry | None, flops: float) -> bytes:
     try:
-        return pack_outcome(carry_out(unpack_job(message), entry, budget))
+        return pack_outcome(carry_out(unpack_job(message), entry, flops))
     except (TypeError, ValueError) as error:
         return pack_outcome(Outcome("output", str(error)))
 
 
-def _watch(child: int, reader: int, pool: Connection, limits: Limits) -> tuple[bytes, Ending]:
+def _watch(child: int, reader: int, pool: Connection, wall: float) -> tuple[bytes, Ending]:
     """Read what the child writes, until it closes its end, writes too much, takes too long, or the pool is gone."""
-    answer, late, deadline = bytearray(), False, time.monotonic() + limits.wall
-    while len(answer) <= limits.answer:
+    answer, late, deadline = bytearray(), False, time.monotonic() + wall
+    while len(answer) <= ANSWER_BYTES:
         ready = wait([reader, pool], max(0.0, deadline - time.monotonic()))
-        if pool in ready:  # it sends nothing while it waits: it was closed
+        if pool in ready:  # the pool sends nothing while it waits, so the connection was closed
             os.kill(child, signal.SIGKILL)
             os._exit(0)
         late = not ready
@@ -89,8 +90,8 @@ def _watch(child: int, reader: int, pool: Connection, limits: Limits) -> tuple[b
         if not chunk:
             break
         answer += chunk
-    full = len(answer) > limits.answer
-    os.kill(child, signal.SIGKILL)  # one that is on its way out isn't disturbed by it
+    full = len(answer) > ANSWER_BYTES
+    os.kill(child, signal.SIGKILL)  # no harm to a process that is ending by itself
     _, status, usage = os.wait4(child, 0)
     ending = Ending(late, full, os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime)
     return (b"" if full else bytes(answer)), ending
@@ -102,14 +103,14 @@ def main() -> None:
     settings = json.loads(sys.argv[2])
     torch.set_num_threads(1)
     entry = entry_function(settings["entry"])
-    admit(compile_program(WARM), 100.0)  # what torch imports and maps at first use, it does once
+    admit(compile_program(WARM), 100.0)  # so that torch does here, once, what it does at first use
     torch.manual_seed(0)
     numpy.random.seed(0)
     os.environ.clear()
-    lacking = missing()
+    reason = missing()
     gc.freeze()
-    pool.send_bytes(lacking.encode())
-    serve(pool, entry, settings["budget"], Limits(**settings["limits"]), filtered=not lacking)
+    pool.send_bytes(reason.encode())
+    serve(pool, entry, Sandbox(**settings["sandbox"]), filtered=not reason)
 
 
 if __name__ == "__main__":

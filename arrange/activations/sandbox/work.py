@@ -1,4 +1,4 @@
-"""One job done: check, admit, call the entry function, and a word for whatever goes wrong."""
+"""Does one job: checks the program, admits it, calls the entry function, and names whatever goes wrong."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -22,14 +22,15 @@ def entry_function(name: str) -> Entry | None:
     return getattr(import_module(module), function)
 
 
-def carry_out(job: Job, entry: Entry | None, budget: float) -> Outcome:
-    """Do the job in this process. What the pool gives for a job is this, byte for byte.
+def carry_out(job: Job, entry: Entry | None, flops: float) -> Outcome:
+    """Do the job in this process. The pool returns the same bytes for it.
 
-    budget: FLOPs per element. The entry function's settings are the job's, with `gain` and `pointwise` as admitted.
+    flops: what the program may cost, per element. The entry function gets the job's settings together with the
+    program's `gain` and `pointwise`.
     """
     try:
         activation = compile_program(job.source)
-        admitted = admit(activation, budget)
+        admitted = admit(activation, flops)
         if entry is None:
             return Outcome(admitted=admitted)
         settings = {**job.settings, "gain": admitted.gain, "pointwise": admitted.pointwise}

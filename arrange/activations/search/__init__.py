@@ -1,1 +1,1 @@
-"""Search for activations by evolution or by chance, its state in one SQLite file."""
+"""The search for activations, by evolution or at random. Its state is one SQLite file."""

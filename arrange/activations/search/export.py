@@ -1,4 +1,4 @@
-"""A finished search as tables: candidates, measurements, elites, generations; its finalists and their families."""
+"""A finished search as tables, and what is read from them: distinct functions, finalists, ancestors."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from arrange.activations.search.database import SEED
-from arrange.activations.search.identity import distinct, identities
-from arrange.activations.search.progress import generation
+from arrange.activations.evaluation import Admitted
+from arrange.activations.search.candidates import SEED, Function, is_among
+from arrange.activations.search.database import read_progress
 
 Schema = Mapping[str, pl.DataType | type[pl.DataType]]
 WHOLE, REAL, TEXT = pl.Int64, pl.Float64, pl.String
@@ -39,13 +39,13 @@ GENERATIONS = {
 def tables(path: Path) -> dict[str, pl.DataFrame]:
     """All of a search's database: `candidates`, `measurements`, `elites`, `calls`, `generations`.
 
-    `calls` are the questions to language models with their answers, in the order in which they were asked; in the
-    database they are in the order of the answers, which is another one each time. `generations` says how the search
-    stood after each: candidates and member-steps so far, the best by confirmed fitness (`best` is its id), the median
-    search fitness of the generation itself. Reads while a search writes.
+    `calls` are the questions to language models with their answers, in the order in which they were asked; the database
+    has them in the order of the answers, which is a different one each time. `generations` has a row after each
+    generation: candidates and member-steps so far, the id of the best by confirmed fitness, the median search fitness
+    of the generation itself. Can be read while a search writes.
     """
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        connection.execute("BEGIN")  # all tables as of one moment
+        connection.execute("BEGIN")  # so that all tables are of one moment
         return {
             "candidates": _candidates(connection),
             "measurements": _table(connection, "measurements", MEASUREMENTS, "rowid"),
@@ -55,23 +55,55 @@ def tables(path: Path) -> dict[str, pl.DataFrame]:
         }
 
 
-def finalists(candidates: pl.DataFrame, count: int) -> pl.DataFrame:
-    """The `count` best by confirmed fitness of what the search found itself, best first, no function twice."""
+def write(path: Path, folder: Path) -> None:
+    """Write the tables of a search's database into a new folder: generations.csv, the others as parquet."""
+    folder.mkdir()
+    for name, table in tables(path).items():
+        if name == "generations":
+            table.write_csv(folder / "generations.csv")
+        else:
+            table.write_parquet(folder / f"{name}.parquet")
+
+
+def distinct(candidates: pl.DataFrame, known: pl.DataFrame | None = None) -> pl.DataFrame:
+    """The first row of each function, in order, without the functions of `known`.
+
+    Both have columns canonical, pointwise, gain and curve; the last three are null where a program was not admitted.
+    """
+    seen = [] if known is None else _functions(known)
+    kept = []
+    for row, function in enumerate(_functions(candidates)):
+        if not is_among(function, seen):
+            seen.append(function)
+            kept.append(row)
+    return candidates[kept]
+
+
+def best_confirmed(candidates: pl.DataFrame, count: int) -> pl.DataFrame:
+    """The `count` best by confirmed fitness, best first, no function twice, and none that the search began with."""
     confirmed = candidates.filter(pl.col("confirmed").is_not_null())
-    seeds = identities(candidates.filter(mutator=SEED))
-    return distinct(confirmed.sort("confirmed", "id", descending=[True, False]), seeds).head(count)
+    ranked = confirmed.sort("confirmed", "id", descending=[True, False])
+    return distinct(ranked, candidates.filter(mutator=SEED)).head(count)
 
 
-def family(candidates: pl.DataFrame, id: int) -> pl.DataFrame:
+def ancestors(candidates: pl.DataFrame, id: int) -> pl.DataFrame:
     """A candidate and all its ancestors, oldest first."""
     parents = dict(candidates.select("id", "parents").iter_rows())
-    found, waiting = set(), [id]
+    family, waiting = set(), [id]
     while waiting:
         member = waiting.pop()
-        if member not in found:
-            found.add(member)
+        if member not in family:
+            family.add(member)
             waiting += parents[member]
-    return candidates.filter(pl.col("id").is_in(found)).sort("id")
+    return candidates.filter(pl.col("id").is_in(family)).sort("id")
+
+
+def _functions(candidates: pl.DataFrame) -> list[Function]:
+    rows = candidates.select("canonical", "pointwise", "gain", "curve").iter_rows()
+    return [
+        (text, None if gain is None else Admitted(0.0, pointwise, gain, tuple(curve)))
+        for text, pointwise, gain, curve in rows
+    ]
 
 
 def _table(connection: sqlite3.Connection, name: str, schema: Schema, order: str) -> pl.DataFrame:
@@ -93,15 +125,6 @@ def _candidates(connection: sqlite3.Connection) -> pl.DataFrame:
 
 def _generations(connection: sqlite3.Connection) -> pl.DataFrame:
     numbers = [number for (number,) in connection.execute("SELECT DISTINCT generation FROM candidates ORDER BY 1")]
-    rows = [
-        (
-            now.generation,
-            now.candidates,
-            now.member_steps,
-            now.best and now.best.id,
-            now.best and now.best.fitness,
-            now.median,
-        )
-        for now in (generation(connection, number) for number in numbers)
-    ]
+    progress = [read_progress(connection, number) for number in numbers]
+    rows = [tuple(getattr(one, column) for column in GENERATIONS) for one in progress]
     return pl.DataFrame(rows, GENERATIONS, orient="row")

@@ -1,5 +1,5 @@
--- One search. No clock anywhere: the same seed gives the same rows.
-CREATE TABLE search (about TEXT NOT NULL); -- one row: settings and whatever else the results depend on, as JSON
+-- One search. Nothing here depends on the time: the same seed gives the same rows.
+CREATE TABLE search (about TEXT NOT NULL); -- one row: the settings, as JSON
 
 CREATE TABLE candidates (
     id INTEGER PRIMARY KEY, -- from 1, in the order of generation, place, attempt
@@ -12,16 +12,16 @@ CREATE TABLE candidates (
     mutator TEXT NOT NULL,
     parents TEXT NOT NULL, -- JSON, a list of ids
     note TEXT NOT NULL,
-    flops REAL, -- per element; this and the next three are null where it was not admitted
+    flops REAL, -- per element; this and the next three are null where the program was not admitted
     pointwise INTEGER,
     gain REAL,
     curve BLOB, -- float64, on GRID
     fitness REAL, -- on the search's problems
     reason TEXT NOT NULL, -- why there is no fitness, one word
     detail TEXT NOT NULL,
-    confirmed REAL, -- fitness on fresh problems and seeds, of those that were re-tested
-    confirm_reason TEXT, -- null: not re-tested
-    member_steps INTEGER NOT NULL, -- spent on all of its measurements; a repeat takes over its first's and spends none
+    confirmed REAL, -- fitness in the re-test, on fresh problems and seeds
+    confirm_reason TEXT, -- null: not re-tested; empty: re-tested, with a fitness
+    member_steps INTEGER NOT NULL, -- spent on all of its measurements; none on a program that was measured before
     UNIQUE (generation, place, attempt)
 ) STRICT;
 CREATE INDEX candidates_by_canonical ON candidates (canonical);

@@ -1,81 +1,131 @@
-"""Who becomes an elite: what looked good on the search's problems and did so again on fresh ones."""
+"""Which candidates become elites: those that did well on the search's problems, and again on fresh ones."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from arrange.activations.evaluation import Evaluate, Evaluation
-from arrange.activations.search.archive import ANYWHERE, Entry, cell, keep
-from arrange.activations.search.database import Candidate
-from arrange.activations.search.identity import Identity, among
-from arrange.activations.search.settings import Search
+from arrange.activations.search.candidates import Candidate, Function, is_among
 
-Fresh = Mapping[int, Candidate]  # a generation's candidates by id
+Elites = Sequence[Candidate]  # of one island, the best first
 
 
-def measure(fresh: Fresh, evaluate: Evaluate, measured: Callable[[str], Evaluation | None]) -> dict[int, Candidate]:
-    """The generation, with evaluations on the search's problems where nothing spoke against it before.
+def measure(
+    candidates: Sequence[Candidate], evaluate: Evaluate, measured_before: Callable[[str], Candidate | None]
+) -> list[Candidate]:
+    """The candidates with their fitness on the search's problems; those with a `reason` are left out.
 
-    What the search or the generation has `measured` already, by canonical text, isn't again: a repeat has the same
-    evaluation, which cost nothing, and no measurements of its own.
+    A program whose canonical text was measured before, in the search or in this generation, is not measured again: it
+    gets the same values, and costs nothing.
     """
-    ready = [number for number, candidate in fresh.items() if not candidate.reason and candidate.searched is None]
-    firsts = {fresh[number].canonical: number for number in reversed(ready)}
-    stored = {text: before for text in firsts if (before := measured(text))}
-    found = _evaluated(fresh, sorted(n for text, n in firsts.items() if text not in stored), evaluate, "search")
-    known = stored | {fresh[n].canonical: evaluation for n, evaluation in found.items()}
-    repeats = {n: replace(known[fresh[n].canonical], member_steps=0, measurements=()) for n in ready if n not in found}
-    return {**fresh, **{n: replace(fresh[n], searched=one) for n, one in (found | repeats).items()}}
+    ready = [candidate for candidate in candidates if not candidate.reason]
+    firsts = {candidate.canonical: candidate for candidate in reversed(ready)}
+    before = {text: found for text in firsts if (found := measured_before(text))}
+    new = sorted((first for text, first in firsts.items() if text not in before), key=lambda each: each.id)
+    by_id = {
+        candidate.id: _with_fitness(candidate, evaluation)
+        for candidate, evaluation in zip(new, _evaluated(new, evaluate, "search"), strict=True)
+    }
+    known = before | {candidate.canonical: candidate for candidate in by_id.values()}
+    by_id |= {each.id: _repeated(each, known[each.canonical]) for each in ready if each.id not in by_id}
+    return [by_id.get(candidate.id, candidate) for candidate in candidates]
 
 
 def retest(
-    fresh: Fresh,
-    populations: Sequence[Sequence[Entry]],
-    retested: Sequence[Identity],
-    search: Search,
+    candidates: Sequence[Candidate],
+    islands: Sequence[Elites],
+    retested: Sequence[Function],
+    places: int,
     evaluate: Evaluate,
-) -> dict[int, Candidate]:
-    """The generation, with evaluations on fresh problems and seeds of those that would else be elites of an island.
+) -> list[Candidate]:
+    """The candidates, those that would become elites with their fitness on fresh problems and seeds.
 
-    Incumbents are counted by their confirmed fitness. A function that was `retested` before isn't again: it was a
-    fluke, or it is an elite.
+    They compete with the islands' elites, who count by their confirmed fitness, for `places` on each island. A
+    function that was `retested` before is not tested again: either it is an elite, or it was a false positive.
     """
-    hopeful = {number: candidate for number, candidate in fresh.items() if not among(candidate.identity, retested)}
-    scores = {number: candidate.searched for number, candidate in hopeful.items()}
+    hopeful = [candidate for candidate in candidates if not is_among(candidate.function, retested)]
+    searched = {candidate.id: candidate.fitness for candidate in hopeful}
     contenders = {
-        entry.id
-        for island, population in enumerate(populations)
-        for entry in _kept(population, hopeful, scores, island, search)
-        if entry.id in hopeful
+        elite.id
+        for island, elites in enumerate(islands)
+        for elite in _best(elites, hopeful, searched, island, places)
+        if elite.id in searched
     }
-    found = _evaluated(fresh, sorted(contenders), evaluate, "confirm")
-    return {**fresh, **{number: replace(fresh[number], confirmed=found[number]) for number in found}}
+    chosen = [candidate for candidate in candidates if candidate.id in contenders]
+    confirmed = {
+        candidate.id: _with_confirmation(candidate, evaluation)
+        for candidate, evaluation in zip(chosen, _evaluated(chosen, evaluate, "confirm"), strict=True)
+    }
+    return [confirmed.get(candidate.id, candidate) for candidate in candidates]
 
 
-def elect(population: Sequence[Entry], fresh: Fresh, island: int, search: Search) -> list[Entry]:
-    """An island's elites after a generation: by confirmed fitness, and nobody without."""
-    scores = {number: candidate.confirmed for number, candidate in fresh.items()}
-    return _kept(population, fresh, scores, island, search)
+def select_elites(elites: Elites, candidates: Sequence[Candidate], island: int, places: int) -> list[Candidate]:
+    """An island's elites after a generation, by confirmed fitness. Candidates without one are left out."""
+    confirmed = {candidate.id: candidate.confirmed for candidate in candidates}
+    return _best(elites, candidates, confirmed, island, places)
 
 
-def _evaluated(fresh: Fresh, numbers: Sequence[int], evaluate: Evaluate, name: str) -> dict[int, Evaluation]:
-    if not numbers:
-        return {}
-    return dict(zip(numbers, evaluate([fresh[number].proposal.source for number in numbers], name), strict=True))
+def migrate(islands: Sequence[Elites], places: int) -> list[list[Candidate]]:
+    """Each island sends its best elite that the next island lacks, in a ring and all at once.
 
-
-def _kept(
-    population: Sequence[Entry], fresh: Fresh, scores: Mapping[int, Evaluation | None], island: int, search: Search
-) -> list[Entry]:
-    """Who holds a place on an island if `scores` are what its newcomers stand for."""
-    newcomers = [
-        _entry(number, candidate, score.fitness, search)
-        for number, candidate in fresh.items()
-        if candidate.island in (None, island) and (score := scores[number]) and score.fitness is not None
+    A migrant has to win one of the `places` there.
+    """
+    return [
+        keep([*elites, *_migrants(islands[number - 1], elites)], {}, places) for number, elites in enumerate(islands)
     ]
-    return keep([*population, *newcomers], search.places)
 
 
-def _entry(number: int, candidate: Candidate, fitness: float, search: Search) -> Entry:
-    admitted = candidate.admitted
-    place = cell(admitted) if search.archive and admitted else ANYWHERE
-    return Entry(number, candidate.proposal.source, candidate.identity, fitness, place)
+def keep(candidates: Iterable[Candidate], scores: Mapping[int, float | None], places: int) -> list[Candidate]:
+    """The best candidates, at most `places`, best first; the older one of equals, and no function twice.
+
+    `scores` are by id; candidates without an entry count by their confirmed fitness.
+    """
+    scored = [(scores.get(candidate.id, candidate.confirmed), candidate) for candidate in candidates]
+    ranked = [(-score, candidate.id, candidate) for score, candidate in scored if score is not None]
+    kept: list[Candidate] = []
+    for _, _, candidate in sorted(ranked, key=lambda each: each[:2]):
+        if len(kept) < places and not is_among(candidate.function, (other.function for other in kept)):
+            kept.append(candidate)
+    return kept
+
+
+def _best(
+    elites: Elites, candidates: Sequence[Candidate], scores: Mapping[int, float | None], island: int, places: int
+) -> list[Candidate]:
+    """The island's elites if its new candidates have these scores."""
+    newcomers = [candidate for candidate in candidates if candidate.island in (None, island)]
+    return keep([*elites, *newcomers], scores, places)
+
+
+def _migrants(source: Elites, target: Elites) -> list[Candidate]:
+    there = [elite.function for elite in target]
+    return [elite for elite in source if not is_among(elite.function, there)][:1]
+
+
+def _evaluated(candidates: Sequence[Candidate], evaluate: Evaluate, name: str) -> list[Evaluation]:
+    return evaluate([candidate.source for candidate in candidates], name) if candidates else []
+
+
+def _with_fitness(candidate: Candidate, evaluation: Evaluation) -> Candidate:
+    return replace(
+        candidate,
+        admitted=evaluation.admitted,
+        fitness=evaluation.fitness,
+        reason=evaluation.reason,
+        detail=evaluation.detail,
+        member_steps=evaluation.member_steps,
+        measurements=tuple(("search", one) for one in evaluation.measurements),
+    )
+
+
+def _repeated(candidate: Candidate, first: Candidate) -> Candidate:
+    return replace(candidate, admitted=first.admitted, fitness=first.fitness, reason=first.reason, detail=first.detail)
+
+
+def _with_confirmation(candidate: Candidate, evaluation: Evaluation) -> Candidate:
+    return replace(
+        candidate,
+        confirmed=evaluation.fitness,
+        confirm_reason=evaluation.reason,
+        member_steps=candidate.member_steps + evaluation.member_steps,
+        measurements=candidate.measurements + tuple(("confirm", one) for one in evaluation.measurements),
+    )

@@ -1,1 +1,1 @@
-"""What a search has not seen: digits under shifts, tables cut by covariate, the ranker; and the comparison."""
+"""Tests on what no search saw: held-out families, digits under shifts, tables under shifts, the ranker."""

@@ -1,4 +1,4 @@
-"""Handwritten digits: trained on clean images, tested on rotated, noisy and half hidden ones."""
+"""Handwritten digits: training on clean images, tests on rotated, noisy and partly hidden ones."""
 
 import numpy as np
 import torch
@@ -17,8 +17,8 @@ HIDDEN = (2, 3, 4, 5)  # side of the black square, pixels
 def digits(seed: int = 0) -> DataSet:
     """The 1,797 images that scikit-learn ships: 60% to train, 10% to validate, 30% to test under each shift.
 
-    Twelve shifts, each a problem (as few as nine leave a signed-rank test of two dozen functions no chance after Holm).
-    Pixels are standardised by the mean and deviation of all training pixels.
+    There are twelve shifts, each a problem: with nine, a signed-rank test of two dozen functions could not be
+    significant after Holm's correction. Pixels are standardised by the mean and deviation of all training pixels.
     """
     data = load_digits()
     rng = np.random.default_rng(seed)

@@ -1,6 +1,7 @@
-"""What trained networks say beyond the training box, as lines to draw: problems of one input."""
+"""Predictions of trained networks beyond the training box, as lines to draw: problems of one input."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 import polars as pl
@@ -8,9 +9,10 @@ import polars as pl
 from arrange.activations.evaluation import Activation, Admitted
 from arrange.activations.fitness.training import fit
 from arrange.activations.problems.draw import draw
-from arrange.activations.problems.problem import Problem, Ranges
+from arrange.activations.problems.problem import Problem
+from arrange.activations.settings import Fitness, Ranges
 
-LOOKED_AT = 40  # problems of a family, of which the first with one input is drawn
+LOOKED_AT = 40  # problems of a family, among which the first with one input is taken
 LINES = pl.Schema(
     {"problem": pl.String(), "activation": pl.String()} | dict.fromkeys(("x", "truth", "prediction"), pl.Float64())
 )
@@ -19,20 +21,21 @@ LINES = pl.Schema(
 def one_input(families: Sequence[str], seed: int, ranges: Ranges) -> list[Problem]:
     """The first problem of one input of each family that has one."""
     drawn = (draw([family], LOOKED_AT, seed, ranges) for family in families)
-    alone = ([problem for problem in problems if problem.inputs == 1] for problems in drawn)
-    return [problems[0] for problems in alone if problems]
+    with_one = ([problem for problem in problems if problem.inputs == 1] for problems in drawn)
+    return [problems[0] for problems in with_one if problems]
 
 
 def lines(
     activations: Mapping[str, tuple[Activation, Admitted]],
     problems: Sequence[Problem],
-    settings: Mapping[str, object],
-    seeds: int,
+    fitness: Fitness,
 ) -> pl.DataFrame:
     """Truth and predictions (means over seeds) along each problem's input: LINES, x rising.
 
-    settings: those of `fitness.training.fit`, with one rate.
+    The networks are trained as on the rung `test`, with the middle one of its learning rates.
     """
+    test = fitness.rungs.test
+    shared = {**asdict(fitness.training), "steps": test.steps, "rates": test.rates[len(test.rates) // 2 :][:1]}
     tables = [pl.DataFrame(schema=LINES)]
     for problem in problems:
         x_ND, truth_N = along(problem)
@@ -42,11 +45,11 @@ def lines(
             "valid_x": problem.valid_x_ND[None],
             "ood_x": x_ND[None],
             "inputs": np.array([1]),
-            "keys": np.arange(seeds)[None],
+            "keys": np.arange(test.seeds)[None],
         }
         for name, (activation, admitted) in activations.items():
-            told = {**settings, "gain": admitted.gain, "pointwise": admitted.pointwise}
-            predicted_N = fit(activation, arrays, told)["ood"][0, :, 0].mean(axis=0)
+            settings = {**shared, "gain": admitted.gain, "pointwise": admitted.pointwise}
+            predicted_N = fit(activation, arrays, settings)["ood"][0, :, 0].mean(axis=0)
             columns = {"x": x_ND[:, 0], "truth": truth_N, "prediction": predicted_N}
             table = pl.DataFrame({"problem": problem.name, "activation": name, **columns})
             tables.append(table.cast(LINES))
@@ -54,7 +57,7 @@ def lines(
 
 
 def along(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
-    """All points of a problem whose truth is known without noise, in the order of the input."""
+    """All points of a problem whose target has no noise, in the order of the input."""
     x_ND = np.concatenate([problem.valid_x_ND, problem.ood_x_ND])
     y_N = np.concatenate([problem.valid_y_N, problem.ood_y_N])
     order_N = np.argsort(x_ND[:, 0])

@@ -1,6 +1,7 @@
-"""The autoregressive ranker with another activation: a short training, ranked by beam search at the end."""
+"""The autoregressive ranker with other activations: short trainings from scratch, then ranking by beam search."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -8,76 +9,139 @@ from typing import Any, NamedTuple
 import polars as pl
 from transformers import PreTrainedModel
 
+from arrange.activations.classical import CLASSICAL
 from arrange.activations.evaluation import Activation, Admitted
-from arrange.activations.swap import normalised, swap
-from arrange.decoding.rank import rank
-from arrange.docids.trie import Trie
-from arrange.evaluation import measures
-from arrange.training.examples import Examples
-from arrange.training.training import Objective, train
+from arrange.activations.feedforward import normalised, swap
+from arrange.activations.programs.admission import admit
+from arrange.activations.programs.check import compile_program
+from arrange.activations.programs.files import source_of
+from arrange.activations.settings import Swap
+from arrange.data import tables
+from arrange.decoding.settings import Decoding
+from arrange.decoding.validation import JudgedQueries, judged_queries, measure
+from arrange.docids.catalogue import Catalogue, open_catalogue
+from arrange.evaluation.measures import nearest_documents
+from arrange.models import ranker as models
+from arrange.training.examples import longest_sequence
+from arrange.training.losses import ListLoss
+from arrange.training.settings import Finetune, Prompt, Score
+from arrange.training.training import train
+
+REFERENCE, MEASURE = "gelu", "nDCG@10"
+SWAPPED = pl.Schema(
+    {"system": pl.String(), "rate": pl.Float64()}
+    | dict.fromkeys(("query_id", "cluster"), pl.String())
+    | {MEASURE: pl.Float64()}
+)
 
 
-class Split(NamedTuple):
-    """Queries to rank and their truth."""
+@dataclass(frozen=True, eq=False)
+class RankerTask:
+    """What all activations share: queries, the first weights, and how the ranker is trained. Made by `ranker_task`."""
 
-    examples: Examples
-    query_ids: Sequence[str]
-    qrels: pl.DataFrame
+    make: Callable[[], PreTrainedModel]  # a fresh model, always with the same weights
+    learnt: JudgedQueries
+    validation: JudgedQueries
+    test: JudgedQueries
+    catalogue: Catalogue
+    loss: ListLoss
+    arguments: Mapping[str, Any]  # of `transformers.TrainingArguments`, without evaluation and checkpoints
+    decoding: Decoding
+    score: Score
+    rates: tuple[float, ...]
+    seed: int
+    threads: int
 
 
-class Score(NamedTuple):
-    """What a ranker reached, and at which rate."""
+class Trained(NamedTuple):
+    """What a ranker reached."""
 
-    rate: float
+    rate: float  # the learning rate that validation picked
     validation: float  # mean nDCG@10
-    per_query: pl.DataFrame  # the measures of the test queries: `measures.evaluate`
+    per_query: pl.DataFrame  # all measures of the test queries
 
 
-def ranker_score(
-    activation: Activation,
-    admitted: Admitted,
-    make: Callable[[], PreTrainedModel],
-    lists: Examples,
-    objective: Objective,
-    validation: Split,
-    test: Split,
-    legal: Trie,
-    doc_ids: Sequence[str],
-    *,
-    rates: Sequence[float],
-    arguments: Mapping[str, Any],
-    search: Mapping[str, Any],
-    seed: int,
-    threads: int,
-) -> Score:
-    """Train a fresh model with the activation swapped in, once per rate; rank the test queries with the best.
+def ranker_task(
+    swap: Swap, data: Path, catalogue: Path, finetune: Finetune, prompt: Prompt, loss: ListLoss, decoding: Decoding
+) -> RankerTask:
+    """The task of a prepared data set and a catalogue. The model has random weights in the shape `finetune.scratch`."""
+    opened = open_catalogue(catalogue)
 
-    The best rate has the highest mean nDCG@10 of the validation queries; the test queries are ranked once, after that
-    choice. `make()` gives the model, always with the same weights. arguments: of `transformers.TrainingArguments`,
-    without evaluation and checkpoints. search: of `arrange.decoding.rank.rank` (beams, batch_size, normaliser, score).
+    def queries(split: tables.SplitName, most: int | None = None) -> JudgedQueries:
+        return judged_queries(tables.read(data, splits=[split]), opened, prompt, swap.seed, most)
+
+    learnt, validation = queries("train"), queries("validation", finetune.validation_queries)
+    positions = longest_sequence([learnt.examples, validation.examples], opened, prompt)
+    return RankerTask(
+        make=lambda: models.from_scratch(finetune.scratch, opened.tokenizer, positions, swap.seed),
+        learnt=learnt,
+        validation=validation,
+        test=queries("test"),
+        catalogue=opened,
+        loss=loss,
+        arguments={**finetune.arguments, "max_steps": swap.steps, "load_best_model_at_end": False},
+        decoding=decoding,
+        score=prompt.score,
+        rates=swap.rates,
+        seed=swap.seed,
+        threads=finetune.threads,
+    )
+
+
+def with_reference(sources: Mapping[str, str]) -> dict[str, str]:
+    """The programs with that of GELU first, with which the others are compared."""
+    return {REFERENCE: source_of(CLASSICAL[REFERENCE])} | dict(sources)
+
+
+def swap_activations(
+    sources: Mapping[str, str], task: RankerTask, flops: float, reached: Callable[[int, str], object]
+) -> pl.DataFrame:
+    """nDCG@10 of the ranker with each program on each test query: SWAPPED.
+
+    The cluster of a query is that of `measures.nearest_documents`. Programs that are not pointwise are left out: in
+    training, a statistic of the batch would tell a token something of later tokens. Raises Rejected for a program that
+    costs more than `flops` per element. `reached` is called after each program.
     """
-    how = {"doc_ids": doc_ids, "trie": legal, **search}
+    clusters = nearest_documents(task.test.qrels)
+    scores = [pl.DataFrame(schema=SWAPPED)]
+    for done, (name, source) in enumerate(sources.items(), start=1):
+        activation = compile_program(source)
+        admitted = admit(activation, flops)
+        if admitted.pointwise:
+            trained = train_with(activation, admitted, task)
+            per_query = trained.per_query.join(clusters, on="query_id", maintain_order="left")
+            names = {"system": pl.lit(name), "rate": pl.lit(trained.rate)}
+            scores.append(per_query.with_columns(**names).select(list(SWAPPED)))
+        reached(done, name)
+    return pl.concat(scores)
+
+
+def train_with(activation: Activation, admitted: Admitted, task: RankerTask) -> Trained:
+    """Train a fresh model with the activation swapped in, once per rate; rank the test queries with the best one.
+
+    The best rate has the highest mean nDCG@10 of the validation queries. The test queries are ranked once, after that
+    choice.
+    """
     reached: dict[float, tuple[float, PreTrainedModel]] = {}
-    for rate in rates:
-        model = make()
+    for rate in task.rates:
+        model = task.make()
         swap(model, normalised(activation, admitted))
         with TemporaryDirectory() as folder:
             train(
                 model,
-                lists,
-                objective,
+                task.learnt.examples,
+                task.loss,
                 Path(folder, "model"),
                 Path(folder, "unfinished"),
-                arguments={**arguments, "learning_rate": rate, "eval_strategy": "no", "save_strategy": "no"},
-                seed=seed,
-                threads=threads,
+                arguments={**task.arguments, "learning_rate": rate, "eval_strategy": "no", "save_strategy": "no"},
+                seed=task.seed,
+                threads=task.threads,
             )
-        reached[rate] = (_measured(model, validation, how).select(pl.mean("nDCG@10")).item(), model)
+        reached[rate] = (_measure(model, task.validation, task).select(pl.mean(MEASURE)).item(), model)
     best = max(reached, key=lambda rate: reached[rate][0])
-    value, model = reached[best]
-    return Score(best, value, _measured(model, test, how))
+    validation, model = reached[best]
+    return Trained(best, validation, _measure(model, task.test, task))
 
 
-def _measured(model: PreTrainedModel, split: Split, how: Mapping[str, Any]) -> pl.DataFrame:
-    run = rank(model, split.examples, query_ids=split.query_ids, **how)
-    return measures.evaluate(run, split.qrels)
+def _measure(model: PreTrainedModel, queries: JudgedQueries, task: RankerTask) -> pl.DataFrame:
+    return measure(model, queries, task.catalogue, task.decoding, task.score)

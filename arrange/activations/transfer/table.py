@@ -1,4 +1,4 @@
-"""All activations on all problems, and each of them against one: how much lower its errors are, and whether by luck."""
+"""Measurements of all activations in one table, and the comparison of each one with a reference, with tests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -8,11 +8,11 @@ import polars as pl
 from scipy.stats import wilcoxon
 
 from arrange.activations.evaluation import Admitted, Measurement
-from arrange.activations.fitness.protocol import CLIP
+from arrange.activations.fitness.scoring import CLIP
 from arrange.errors import UserError
 from arrange.evaluation.statistics import holm, summary
 
-FLOOR = 1e-3  # of the targets' variance: errors below it are equally small
+FLOOR = 1e-3  # of the targets' variance: errors below it count as equal
 COLUMNS = pl.Schema(
     dict.fromkeys(("activation", "group", "family", "cluster", "problem"), pl.String())
     | {"seed": pl.Int64()}
@@ -30,8 +30,9 @@ def long(
 ) -> pl.DataFrame:
     """One row per activation, problem and seed: COLUMNS.
 
-    `measured` has the measurements by group ("digits", say, or "held-out") and activation; `clusters` says of a problem
-    what it shares with others (a data set, an equation), so that they aren't independent. The others stand alone.
+    `measured` has the measurements by group (such as "digits") and activation. `clusters` names, for some problems,
+    what they share with others (a data set, an equation), so that they are not independent. Each other problem is a
+    cluster of its own.
     """
     shared = clusters or {}
     rows = [
@@ -46,8 +47,8 @@ def long(
 def log_ratios(table: pl.DataFrame, reference: str) -> pl.DataFrame:
     """log(error / error of the reference) of each activation and problem; below 0 is better than the reference.
 
-    Errors are out of distribution. As in `fitness.protocol.log_ratios` pairs have one seed, are clipped at +-CLIP, then
-    averaged over seeds, and training that diverged (an error of inf) counts as +CLIP, whatever the reference did.
+    Errors are out of distribution. As in `fitness.scoring.log_ratios`, log-ratios of one seed are clipped at +-CLIP,
+    then averaged over seeds; training that diverged (an error of inf) counts as +CLIP, whatever the reference did.
     Returns activation, group, family, cluster, problem, log_ratio.
     Raises UserError where the table lacks the reference.
     """
@@ -77,25 +78,25 @@ def compare(
 
     `log_ratios` are averaged over the problems of a cluster. log_ratio is the mean over clusters, low and high its 95%
     bootstrap interval over clusters. p is the Wilcoxon signed-rank test's (1945) over clusters, two-sided: with four of
-    them it can't be below 1/8. p_holm adjusts it over the activations of the group. worst is the largest of all
+    them it cannot be below 1/8. p_holm adjusts it over the activations of the group. worst is the largest of all
     problems. The digits' shifts are clusters of their own although they share their trained networks: their interval
-    tells of shifts like these, not of other data. An activation that isn't `pointwise` uses batch statistics:
-    it sees all shifted points at once, which no other does. flops are per element.
+    holds for shifts like these, not for other data. An activation that is not `pointwise` uses batch statistics: it
+    sees all shifted points at once, which no other does. flops are per element.
     """
     tables = [pl.DataFrame(schema=COMPARED)]
     for (group,), of_group in log_ratios(table, reference).group_by(by, maintain_order=True):
         rows = []
         for (name,), ratios in of_group.group_by("activation", maintain_order=True):
-            facts = {"flops": admitted[name].flops, "pointwise": admitted[name].pointwise}
-            rows.append({"group": group, "activation": name} | facts | _against(ratios, draws, seed))
+            properties = {"flops": admitted[name].flops, "pointwise": admitted[name].pointwise}
+            rows.append({"group": group, "activation": name} | properties | _against(ratios, draws, seed))
         adjusted = pl.Series(holm([row["p"] for row in rows]), dtype=pl.Float64)
-        found = pl.DataFrame(rows).with_columns(p_holm=adjusted)
-        tables.append(found.select(pl.col(name).cast(kind) for name, kind in COMPARED.items()).sort("log_ratio"))
+        compared = pl.DataFrame(rows).with_columns(p_holm=adjusted)
+        tables.append(compared.select(pl.col(name).cast(kind) for name, kind in COMPARED.items()).sort("log_ratio"))
     return pl.concat(tables)
 
 
 def _against(ratios: pl.DataFrame, draws: int, seed: int) -> dict[str, float]:
-    """The statistics of one activation's log-ratios: each cluster's mean is what is drawn."""
+    """The statistics of one activation's log-ratios. The bootstrap draws clusters, each with its mean."""
     name = pl.format("{} {}", "family", "cluster")
     means = ratios.group_by(query_id=name, maintain_order=True).agg(pl.col("log_ratio").mean())
     row = summary(means, means.select("query_id", cluster="query_id"), draws=draws, seed=seed).row(0, named=True)

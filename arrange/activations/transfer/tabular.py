@@ -1,4 +1,4 @@
-"""Tables split by covariate shift: trained on the bulk, tested on the far end along a principal component."""
+"""Tables split by covariate shift: training on most rows, tests on the rows far out along a principal component."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,19 +23,19 @@ VALID = 0.2  # share of the others that validate
 
 
 def tabular(seed: int = 0) -> list[DataSet]:
-    """Up to six data sets of each table: cut off are the low and the high end along its first three components.
+    """Up to six data sets of each table: the low or the high end along one of three components is cut off for the test.
 
-    An end that holds one class alone is left out: it would measure a guess.
+    An end that holds a single class is left out, because a constant guess would be right there.
     """
-    found = []
+    sets = []
     for name, load in TABLES.items():
         x_ND, y_N = load(return_X_y=True)
         classes = name != "diabetes"
         for component, scores_N in enumerate(principal(x_ND, COMPONENTS).T, start=1):
             for end, along_N in (("low", -scores_N), ("high", scores_N)):
                 one = cut(f"{name} {component} {end}", x_ND, y_N, along_N, classes, seed)
-                found.append(replace(one, source=name))
-    return [one for one in found if (one.shifted["end"].y_NO.var(0) > 0).any()]
+                sets.append(replace(one, source=name))
+    return [one for one in sets if (one.shifted["end"].y_NO.var(0) > 0).any()]
 
 
 def cut(name: str, x_ND: NDArray, y_N: NDArray, along_N: NDArray, classes: bool, seed: int) -> DataSet:
@@ -59,7 +59,7 @@ def cut(name: str, x_ND: NDArray, y_N: NDArray, along_N: NDArray, classes: bool,
 def principal(x_ND: NDArray, count: int) -> NDArray:
     """The rows' places along the first principal components of the standardised columns, N x count.
 
-    Of each component's two directions it takes the one whose largest loading is positive.
+    Each component has the direction in which its largest loading is positive.
     """
     z_ND = standardised(x_ND, np.arange(len(x_ND)))
     loadings_CD = np.linalg.svd(z_ND, full_matrices=False)[2][:count]

@@ -13,14 +13,13 @@ from arrange.activations.classical import CLASSICAL
 from arrange.activations.evaluation import Admitted
 from arrange.activations.transfer.ranker import Split, ranker_score
 from arrange.docids import trie
-from arrange.training import losses
-from arrange.training.training import Objective
+from arrange.training.losses import Item
 
 IDS = ["a", "b", "c", "d"]
 DOCS = ["x", "y", "z"]
 RANKS = np.array([3.0, 2.0, 1.0])  # the longest docID first: a model with random weights has the shortest first
 LISTS = replace(tiny.LISTS, lists=[(np.arange(3), RANKS)] * 4)
-OBJECTIVE = Objective([losses.weights("item", {"alpha": 1.0}, RANKS)] * 4)
+LOSS = Item(alpha=1.0)
 
 
 def split(gains):
@@ -40,7 +39,7 @@ def score(activation, admitted=PLAIN, rates=(2e-2,), validation=TRUTH, test=TRUT
         admitted,
         make,
         LISTS,
-        OBJECTIVE,
+        LOSS,
         validation,
         test,
         trie.build(tiny.DOCIDS),

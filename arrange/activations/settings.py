@@ -1,0 +1,196 @@
+"""The knobs of the search for activation functions: one frozen dataclass for each section of params.yaml.
+
+This module imports neither torch nor the rest of the room, so that a flow can read its settings quickly. The bounds of
+the fields are checked by `settings/`, which reads params.yaml. What fields say of each other is checked here.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Literal
+
+from annotated_types import Gt, MinLen
+
+from arrange.activations.mutators import MutatorSet
+from arrange.activations.problems.families import FAMILIES
+from arrange.bounds import Count, CountOr0, Counts, Positive, PositiveOr0, Rates, Seed, Seeds
+
+Arm = Literal["evolution", "random"]
+Group = Literal["found", "classical", "mined"]  # of activations that are compared
+Target = Literal["held_out", "digits", "tabular"]  # what activations are transferred to
+
+
+@dataclass(frozen=True)
+class SearchEntry:
+    """One search: an entry of `searches`."""
+
+    arm: Arm  # evolution, or the control: independent samples of the same mutators
+    seed: Seed
+    mutators: Annotated[tuple[MutatorSet, ...], MinLen(1)] = ("expression",)
+
+
+@dataclass(frozen=True)
+class Search:
+    """The size of a search. Its seed and its arm are in its `SearchEntry`."""
+
+    budget: Count  # member-steps, re-tests included: no generation starts at or beyond it
+    candidates: Count  # the search ends at this number of candidates, seeds included
+    generation_size: Count
+    elites: Count  # of each island
+    shown: Count  # elites that a mutator sees
+    attempts: Count  # to get a usable program for one place of a generation
+    islands: Count
+    migration_every: Count  # generations
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """The points of a problem: how many, where they lie, and the noise on the training targets."""
+
+    train: Count  # points
+    valid: Count
+    ood: Count  # points outside of the training box
+    stretch: Annotated[float, Gt(1)]  # how far the test box reaches, in units of the training box
+    noise: PositiveOr0  # standard deviation on training targets, in units of the targets' standard deviation
+    limit: Positive  # standard deviations of the training targets that no target may exceed
+
+
+@dataclass(frozen=True)
+class NetworkTraining:
+    """The networks that measure an activation: `depth` hidden layers of `width`, trained by Adam."""
+
+    width: Count
+    depth: Count
+    warmup: Count  # steps
+    clip: Positive  # of a network's gradient norm
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One level of measurement: how many networks are trained for a candidate, how long, and on what."""
+
+    problems: Count
+    seeds: Count
+    steps: Count
+    rates: Rates  # learning rates; validation points pick the best one
+    families: Annotated[tuple[str, ...], MinLen(1)]  # of problems, see arrange/activations/problems/families.py
+
+    @property
+    def member_steps(self) -> int:
+        """What the rung costs: networks trained x steps."""
+        return self.problems * self.seeds * len(self.rates) * self.steps
+
+
+@dataclass(frozen=True)
+class Rungs:
+    """The levels of measurement. `first` uses some of the problems of `search`; the others have their own."""
+
+    first: Rung  # stops hopeless candidates early
+    search: Rung  # gives the fitness that candidates compare by
+    confirm: Rung  # every candidate passes it before it becomes an elite
+    validate: Rung  # decides between the best of each search
+    test: Rung  # families of problems that no search sees
+
+    def __post_init__(self) -> None:
+        for name in self.names():
+            for family in self[name].families:
+                if family not in FAMILIES:
+                    raise ValueError(f"{name}.families has {family!r}; take some of {', '.join(FAMILIES)}")
+        searched = {family for name in self.names() if name != "test" for family in self[name].families}
+        if seen := sorted(searched.intersection(self.test.families)):
+            raise ValueError(f"test.families has {seen[0]!r}, which a search sees; give the test families of its own")
+
+    def __getitem__(self, name: str) -> Rung:
+        rung: Rung = getattr(self, name)
+        return rung
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The rungs' names, the cheapest first."""
+        return [each.name for each in fields(cls)]
+
+
+@dataclass(frozen=True)
+class Fitness:
+    """All that the fitness of an activation depends on, except for the seed."""
+
+    ranges: Ranges
+    training: NetworkTraining
+    screen: float  # a candidate whose fitness on the rung `first` is lower is measured no further
+    rungs: Rungs
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """The processes that run candidates, and what one job may use."""
+
+    workers: Count  # processes of one search; they change the time and nothing else
+    flops: Positive  # that an activation may cost per element
+    cpu: Count  # seconds of CPU time
+    wall: Positive  # seconds
+    memory: Count  # megabytes, on top of what the process uses before the job
+
+
+@dataclass(frozen=True)
+class Llm:
+    """An endpoint that speaks OpenAI's protocol, what is asked of it, and what it may cost in one currency."""
+
+    url: str  # up to and with /v1
+    model: str
+    key_variable: str  # the environment variable that holds the key; empty: no key is sent
+    temperature: PositiveOr0
+    max_tokens: Count  # of an answer
+    price_in: PositiveOr0  # of a million tokens
+    price_out: PositiveOr0
+    calls: CountOr0  # the budget of one search: answers and failures, not repeated attempts
+    money: PositiveOr0  # no call is made that could exceed it
+    request: dict[str, Any] = field(default_factory=dict)  # more fields of the request; null takes one away
+    seconds: Positive = 120.0  # for one attempt
+    retries: CountOr0 = 3  # of an attempt that was refused
+
+    def cost(self, tokens_in: int, tokens_out: int) -> float:
+        """The price of so many tokens."""
+        return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
+
+
+@dataclass(frozen=True)
+class Select:
+    """How the winners of searches are chosen, on fresh problems."""
+
+    finalists: Count  # of each search
+    seed: Seed
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of the transfer tests: hidden layers, Adam with warm-up and cosine, batches with replacement."""
+
+    hidden: Counts
+    steps: Count
+    batch: Count
+    warmup: Count  # steps
+    rates: Rates
+    seeds: Seeds
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """The tests of found and known activations on what no search saw."""
+
+    to: tuple[Target, ...]
+    found: Count  # the best of all searches that take part, beside the winner of each search
+    seed: Seed
+    resamples: Count  # of the bootstrap
+    networks: Networks
+
+
+@dataclass(frozen=True)
+class Swap:
+    """The autoregressive ranker with other activations in its feed-forward layers."""
+
+    of: tuple[Group, ...]  # empty: no ranker is trained
+    found: Count  # as in `Transfer`
+    data: str
+    docids: str
+    loss: str
+    seed: Seed
+    steps: Count
+    rates: Rates

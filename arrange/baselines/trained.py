@@ -1,0 +1,126 @@
+"""A baseline as its settings describe it, trained and ready to rank: one function for each kind."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import polars as pl
+from transformers import PreTrainedTokenizerFast
+
+from arrange.baselines import bm25, cross, dual, reranker
+from arrange.baselines.fitting import FitArguments, List
+from arrange.baselines.settings import BaselineEntry, Cross, Dual, Encoder, FitBaseline, Pretrained, Reranker
+from arrange.data.tables import Dataset
+from arrange.docids.tokens import encode_prompts
+from arrange.models import encoders
+from arrange.models import ranker as models
+from arrange.training.examples import judged_lists
+from arrange.training.losses import Item
+from arrange.training.settings import Prompt
+
+Search = Callable[..., pl.DataFrame]  # candidates (query_id, doc_id), or None for all documents -> a run
+Progress = Callable[[int], object]  # called with the number of steps done
+
+
+def train_baseline(
+    entry: BaselineEntry,
+    fit: FitBaseline,
+    train: Dataset,
+    queries: pl.DataFrame,
+    *,
+    tokenizer: PreTrainedTokenizerFast,
+    prompt: Prompt,
+    progress: Progress,
+) -> Search:
+    """Train the baseline on `train`; the result ranks `queries`.
+
+    tokenizer, prompt: what small query encoders read, as a ranker of the regime `corpus` does.
+    """
+    if isinstance(entry, Encoder):
+        return pretrained_encoder(entry, fit, train, queries, progress)
+    if isinstance(entry, Reranker):
+        return pretrained_reranker(entry, fit, train, queries, progress)
+    return small(entry, fit, train, queries, tokenizer, prompt, progress)
+
+
+def small(
+    entry: Dual | Cross,
+    fit: FitBaseline,
+    train: Dataset,
+    queries: pl.DataFrame,
+    tokenizer: PreTrainedTokenizerFast,
+    prompt: Prompt,
+    progress: Progress,
+) -> Search:
+    """A dual or a cross encoder with a small transformer as query encoder, all from random weights."""
+
+    def encode(texts: pl.Series) -> list[list[int]]:
+        prompts = encode_prompts(tokenizer, prompt.corpus, texts.to_list(), prompt.query_tokens)
+        return [[*head, *tail] for head, tail in prompts]
+
+    learnt, ranked = encode(train.queries["text"]), encode(queries["text"])
+    whole: Any = models.from_scratch(fit.scratch, tokenizer, max(map(len, [*learnt, *ranked])), entry.seed)
+    encoder = encoders.LastToken(whole.base_model, entry.width, entry.seed)
+    vectors = partial(encoders.free_vectors, len(train.documents), entry.width, entry.seed)
+    ids = queries["query_id"].to_list(), ranked, train.documents["doc_id"].to_list()
+    arguments, lists = fit_arguments(fit, entry.seed), weighted_lists(train, fit.alpha)
+    if isinstance(entry, Dual):
+        dual_encoder = dual.DualEncoder(encoder, vectors(scale=0.02), fit.temperature)
+        dual.train(dual_encoder, learnt, lists, arguments, progress=progress)
+        return partial(dual.search, dual_encoder, *ids)
+    cross_encoder = cross.CrossEncoder(encoder, vectors(scale=1.0), entry.seed)
+    cross.train(cross_encoder, learnt, lists, arguments, negatives=fit.negatives, progress=progress)
+    return partial(cross.search, cross_encoder, *ids)
+
+
+def pretrained_encoder(
+    entry: Encoder, fit: FitBaseline, train: Dataset, queries: pl.DataFrame, progress: Progress
+) -> Search:
+    """A dual encoder that begins with a pretrained encoder's vectors, of queries and of documents."""
+    tokenizer, encoder = encoders.by_name(entry.model)
+
+    def encode(texts: pl.Series) -> list[list[int]]:
+        return encoders.encode(tokenizer, texts.to_list(), entry.max_tokens)
+
+    model = dual.DualEncoder(encoder, encoder.vectors(encode(train.documents["text"])), fit.temperature)
+    if entry.steps:
+        lists = weighted_lists(train, fit.alpha)
+        dual.train(model, encode(train.queries["text"]), lists, pretrained_arguments(entry, fit), progress=progress)
+    doc_ids = train.documents["doc_id"].to_list()
+    return partial(dual.search, model, queries["query_id"].to_list(), encode(queries["text"]), doc_ids)
+
+
+def pretrained_reranker(
+    entry: Reranker, fit: FitBaseline, train: Dataset, queries: pl.DataFrame, progress: Progress
+) -> Search:
+    """A pretrained transformer that reads a query with each candidate; without candidates, with the first of BM25."""
+    classifier = reranker.by_name(entry.model, entry.max_tokens, entry.seed)
+    if entry.steps:
+        texts = train.queries["text"].to_list(), train.documents["text"].to_list()
+        lists, arguments = weighted_lists(train, fit.alpha), pretrained_arguments(entry, fit)
+        reranker.train(classifier, *texts, lists, arguments, negatives=fit.negatives, progress=progress)
+
+    def search(candidates: pl.DataFrame | None) -> pl.DataFrame:
+        if candidates is None:
+            candidates = bm25.search(queries, train.documents).filter(pl.col("rank") <= entry.first)
+        return reranker.rerank(classifier, queries, train.documents, candidates)
+
+    return search
+
+
+def weighted_lists(train: Dataset, alpha: float) -> list[List]:
+    """The training queries' lists with the weights r^-alpha, which sum to 1."""
+    judged = judged_lists(train.queries["query_id"], train.qrels, train.documents["doc_id"])
+    weights = [np.exp(Item(alpha=alpha).weights(ranks_D).node_D) for _, ranks_D in judged]
+    return [(rows_D, weights_D / weights_D.sum()) for (rows_D, _), weights_D in zip(judged, weights, strict=True)]
+
+
+def fit_arguments(fit: FitBaseline, seed: int) -> FitArguments:
+    """How a baseline with this seed is trained."""
+    return FitArguments(fit.steps, fit.batch_size, fit.learning_rate, fit.warmup, seed, fit.threads)
+
+
+def pretrained_arguments(entry: Pretrained, fit: FitBaseline) -> FitArguments:
+    """How a pretrained baseline is trained: with its own number of steps and learning rate."""
+    return FitArguments(entry.steps, fit.batch_size, entry.learning_rate, fit.warmup, entry.seed, fit.threads)

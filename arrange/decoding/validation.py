@@ -1,0 +1,72 @@
+"""Measures of a ranker on judged queries: at each evaluation of a training, and of the ranker that is exported."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+from transformers import PreTrainedModel
+
+from arrange.data.tables import Dataset
+from arrange.decoding.rank import common_loss, rank
+from arrange.decoding.settings import Decoding
+from arrange.docids.catalogue import Catalogue
+from arrange.evaluation import measures
+from arrange.training.examples import Examples, of_queries
+from arrange.training.settings import Prompt, Score
+
+LOGGED = ("nDCG@10", "overlap@3", "R@10")  # the measures that a training logs
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedQueries:
+    """Queries ready to be ranked, and their judgements. Made by `judged_queries`."""
+
+    query_ids: list[str]
+    qrels: pl.DataFrame
+    examples: Examples
+
+
+def judged_queries(
+    dataset: Dataset, catalogue: Catalogue, prompt: Prompt, seed: int, most: int | None = None
+) -> JudgedQueries:
+    """The first `most` queries of a data set, all by default. `seed` decides the order of candidates in prompts."""
+    queries = dataset.queries.head(most) if most is not None else dataset.queries
+    qrels = dataset.qrels.join(queries, on="query_id", how="semi")
+    return JudgedQueries(queries["query_id"].to_list(), qrels, of_queries(queries, qrels, catalogue, prompt, seed))
+
+
+def measure(
+    model: PreTrainedModel,
+    queries: JudgedQueries,
+    catalogue: Catalogue,
+    decoding: Decoding,
+    score: Score,
+    progress: Callable[[int], object] = lambda done: None,
+) -> pl.DataFrame:
+    """Rank the queries with a model: all measures of each query, as `measures.evaluate` returns them."""
+    doc_ids = catalogue.docids["doc_id"].to_list()
+    run = rank(
+        model,
+        queries.examples,
+        catalogue.trie,
+        queries.query_ids,
+        doc_ids,
+        **decoding.search(),
+        score=score,
+        progress=progress,
+    )
+    return measures.evaluate(run, queries.qrels)
+
+
+def validate(
+    model: PreTrainedModel, queries: JudgedQueries, catalogue: Catalogue, decoding: Decoding, score: Score
+) -> dict[str, float]:
+    """What a training logs at an evaluation: the means of some measures, and `loss`, the common loss."""
+    means = measure(model, queries, catalogue, decoding, score).select(pl.col(LOGGED).mean()).row(0, named=True)
+    return {"loss": common_loss(model, queries.examples, decoding.batch_size)} | means
+
+
+def means(per_query: pl.DataFrame) -> dict[str, float]:
+    """The mean over queries of each measure that applies to any of them."""
+    row = per_query.select(list(measures.MEASURES)).mean().row(0, named=True)
+    return {measure: mean for measure, mean in row.items() if mean is not None}

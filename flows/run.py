@@ -1,0 +1,150 @@
+"""What the flows have in common: how a run goes from its parameters to its stages, its record and its conclusion."""
+
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
+from prefect.runtime import flow_run
+from prefect.states import Failed
+
+from arrange.errors import UserError
+from flows import results, servers, supervision
+from flows.schedule import Place, run_stages, runner_on
+from flows.show import say
+from flows.stages import REUSED, graph, mend_lock, problem_of_disk
+from flows.workspace import assignments, lock_of, opened
+from records import store
+from settings import params
+from tasks.stage import STARTER
+
+Derive = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+def run(
+    targets: Collection[str],
+    preset: str | None,
+    overrides: Mapping[str, Any] | None,
+    parallel: int,
+    hours: float | None,
+    cluster: str | None,
+    derive: Derive = lambda sections: {},
+) -> State:
+    """Run the target stages of dvc.yaml with all that they wait for, where they are stale; how the flow run ends.
+
+    `derive` makes further overrides of the effective sections: a sweep's cells.
+    """
+    supervision.end_with_worker()
+    try:
+        if parallel < 1:
+            raise UserError(f"parallel is {parallel}", "let at least 1 stage work at once")
+        store.check_server()
+        sections = params.effective(params.load(), preset or None, overrides or {})
+        if derived := derive(sections):
+            sections = params.effective(sections, None, derived)
+        supervision.close_abandoned(Path.cwd())
+        changed = sections if preset or overrides or derived else None
+        with opened(Path.cwd(), changed) as root:
+            place = place_of(root, preset, overrides or {}, hours)
+            return run_in(place, sections, targets, parallel, cluster)
+    except UserError as error:
+        return Failed(message=str(error))
+    except ConcurrencySlotAcquisitionError:
+        what = "Prefect's server gave no slot on a GPU: it has gone, or all slots are taken"
+        return Failed(message=f"{what}\nsee to the server; the same command goes on from here")
+    except Exception as error:
+        if problem := problem_of_disk(Path.cwd(), str(error)):
+            return Failed(message=problem)
+        raise
+
+
+def place_of(root: Path, preset: str | None, overrides: Mapping[str, Any], hours: float | None) -> Place:
+    """Where the run's stages work, and what they can't know from the files there."""
+    env = {
+        "MLFLOW_TRACKING_URI": store.tracking_uri(),
+        "ARRANGE_PRESET": preset or "",
+        "ARRANGE_OVERRIDES": " ".join(assignments(overrides)),
+        "ARRANGE_COMMAND": command(str(flow_run.flow_name), preset, overrides),
+        "ARRANGE_STARTED_BY": f"flow run {flow_run.id}",
+        "ARRANGE_FLOW_RUN_URL": servers.address_of_run(),
+    }
+    ends = float("inf") if hours is None else time.time() + hours * 3600
+    return Place(root, env, lock_of(Path.cwd(), root).with_suffix(".flow_run"), str(flow_run.id), ends)
+
+
+def command(name: str, preset: str | None, overrides: Mapping[str, Any]) -> str:
+    """The command that repeats this run.
+
+    >>> command("ranking", "tiny", {"rank": {"beams": 50}})
+    '.venv/bin/python -m flows.ranking --preset tiny --set rank.beams=50'
+    """
+    words = [".venv/bin/python", "-m", f"flows.{name}"]
+    words += ["--preset", preset] if preset else []
+    changed = list(assignments(overrides))
+    return shlex.join([*words, "--set", *changed] if changed else words)
+
+
+def run_in(
+    place: Place, sections: Mapping[str, Any], targets: Collection[str], parallel: int, cluster: str | None
+) -> State:
+    """Run the stages in a workspace, record them, and say how the run ended."""
+    say(f"works in {place.root}, records in {store.tracking_uri()}")
+    mend_lock(place.root)
+    before, stale = graph(place.root, targets)
+    # the mark goes first: the runner waits for its tasks, and these end without it
+    with runner_on(cluster, parallel) as runner, supervision.at_work(place.mark, place.flow_run):
+        states = run_stages(place, runner, before, stale, parallel)
+        failed = [state for state in states.values() if state.is_failed() or state.is_crashed()]
+        record(place, states, "FAILED" if failed else "FINISHED")
+        if problem := problem_of_disk(place.root):
+            raise UserError(*problem.split("\n"))
+        servers.keep_temporary()
+        servers.check_prefect()  # a stage may have failed for the want of it
+        if failed:
+            return Failed(message=failed[0].message)
+        store.check_server()  # the page `report` links to it
+        return results.conclude(place, sections, states)
+
+
+def record(place: Place, states: Mapping[str, State], status: str) -> None:
+    """Bring MLflow up to date, and where parameters were changed keep the run as an experiment of DVC's.
+
+    The stage `track` does it where it runs. After a failure it never comes, not every flow has it, and DVC reuses it
+    when the stages gave the same outputs as before, or when the store is another one. A run with nothing new in the
+    store that had it last is not recorded again.
+    """
+    mark, lock = place.root / "state" / "recorded", place.root / "dvc.lock"
+    if not lock.exists():
+        return
+    key = hashlib.sha256(store.identity().encode() + lock.read_bytes()).hexdigest()
+    if mark.exists() and mark.read_text() == key:
+        return
+    has_tracked = "track" in states and states["track"].is_completed() and states["track"].name != REUSED
+    if (has_tracked or note_in("MLflow", place, ["tasks.track", status])) and status == "FINISHED":
+        mark.write_text(key)
+        if place.root != Path.cwd():
+            save_experiment(place, states)
+
+
+def save_experiment(place: Place, names: Iterable[str]) -> None:
+    """Keep a run of these stages in DVC: `dvc exp show` lists it, `dvc exp apply` brings it into the checkout."""
+    note_in("DVC", place, ["dvc", "exp", "save", "--force", "--name", f"run-{place.root.name}", *names])
+
+
+def note_in(tool: str, place: Place, words: Sequence[str]) -> bool:
+    """Run a module that keeps a record; a run that ended well isn't failed for the want of one."""
+    log = place.root / "logs" / f"record-{tool}.log"
+    log.parent.mkdir(exist_ok=True)  # no stage may have run here: `dvc pull` brings outputs too
+    with log.open("w") as file:
+        env = os.environ | place.env | {STARTER: str(os.getpid())}
+        done = subprocess.run([sys.executable, "-m", *words], cwd=place.root, env=env, stdout=file, stderr=file)
+    if done.returncode:
+        say(f"{tool} has no record of this run: {log} says why")
+    return done.returncode == 0

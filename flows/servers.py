@@ -1,0 +1,128 @@
+"""Servers and workers as processes of their own, which end with this one; Prefect's temporary server among them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import requests
+from prefect.client.orchestration import get_client
+from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from arrange.errors import UserError
+from records.store import redacted
+from tasks.stage import end_with_parent
+
+SECONDS_TO_START = 120
+SECONDS_TO_END = 15
+LOGS = Path("logs")
+NO_PAGES = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+
+Processes = dict[str, subprocess.Popen[bytes]]
+temporary: Processes = {}  # Prefect's server of this run, where the run has one of its own
+
+
+def start(name: str, words: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a Python module. It has a group of its own, so that Ctrl-C reaches this process alone, which ends it."""
+    LOGS.mkdir(exist_ok=True)
+    with (LOGS / f"{name}.log").open("w") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", *words],
+            env=os.environ | env,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=end_with_parent,
+            start_new_session=True,
+        )
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process, then whatever is left of its group."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(SECONDS_TO_END)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def wait_for(name: str, address: str, processes: Processes) -> None:
+    """Return when a server answers; raise UserError when one has ended, or takes too long."""
+    late = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < late:
+        check(processes)
+        with suppress(requests.RequestException):
+            if requests.get(address, timeout=5).ok:
+                return
+        time.sleep(0.1)
+    raise UserError(f"{name} doesn't answer at {address}", f"{LOGS / name}.log says why")
+
+
+def check(processes: Processes) -> None:
+    """Raise UserError if one of the processes has ended."""
+    for name, process in processes.items():
+        if process.poll() is not None:
+            raise UserError(f"{name} has ended (exit code {process.returncode})", f"{LOGS / name}.log says why")
+
+
+def free_port(host: str) -> str:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind((host, 0))
+        return str(free.getsockname()[1])
+
+
+@contextmanager
+def prefect_for_a_run() -> Iterator[None]:
+    """Where PREFECT_API_URL names no server: one for this run, with the database of this checkout."""
+    if PREFECT_API_URL.value():
+        yield
+        return
+    address = f"http://127.0.0.1:{free_port('127.0.0.1')}/api"
+    os.environ["PREFECT_API_URL"] = address  # for threads that don't take the settings along
+    with temporary_settings({PREFECT_API_URL: address}):
+        start_temporary()
+        try:
+            yield
+        finally:
+            end(temporary.pop("prefect"))
+            del os.environ["PREFECT_API_URL"]
+
+
+def start_temporary() -> None:
+    """Start the server of this run, and return when it answers."""
+    address = str(PREFECT_API_URL.value())
+    port = address.removesuffix("/api").rpartition(":")[2]
+    words = ["uvicorn", "--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", port]
+    temporary["prefect"] = start("prefect", [*words, "--log-level", "error"], NO_PAGES)
+    wait_for("prefect", f"{address}/health", temporary)
+
+
+def keep_temporary() -> None:
+    """Start the server of this run again if it was killed; what it knew is in its database."""
+    if temporary and temporary["prefect"].poll() is not None:
+        start_temporary()
+
+
+def check_prefect() -> None:
+    """Raise UserError if no Prefect server answers at PREFECT_API_URL: before a flow at once, in one after a minute."""
+    if not (address := PREFECT_API_URL.value()):
+        return
+    with get_client(sync_client=True) as client:
+        if client.api_healthcheck():
+            raise UserError(
+                f"PREFECT_API_URL is {redacted(address)}, and no Prefect server answers there",
+                "start it, or unset PREFECT_API_URL to have one for the run; what is done stays done",
+            )
+
+
+def address_of_run() -> str:
+    """Where Prefect's page shows this flow run; "" if the server ends with it."""
+    return "" if temporary else flow_run.ui_url or ""

@@ -1,0 +1,83 @@
+"""Judged queries and the measures of a ranker on them."""
+
+import polars as pl
+import pytest
+import tiny
+
+from arrange.data.tables import Dataset
+from arrange.decoding import rank
+from arrange.decoding.settings import Decoding
+from arrange.decoding.validation import judged_queries, means, measure, validate
+from arrange.docids import trie
+from arrange.docids.catalogue import Catalogue
+from arrange.docids.tokens import train_tokenizer
+from arrange.evaluation import measures
+from arrange.models.ranker import from_scratch
+from arrange.training.settings import Prompt
+
+TEXTS = ["red", "a red dog", "blue", "a dog"]
+DOC_IDS = ["x", "y", "z"]
+DOCIDS = [[40, 2], [41, 42, 2], [41, 43, 44, 2]]
+DATASET = Dataset(
+    pl.DataFrame({"query_id": ["a", "b", "c", "d"], "text": TEXTS}),
+    pl.DataFrame({"doc_id": DOC_IDS, "text": DOC_IDS}),
+    pl.DataFrame(
+        [(query, doc_id, place + 1, 3 - place) for query in "abcd" for place, doc_id in enumerate(DOC_IDS)],
+        schema={"query_id": pl.String, "doc_id": pl.String, "rank": pl.Int32, "gain": pl.Int32},
+        orient="row",
+    ),
+)
+TOKENIZER = train_tokenizer(TEXTS, 300)
+CATALOGUE = Catalogue(pl.DataFrame({"doc_id": DOC_IDS, "tokens": DOCIDS}), TOKENIZER, trie.build(DOCIDS))
+PROMPT = Prompt(
+    regime="corpus",
+    corpus="{query}<docid>",
+    in_context="{query}{candidates}<docid>",
+    candidate="{docid}",
+    query_tokens=9,
+    score="sum",
+)
+DECODING = Decoding(split="test", threads=1, beams=3, batch_size=2, normaliser="vocabulary", diagnosed=0)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return from_scratch(tiny.SHAPE, TOKENIZER, 32, seed=0)
+
+
+def test_the_first_queries_come_with_their_own_judgements():
+    queries = judged_queries(DATASET, CATALOGUE, PROMPT, seed=3, most=2)
+    assert queries.query_ids == ["a", "b"]
+    assert queries.qrels["query_id"].unique().sort().to_list() == ["a", "b"]
+    assert len(queries.examples.prompts) == 2
+    assert queries.examples.seed == 3
+    assert judged_queries(DATASET, CATALOGUE, PROMPT, seed=3).query_ids == ["a", "b", "c", "d"]
+
+
+def test_the_measures_are_those_of_the_run(model):
+    queries, done = judged_queries(DATASET, CATALOGUE, PROMPT, seed=1), []
+    measured = measure(model, queries, CATALOGUE, DECODING, "sum", done.append)
+    run = rank.rank(
+        model, queries.examples, CATALOGUE.trie, queries.query_ids, DOC_IDS, **DECODING.search(), score="sum"
+    )
+    assert measured.equals(measures.evaluate(run, DATASET.qrels))
+    assert done == [2, 4]
+
+
+def test_a_training_logs_the_common_loss_and_the_means_of_some_measures(model):
+    queries = judged_queries(DATASET, CATALOGUE, PROMPT, seed=1)
+    logged = validate(model, queries, CATALOGUE, DECODING, "sum")
+    measured = measure(model, queries, CATALOGUE, DECODING, "sum")
+    assert logged.keys() == {"loss", "nDCG@10", "overlap@3", "R@10"}
+    assert logged["loss"] == pytest.approx(rank.common_loss(model, queries.examples, 3), abs=1e-5)
+    assert logged["nDCG@10"] == measured["nDCG@10"].mean()
+    assert logged["R@10"] == 1  # the beam is as wide as the catalogue
+
+
+def test_a_measure_that_applies_to_no_query_has_no_mean():
+    row = dict.fromkeys(measures.MEASURES, 0.5)
+    per_query = pl.DataFrame([row | {"nDCG@10": 0.1}, row | {"nDCG@10": 0.3}]).with_columns(
+        CVR=pl.lit(None, pl.Float64)
+    )
+    assert means(per_query)["nDCG@10"] == pytest.approx(0.2)
+    assert "CVR" not in means(per_query)

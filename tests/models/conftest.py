@@ -1,0 +1,3 @@
+from baselines.conftest import bert, encoder
+
+__all__ = ["bert", "encoder"]

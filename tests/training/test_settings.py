@@ -1,0 +1,45 @@
+"""The settings of a training and of its prompts."""
+
+import pytest
+
+from arrange.training.settings import Finetune, Prompt
+
+PROMPT = {
+    "regime": "corpus",
+    "corpus": "{query}<docid>",
+    "in_context": "{query}\n{candidates}<docid>",
+    "candidate": "{docid}\n",
+    "query_tokens": 22,
+    "score": "sum",
+}
+
+
+def test_the_templates_are_those_of_the_regime():
+    assert Prompt(**PROMPT).templates() == {"template": "{query}<docid>", "candidate": None, "query_tokens": 22}
+    in_context = Prompt(**PROMPT | {"regime": "in_context"})
+    assert in_context.templates() == {
+        "template": "{query}\n{candidates}<docid>",
+        "candidate": "{docid}\n",
+        "query_tokens": 22,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "template"),
+    [
+        ("corpus", "<docid>"),
+        ("corpus", "{query}{query}"),
+        ("corpus", "{query} {candidates}"),
+        ("in_context", "{candidates}{query}"),
+        ("candidate", "docid"),
+    ],
+)
+def test_a_template_without_its_places_is_named(name, template):
+    with pytest.raises(ValueError, match=f"^{name} is .*; it needs"):
+        Prompt(**PROMPT | {name: template})
+
+
+@pytest.mark.parametrize("arguments", [{}, {"max_steps": 0}, {"max_steps": "many"}])
+def test_a_training_without_a_number_of_steps_is_refused(arguments):
+    with pytest.raises(ValueError, match=r"^arguments.max_steps is .*; give a whole number above 0$"):
+        Finetune(model="scratch", scratch={}, threads=1, validation_queries=1, arguments=arguments)
