@@ -1,4 +1,6 @@
-"""The tables and the picture of README, RESULTS.md and docs/measures.md, made from the newest committed results: python -m docs.tables
+"""The tables and the picture of README, RESULTS.md and docs/measures.md: python -m docs.tables
+
+They are made from the newest committed results.
 
 `docs/results/<date>-<what>.json` has the metrics of a run, with the machine and the command that gave them.
 `python -m docs.tables --commit-results "8-core ..."` adds one from results/ in this checkout.

@@ -70,9 +70,7 @@ def union(kind: Any) -> tuple[str, dict[str, Any]]:
         return "", {}
     discriminator = kind.__metadata__[0].discriminator
     members = get_args(kind.__origin__)
-    return discriminator, {
-        tag: member for member in members for tag in get_args(get_type_hints(member)[discriminator])
-    }
+    return discriminator, {tag: member for member in members for tag in get_args(get_type_hints(member)[discriminator])}
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Parameters are recorded in dvc.lock, in MLflow, in Prefect and in the command that repeats a run: no secret among them."""
+"""No secret among the parameters: dvc.lock, MLflow, Prefect and the command that repeats a run record them."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ REMEDY = "llm.key_variable names a variable that holds a key, ~/.netrc has a hos
 
 
 def check_secrets(sections: Mapping[str, Any], source: str) -> None:
-    """Raise UserError for a value that is a secret by its name, for an address with one, and for a key in plain sight."""
+    """Raise UserError for a value that is a secret by its name, an address with a secret, and a key in plain sight."""
     for path, value in _values(sections):
         name = path.rpartition(".")[2]
         if value is not None and SECRET.search(name):

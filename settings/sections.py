@@ -1,7 +1,7 @@
 """`Settings`: the sections of params.yaml. Most are dataclasses of the library, which declares its own knobs.
 
-The entries that chain stages (catalogues, rankers, the sweep) are declared here, and what the sections say of each other
-is checked here.
+The entries that chain stages (catalogues, rankers, the sweep) are declared here. What the sections say of each other is
+checked here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -121,7 +121,9 @@ class Settings:
                 raise ValueError(f"{where} is {name!r}, which is not there; {nearest(name, valid)}")
         for name, catalogue in self.catalogues.items():
             if name != (wanted := f"{catalogue.data}-{catalogue.docids}"):
-                raise ValueError(f"catalogues.{name} has {catalogue.docids} docIDs of {catalogue.data}; name it {wanted}")
+                raise ValueError(
+                    f"catalogues.{name} has {catalogue.docids} docIDs of {catalogue.data}; name it {wanted}"
+                )
         for data in self.datasets:
             check_systems(self, data)
 

@@ -37,7 +37,7 @@ def run(task: Callable[..., None]) -> None:
     end_if_orphaned()
     os.environ.setdefault("DVC_STAGE", name_of(task))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    for noisy in ("httpx", "transformers"):
+    for noisy in ("httpx", "transformers", "bm25s"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     started = time.time()
     try:

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from arrange.files import remove, replacing, sha256
+from arrange.errors import UserError
+from arrange.files import check_text, read_text, remove, replacing, sha256
 
 
 def content(folder):
@@ -132,3 +133,33 @@ def test_sha256(tmp_path, size):
     if size == 3:
         # FIPS 180-2, appendix B.1
         assert sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_text_is_read_as_it_is_without_its_mark(tmp_path):
+    (tmp_path / "a.txt").write_bytes("\ufeffcafé\r\n".encode())
+    assert read_text(tmp_path / "a.txt") == "café\r\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a\nb\ncaf\xe9", r"a\.txt, line 3: the byte 0xe9 isn't UTF-8"),
+        (b"a\n\xed\xa0\x80", r"a\.txt, line 2: the byte 0xed isn't UTF-8"),  # a lone surrogate
+        ("a\n".encode("utf-16"), r"a\.txt is in UTF-16"),
+        ("a\n".encode("utf-32"), r"a\.txt is in UTF-32"),
+        ("a\nb".encode("utf-16-be"), r"a\.txt, line 1: it has a character NUL"),
+    ],
+)
+def test_text_that_is_no_utf8_is_told_in_two_lines(tmp_path, content, message):
+    (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(UserError, match=message) as error:
+        read_text(tmp_path / "a.txt")
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_a_lone_surrogate_is_no_text():
+    check_text("café 🐩", "the query")
+    argument = b"caf\xe9".decode("utf-8", "surrogateescape")  # what Python makes of $'caf\xe9'
+    with pytest.raises(UserError, match="the query isn't UTF-8") as error:
+        check_text(argument, "the query")
+    str(error.value).encode()

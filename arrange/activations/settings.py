@@ -175,7 +175,7 @@ class Networks:
 class Transfer:
     """The tests of found and known activations on what no search saw."""
 
-    to: tuple[Target, ...]
+    to: Annotated[tuple[Target, ...], MinLen(1)]
     found: Count  # the best of all searches that take part, beside the winner of each search
     seed: Seed
     resamples: Count  # of the bootstrap

@@ -21,10 +21,11 @@ from annotated_types import MinLen
 from arrange.bounds import CountOr0, ShareAbove0
 from arrange.data import teacher
 from arrange.data.esci_files import EXAMPLES, LABELS, ORIGIN, OWN, PRODUCTS
-from arrange.data.rows import LeftOut, check_filled, leave_out, ranks_from_gains, refuse, summary
+from arrange.data.rows import LeftOut, check_filled, larger_shares, leave_out, ranks_from_gains, refuse, summary
 from arrange.data.splits import assign
 from arrange.data.tables import LISTS, SCHEMAS, TIERS, About, Dataset, Prepared
 from arrange.errors import UserError
+from arrange.files import read_text
 
 GAINS = {"E": 100, "S": 10, "C": 1, "I": 0}
 FETCH = "get the file again: it is damaged or incomplete"
@@ -67,8 +68,9 @@ class Esci:
             text=self.text,
             gains={str(label): gain for label, gain in self.gains.items()},
             validation=self.validation,
+            name=name,
         )
-        origin = json.loads((raw / ORIGIN).read_text())["name"] if (raw / ORIGIN).exists() else OWN
+        origin = _origin(raw / ORIGIN)
         labels, measures = label_names(self.gains), TIERS
         if self.truth == "teacher":
             vectorise = self.teacher.vectoriser.fit(teacher.texts(dataset))
@@ -79,6 +81,17 @@ class Esci:
         title = f"{origin[0].upper()}{origin[1:]}."
         about = About(title, source=origin, measures=measures, labels=labels, left_out=summary(left_out))
         return Prepared(dataset, about, groups(dataset))
+
+
+def _origin(path: Path) -> str:
+    """What to call numbers from the files beside `path`."""
+    if not path.exists():
+        return OWN
+    try:
+        return str(json.loads(read_text(path))["name"])
+    except (ValueError, TypeError, KeyError):
+        remedy = 'write {"name": "what to call numbers from these files"}, or remove it'
+        raise UserError(f"{path} has no name in JSON", remedy) from None
 
 
 def label_names(gains: Mapping[Literal["E", "S", "C", "I"], int]) -> dict[int, str]:
@@ -102,6 +115,7 @@ def tables(
     text: Sequence[str] = ("product_title",),
     gains: Mapping[str, int] = GAINS,
     validation: float = 0.05,
+    name: str = "NAME",
 ) -> tuple[Dataset, list[LeftOut]]:
     """The judgements of some locales and one version as queries, documents and tiers, and what was left out.
 
@@ -114,6 +128,7 @@ def tables(
     repeated and contradicting judgements, products that are missing, untitled or listed again, and queries without a
     document above gain 0. Memory holds only the judged products, and of them only the needed columns.
 
+    name: of the data set's entry in params.yaml, for messages.
     Raises UserError, which names file, row and column, for a damaged file, a missing column, an unknown label, split or
     locale, a missing id, and a query_id that stands for two queries.
     """
@@ -127,7 +142,8 @@ def tables(
     by_hash = assign(queries["query_id"], validation, test=0)
     split = pl.when(pl.col("split") == "test").then(pl.lit("test")).otherwise(by_hash)
     queries = queries.select("query_id", text="query", split=split).sort("query_id")
-    check_filled(queries["split"], str(examples), validation)
+    official = {"test": "take another locale or version: the file itself says which queries are in the test split"}
+    check_filled(queries["split"], str(examples), validation, larger_shares(name) | official)
     judged_documents = documents.join(qrels, on="doc_id", how="semi").sort("doc_id")
     return Dataset(queries, judged_documents, qrels.sort("query_id", "rank", "doc_id", nulls_last=True)), left_out
 

@@ -1,7 +1,7 @@
 """Rows that a data set can't use: they raise an error that names them, or they are left out and counted."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -69,11 +69,18 @@ def ranks_from_gains() -> pl.Expr:
     return negated.rank("dense").over("query_id").cast(pl.Int32).alias("rank")
 
 
-def check_filled(splits: pl.Series, where: str, validation: float) -> None:
-    """Raise a UserError when no query is left for one of the splits."""
+def check_filled(splits: pl.Series, where: str, validation: float, remedies: Mapping[str, str]) -> None:
+    """Raise a UserError when no query is left for one of the splits. remedies: what to do, by the name of the split."""
     wanted = ["train", "test", *["validation"] * (validation > 0)]
     if empty := [name for name in wanted if name not in splits]:
-        raise UserError(
-            f"{where}: {len(splits):,} queries, none of them in the {empty[0]} split",
-            "give more queries, or larger shares to the splits that are made by hash",
-        )
+        raise UserError(f"{where}: {len(splits):,} queries, none of them in the {empty[0]} split", remedies[empty[0]])
+
+
+def larger_shares(entry: str) -> dict[str, str]:
+    """Remedies of `check_filled` for splits by hash; `entry` is the data set's name in params.yaml.
+
+    >>> larger_shares("mine")["test"]
+    'give more queries or a larger datasets.mine.test'
+    """
+    shares = {name: f"give more queries or a larger datasets.{entry}.{name}" for name in ("validation", "test")}
+    return shares | {"train": f"give more queries or a smaller datasets.{entry}.validation"}

@@ -33,8 +33,8 @@ PLURALS = (  # the end of a noun and that of its plural; those in -s and -es nee
 Text = Literal["lemmas", "lemmas_gloss", "masked", "lemma"]
 Split = Literal["parent", "query", "subtree"]
 NOTES = {
-    "parent": "No test query has the list of a training query.",
-    "subtree": "No test query has the list of a training query; most have a nearest hypernym that none of those has.",
+    "parent": "No test query shares a nearest hypernym with a training query.",
+    "subtree": "No test query shares a nearest hypernym with a training query; most have one outside all training lists.",
     "query": "Test queries may have the lists of training queries.",
 }
 
@@ -110,11 +110,13 @@ def tables(
     is its first lemma. The rank is the dense rank of the shortest distance, so equal distances are ties;
     the gain is round(10^6 / rank).
 
-    Splits by hash (see `splits.assign`) of a key that doesn't depend on `root`: "query" hashes the query's
-    id, "parent" the id of the nearest hypernym, the smallest id among several, so that no test query's list
-    is a training query's list. "subtree" hashes the top of the largest subtree of at most 50 synsets that
-    holds that nearest hypernym (see `splits.subtrees`): with shares of 5% and 10%, the nearest hypernym is no
-    training query's document for 88% of the test queries below animal.n.01, and for 36% under "parent".
+    Splits by hash (see `splits.assign`) of a key that doesn't depend on `root`. "query" hashes the query's id. "parent"
+    hashes the nearest hypernym. Hypernyms that are nearest to one and the same synset have one key (see
+    `splits.connected`), so no query of one split shares a document of rank 1, or its list, with a query of another.
+    The largest group of one key has 5% of all nouns. "subtree" hashes the top of the largest subtree of at most 50
+    synsets that holds the nearest hypernym (see `splits.subtrees`), connected in the same way.
+    With shares of 5% and 10% no nearest hypernym is a document of a training query for 88% of the test queries below
+    animal.n.01 and 69% of those below entity.n.01; under "parent" for 36% and 37%.
 
     `negatives` judged negatives a query are drawn with `seed` (see `negatives.add`); none has a lemma of
     the query as its text.
@@ -211,5 +213,6 @@ def _check_splits(splits: pl.Series, root: str, validation: float, test: float) 
     if empty := [name for name, share in wanted.items() if share > 0 and name not in splits]:
         raise UserError(
             f"{root} has {len(splits)} queries, none of them in the {empty[0]} split",
-            "choose a root further up (entity.n.01 is the top) or larger shares",
+            "choose a root further up (entity.n.01 is the top) or "
+            + (f"a larger `{empty[0]}`" if empty[0] != "train" else "a smaller `validation` or `test`"),
         )

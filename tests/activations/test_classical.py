@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from arrange.activations.classical import CLASSICAL
-from arrange.activations.found import text
 from arrange.activations.mined import MINED
 from arrange.activations.programs.canonical import canonical
 from arrange.activations.programs.check import compile_program
-from arrange.activations.search.seeds import SEEDS
+from arrange.activations.programs.files import source_of
+from arrange.activations.search.evolve import SEEDS
 
 mp.mp.dps = 50
 
@@ -84,5 +84,9 @@ def test_the_slope_at_0(name, slope):
 @pytest.mark.parametrize("name", SEEDS)
 def test_the_programs_that_a_search_begins_with_are_these_functions(name):
     x = torch.tensor(POINTS, dtype=torch.float64)
-    assert canonical(SEEDS[name]) == canonical(text(CLASSICAL[name]))
+    assert canonical(SEEDS[name]) == canonical(source_of(CLASSICAL[name]))
     assert torch.equal(compile_program(SEEDS[name])(x), CLASSICAL[name](x))
+
+
+def test_no_two_of_them_are_the_same():
+    assert len({canonical(source) for source in SEEDS.values()}) == len(SEEDS)

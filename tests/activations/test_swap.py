@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from arrange.activations.feedforward import AsModule, swap
 from arrange.activations.mined import gelusine
-from arrange.activations.swap import AsModule, swap
 from arrange.errors import UserError
 
 TOKENS_BL = torch.randint(families.VOCABULARY, (2, 9), generator=torch.Generator().manual_seed(0))

@@ -76,14 +76,9 @@ def test_wordnet_may_be_prepared_twice_with_other_roots(nouns: str, tmp_path: Pa
 @pytest.mark.parametrize("split", ["parent", "subtree"])
 def test_what_the_note_says_of_a_split_is_so(nouns: str, split: str) -> None:
     dataset, about, _ = datasets.prepare("animals", read(WORDNET | {"raw": nouns, "split": split}))
-    assert about.note.startswith("No test query has the list of a training query")
-    ranked = (
-        dataset.qrels.sort("doc_id").group_by("query_id").agg("doc_id", "rank").join(dataset.queries, on="query_id")
-    )
-    lists = {
-        name: {str(row) for row in part.select("doc_id", "rank").rows()} for (name,), part in ranked.group_by("split")
-    }
-    assert not lists["test"] & lists["train"]
+    assert about.note.startswith("No test query shares a nearest hypernym with a training query")
+    first = dataset.qrels.filter(rank=1).join(dataset.queries, on="query_id")
+    assert not set(first.filter(split="test")["doc_id"]) & set(first.filter(split="train")["doc_id"])
 
 
 def test_products_have_labels_and_what_was_left_out(products: Path) -> None:
@@ -96,6 +91,14 @@ def test_products_have_labels_and_what_was_left_out(products: Path) -> None:
     assert about.left_out["judgements of other locales"]["rows"] > 0
     assert groups is not None
     assert set(groups["grouping"]) == {"locale", "words"}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}"])
+def test_a_damaged_note_on_the_origin_is_named(products: Path, content: str) -> None:
+    (products / esci.ORIGIN).write_text(content)
+    with pytest.raises(UserError, match=r"origin\.json has no name in JSON"):
+        datasets.prepare("products", read(ESCI | {"raw": str(products)}))
+    (products / esci.ORIGIN).unlink()
 
 
 def test_labels_of_equal_gain_are_one_tier() -> None:
@@ -135,6 +138,18 @@ def test_a_folder_of_ones_own(tmp_path: Path, gain: int, measures: tuple[str, ..
     assert (about.title, about.source, about.measures) == ("Own data (mine).", "own data (my zoo)", measures)
     assert about.left_out["queries without a ranked document"] == {"rows": 1, "first": ["4"]}
     assert groups is None
+
+
+def test_queries_too_few_for_the_shares_are_answered_with_the_knob(tmp_path: Path) -> None:
+    pl.DataFrame({"query_id": [str(i) for i in range(14)], "text": "a"}).write_csv(tmp_path / "queries.csv")
+    pl.DataFrame({"doc_id": ["x"], "text": "b"}).write_csv(tmp_path / "documents.csv")
+    (tmp_path / "qrels.txt").write_text("".join(f"{i} 0 x 1\n" for i in range(14)))
+    with pytest.raises(UserError, match="none of them in the test split") as error:
+        datasets.prepare("mine", folder.Folder(raw=str(tmp_path), test=0.01))
+    assert "datasets.mine.test" in error.value.remedy
+    with pytest.raises(UserError, match="none of them in the validation split") as error:
+        datasets.prepare("mine", folder.Folder(raw=str(tmp_path), test=0.5, validation=0.001))
+    assert "datasets.mine.validation" in error.value.remedy
 
 
 @pytest.mark.parametrize(

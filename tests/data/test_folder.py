@@ -1,3 +1,5 @@
+import csv
+import io
 from pathlib import Path
 
 import polars as pl
@@ -5,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from arrange.data import csv_text, tables
 from arrange.data import folder as own_folder
-from arrange.data import tables
 from arrange.errors import UserError
 
 QUERIES = "query_id,text,split,note\n7,red shoe,train,x\n8,blue shoe,validation,x\n9,green hat,test,x\n"
@@ -208,12 +210,151 @@ def test_a_file_that_is_missing_or_damaged_is_named(tmp_path: Path, name: str) -
 def test_text_that_is_no_utf8_or_a_list_is_refused(tmp_path: Path) -> None:
     folder(tmp_path)
     (tmp_path / "documents.csv").write_bytes("doc_id,text\na,é\n".encode("latin-1"))
-    with pytest.raises(UserError, match=r"documents\.csv can't be read"):
+    with pytest.raises(UserError, match=r"documents\.csv, line 2: the byte 0xe9 isn't UTF-8"):
         own_folder.tables(tmp_path, 0.2, 0.3)
     (tmp_path / "documents.csv").unlink()
     pl.DataFrame({"doc_id": ["a"], "text": [["a", "b"]]}).write_parquet(tmp_path / "documents.parquet")
     with pytest.raises(UserError, match=r"column text is List\(String\)"):
         own_folder.tables(tmp_path, 0.2, 0.3)
+
+
+MALFORMED = {  # what is wrong -> the documents, and a word of the remedy
+    "documents.csv, line 3: field 2 opens a quote that is never closed": ('doc_id,text\na,x\nb,"y\nc,z\n', "close it"),
+    "documents.csv, line 2: field 2 opens a quote, and text follows the quote that closes it in line 4": (
+        'doc_id,text\na,"x\nb,y\nc,"z"\n',
+        "close every quote",
+    ),
+    "documents.csv, line 3: field 2 opens a quote, and text follows the quote that closes it there": (
+        'doc_id,text\na,x\nb,"a 5" nail"\nc,z\n',
+        '"a 5"" nail"',
+    ),
+    "documents.csv, line 3: field 2 has a quote in it and none around it: 'a 5\" nail'": (
+        'doc_id,text\na,x\nb,a 5" nail\nc,z\n',
+        '"a 5"" nail"',
+    ),
+    "documents.csv, line 4: 3 fields, and the header has 2": (
+        'doc_id,text\na,"two\nlines"\nb,red, blue\nc,z\n',
+        '"red, or blue"',
+    ),
+    "documents.csv, line 1: field 2 opens a quote that is never closed": ('doc_id,"text\na,x\n', "close it"),
+    "documents.csv, line 4: text None is no text": ('doc_id,text\na,"two\nlines"\nb,\nc,z\n', "mend the row"),
+    "documents.csv is empty": ("", "a row for each document"),
+}
+
+
+@pytest.mark.parametrize(("message", "case"), MALFORMED.items(), ids=MALFORMED)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_malformed_csv_is_told_with_its_line(tmp_path: Path, message: str, case: tuple[str, str], end: str) -> None:
+    folder(tmp_path)
+    (tmp_path / "documents.csv").write_bytes(case[0].replace("\n", end).encode())
+    with pytest.raises(UserError) as error:
+        own_folder.tables(tmp_path, 0.2, 0.3)
+    assert message in error.value.what
+    assert case[1] in error.value.remedy
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_quoted_texts_are_read_as_they_are(tmp_path: Path) -> None:
+    documents = 'doc_id,text\n"a","a 5"" nail, red"\nb,"two\nlines"\nc,"""all"""'
+    assert read(folder(tmp_path, documents=documents)).documents["text"].to_list() == [
+        'a 5" nail, red',
+        "two\nlines",
+        '"all"',
+    ]
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n"])
+def test_other_line_ends_give_the_same(tmp_path: Path, end: str) -> None:
+    expected = read(folder(tmp_path))
+    for name in ("queries", "documents", "qrels"):
+        path = tmp_path / f"{name}.csv"
+        path.write_bytes(path.read_bytes().replace(b"\n", end.encode()))
+    for got, table in zip(read(tmp_path), expected, strict=True):
+        assert got.equals(table)
+
+
+@pytest.mark.parametrize("blank", ["\n", "\n\n", "\r\n", " \n"])
+def test_blank_lines_at_the_end_are_no_rows(tmp_path: Path, blank: str) -> None:
+    expected = read(folder(tmp_path)).qrels
+    (tmp_path / "qrels.csv").write_bytes((QRELS + blank.strip(" ")).encode())
+    assert read(tmp_path).qrels.equals(expected)
+    (tmp_path / "qrels.csv").unlink()
+    (tmp_path / "qrels.txt").write_bytes(f"7 0 a 5\n7 0 b 2\n7 0 c -1\n8 0 b 1\n9 0 c 3\n{blank}".encode())
+    assert read(tmp_path).qrels.equals(expected)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize("name", ["documents.csv", "qrels.txt"])
+def test_another_encoding_is_named(tmp_path: Path, encoding: str, name: str) -> None:
+    folder(tmp_path)
+    if name == "qrels.txt":
+        (tmp_path / "qrels.csv").unlink()
+    (tmp_path / name).write_bytes((DOCUMENTS if name == "documents.csv" else "7 0 a 5\n").encode(encoding))
+    with pytest.raises(UserError, match=encoding[:6].upper()) as error:
+        own_folder.tables(tmp_path, 0.2, 0.3)
+    assert name in error.value.what
+    assert error.value.remedy == "save the file as UTF-8"
+    assert "\0" not in str(error.value)
+
+
+def test_a_long_header_is_cut(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="column doc_id is missing") as error:
+        own_folder.tables(folder(tmp_path, documents="x" * 1000 + "\n1\n"), 0.2, 0.3)
+    assert len(error.value.remedy) < 100
+
+
+@pytest.mark.parametrize("files", [{"qrels": "query_id,doc_id,gain\n"}, {"qrels_txt": ""}, {"qrels_txt": "\n"}])
+def test_qrels_without_a_row_are_told_as_empty(tmp_path: Path, files: dict[str, str]) -> None:
+    with pytest.raises(UserError, match=r"qrels\.(csv|txt) is empty") as error:
+        own_folder.tables(folder(tmp_path, **files), 0.2, 0.3)
+    assert "gain" in error.value.remedy
+
+
+def test_fractional_gains_are_to_be_multiplied(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"qrels\.csv, line 7: gain '0\.5' is no whole number") as error:
+        own_folder.tables(folder(tmp_path, qrels=QRELS + "9,a,0.5\n"), 0.2, 0.3)
+    assert error.value.remedy.startswith("multiply all gains")
+
+
+def test_an_empty_split_names_the_knob_or_the_column(tmp_path: Path) -> None:
+    no_column = folder(tmp_path, queries="query_id,text\n7,a\n8,b\n9,c\n")
+    with pytest.raises(UserError) as error:
+        own_folder.tables(no_column, 0.001, 0.001, "mine")
+    assert "datasets.mine.test" in error.value.remedy
+    with pytest.raises(UserError) as error:
+        own_folder.tables(folder(tmp_path, queries=QUERIES.replace("test", "train")), 0.001, 0.001, "mine")
+    assert error.value.remedy.startswith("write test into the column split")
+    with pytest.raises(UserError) as error:
+        own_folder.tables(folder(tmp_path, queries=QUERIES.replace("validation", "train")), 0.001, 0.001, "mine")
+    assert "datasets.mine.validation" in error.value.remedy
+
+
+def test_a_binary_column_may_be_utf8_and_nothing_else(tmp_path: Path) -> None:
+    expected = read(folder(tmp_path)).documents
+    frame = pl.read_csv(tmp_path / "documents.csv").with_columns(pl.all().cast(pl.Binary))
+    (tmp_path / "documents.csv").unlink()
+    frame.write_parquet(tmp_path / "documents.parquet")
+    assert read(tmp_path).documents.equals(expected)
+    bad = frame.with_columns(text=pl.Series([b"ok", None, b"caf\xe9"]))
+    bad.write_parquet(tmp_path / "documents.parquet")
+    with pytest.raises(UserError, match=r"documents\.parquet, row 2: column text isn't UTF-8") as error:
+        own_folder.tables(tmp_path, 0.2, 0.3)
+    assert len(str(error.value).splitlines()) == 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0\r")), min_size=2, max_size=2)))
+def test_what_the_csv_module_writes_passes_the_check(rows: list[list[str]]) -> None:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer.writerows([["id", "text"], *rows])
+    text = csv_text.normalised(file.getvalue())
+    csv_text.check(text, Path("file.csv"))
+    assert pl.read_csv(text.encode(), infer_schema=False).rows() == [tuple(row) for row in rows]
+    lines = 2
+    for number, row in enumerate(rows):
+        assert csv_text.line(text, number) == lines
+        lines += 1 + "".join(row).count("\n")
 
 
 @settings(max_examples=25, deadline=None)

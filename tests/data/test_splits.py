@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arrange.data.splits import assign, subtrees
+from arrange.data.splits import assign, connected, subtrees
 from arrange.errors import UserError
 
 KEYS = pl.Series([f"synset_{i}.n.01" for i in range(20_000)])
@@ -67,3 +67,18 @@ def test_subtrees_are_the_largest_within_the_limit(above, limit) -> None:
         possible = [other for other in above if node in below[other] and len(below[other]) <= limit]
         largest = max((len(below[other]) for other in possible), default=0)
         assert top == min((other for other in possible if len(below[other]) == largest), default=node)
+
+
+@given(st.lists(st.sets(st.sampled_from("abcdefghij"), max_size=3), max_size=12))
+def test_connected_ids_stand_for_their_component(groups: list[set[str]]) -> None:
+    """Oracle: merge sets until none of them meet."""
+    components: list[set[str]] = []
+    for group in filter(None, groups):
+        meeting = [component for component in components if component & group]
+        components = [component for component in components if not component & group] + [group.union(*meeting)]
+    found = connected(groups)
+    assert set(found) == set().union(*components)
+    for component in components:
+        count = {id_: sum(id_ in group for group in groups) for id_ in component}
+        most = min(id_ for id_ in component if count[id_] == max(count.values()))
+        assert {found[id_] for id_ in component} == {most}

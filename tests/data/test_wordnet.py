@@ -180,29 +180,68 @@ def test_every_lemma_of_every_hypernym_is_masked_and_the_own_lemmas_stay(folder:
     [
         ("the dog of a hound dog", ["dog", "hound dog"], "the _ of a _"),  # what begins first
         ("the dog in a dog house", ["dog", "dog house"], "the _ in a _"),  # the longest at one place
-        ("foxes, box, boxes, oxen", ["fox", "ox"], "_, box, boxes, oxen"),
+        ("foxes, box, boxes, oxen", ["fox", "ox"], "_, box, boxes, _"),
         ("U.S. and U.S.A. and UxS.", ["U.S."], "_ and U.S.A. and UxS."),  # a dot is a dot
         ("nothing here", [], "nothing here"),
+        ("butterflies of the butterfly family, flies", ["butterfly"], "_ of the _ family, flies"),
+        ("wolves, knives, leaves and leafy", ["wolf", "knife", "leaf"], "_, _, _ and leafy"),
+        ("larvae, vertebrae", ["larva", "vertebra"], "_, _"),
+        ("fungi, genera, bacteria, phenomena", ["fungus", "genus", "bacterium", "phenomenon"], "_, _, _, _"),
+        ("axes, helices, larynges, stigmata", ["axis", "helix", "larynx", "stigma"], "_, _, _, _"),
+        ("People and workmen; Children", ["person", "workman", "child"], "_ and _; _"),
+        (
+            "mice, titmice, geese, eye teeth, gasses",
+            ["mouse", "titmouse", "goose", "eye tooth", "gas"],
+            "_, _, _, _, _",
+        ),
+        ("I live in a bi-level", ["US", "bus"], "I live in a bi-level"),  # short forms are words of their own
     ],
 )
 def test_mask(gloss: str, lemmas: list[str], expected: str) -> None:
     assert mask(gloss, lemmas) == expected
 
 
+@pytest.mark.parametrize("root", ["animal.n.01", "entity.n.01"])
 @pytest.mark.parametrize("split", ["parent", "subtree"])
-def test_splits_keep_siblings_together(folder: Path, split: str) -> None:
-    dataset = animals(folder, split=split)
-    first = dataset.qrels.filter(pl.col("rank") == 1).group_by("query_id").agg(pl.col("doc_id").sort())
-    rows = dataset.queries.join(first, on="query_id")
-    for group in (pl.col("doc_id"), pl.col("doc_id").list.first()):
-        assert rows.group_by(group).agg(pl.col("split").n_unique())["split"].max() == 1
+def test_queries_that_share_a_nearest_hypernym_are_in_one_split(folder: Path, split: str, root: str) -> None:
+    dataset = animals(folder, split=split, root=root)
+    first = dataset.qrels.filter(rank=1).join(dataset.queries, on="query_id")
+    assert first.group_by("query_id").len()["len"].max() > 1  # the table has queries of several parents
+    assert first.group_by("doc_id").agg(pl.col("split").n_unique())["split"].max() == 1
     assert set(dataset.queries["split"]) == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize("split", ["parent", "subtree"])
+def test_parents_are_connected_through_queries_of_several(split: str) -> None:
+    """Each of 60 parents has 51 children; every second child of one is also the child of the next."""
+    synsets = {"top": Synset(("top",), "", ())}
+    for i in range(60):
+        synsets[f"p{i}"] = Synset((f"p{i}",), "", ("top",))
+    for i in range(60):
+        both = ("p0",) if i == 59 else (f"p{i}", f"p{i + 1}")
+        synsets |= {f"c{i}-{j}": Synset(("c",), "", both if j % 2 else (f"p{i}",)) for j in range(51)}
+    found = tables(synsets, "p7", "lemma", "query", 0.1, 0.4).queries.height
+    assert found == 1 + 51 + 25  # p7, its own children, and those that it shares with p6
+    with pytest.raises(UserError, match="none of them in the (train|validation|test) split"):
+        tables(synsets, "p7", "lemma", split, 0.1, 0.4)  # p7's children are of one component; p7 alone is top's
+
+
+def test_a_parent_without_co_parents_is_its_own_key(folder: Path) -> None:
+    """So that the split of most queries is the hash of their parent, as the paper's readers can check by hand."""
+    synsets = read(folder)
+    co_parents = {up for synset in synsets.values() if len(synset.hypernyms) > 1 for up in synset.hypernyms}
+    alone = {id_: synset.hypernyms[0] for id_, synset in synsets.items() if synset.hypernyms}
+    alone = {id_: up for id_, up in alone.items() if up not in co_parents}
+    splits = dict(animals(folder, root="entity.n.01").queries.select("query_id", "split").rows())
+    expected = assign(pl.Series(list(alone.values())), **SHARES)
+    assert len(alone) > 80
+    assert [splits[id_] for id_ in alone] == expected.to_list()
 
 
 def test_no_test_list_is_a_training_list(folder: Path) -> None:
     def lists(dataset: Dataset, split: str) -> set[tuple[str, ...]]:
         ids = dataset.queries.filter(pl.col("split") == split)["query_id"].implode()
-        found = dataset.qrels.filter(pl.col("query_id").is_in(ids)).group_by("query_id").agg("doc_id")
+        found = dataset.qrels.filter(pl.col("query_id").is_in(ids)).group_by("query_id").agg(pl.col("doc_id").sort())
         return {tuple(list_) for list_ in found["doc_id"].to_list()}
 
     parent, subtree, query = (animals(folder, split=split) for split in ("parent", "subtree", "query"))

@@ -69,7 +69,15 @@ def is_training(checkout) -> bool:
 
 def test_a_deployment_runs_with_overrides(finished, prefect, server):
     before = finished.bytes_of("params.yaml", "dvc.lock")
-    said = prefect("deployment", "run", "pipeline/quickstart", "-p", 'overrides={"evaluate": {"resamples": 25}}', "-p", "parallel=1")
+    said = prefect(
+        "deployment",
+        "run",
+        "pipeline/quickstart",
+        "-p",
+        'overrides={"evaluate": {"resamples": 25}}',
+        "-p",
+        "parallel=1",
+    )
     prefect("worker", "start", "--pool", "local", "--run-once")
     state = state_of(server, said)
     assert state["type"] == "COMPLETED"

@@ -47,7 +47,10 @@ def test_dvc_s_own_failure_is_told():
     assert problem_in(log, LOG).startswith("ERROR: Unable to acquire lock.")
 
 
-@pytest.mark.parametrize("words", [[], ["rank.beams=3", "transfer.to=[digits]", "datasets.wordnet.root=a b", "rankers=null", r'a.b="1\n\n2"']])
+@pytest.mark.parametrize(
+    "words",
+    [[], ["rank.beams=3", "transfer.to=[digits]", "datasets.wordnet.root=a b", "rankers=null", r'a.b="1\n\n2"']],
+)
 def test_overrides_give_the_words_that_give_them(words):
     assert list(assignments(parse_overrides(words))) == words
 
@@ -55,7 +58,10 @@ def test_overrides_give_the_words_that_give_them(words):
 @pytest.mark.parametrize(
     ("report", "more"),
     [
-        ("reports/report.md", "make run PRESET=full                       every loss, trained baselines, longer searches"),
+        (
+            "reports/report.md",
+            "make run PRESET=full                       every loss, trained baselines, longer searches",
+        ),
         ("activations/report/report.md", "make activations PRESET=thorough           five seeds of each arm: hours"),
     ],
 )

@@ -1,29 +1,40 @@
-"""The sections on activation functions refuse at the border what a search would only meet after its work."""
-
-from typing import get_args
+"""The sections on activation functions are refused early where a search would only fail after its work."""
 
 import pytest
+from sections import SECTIONS, changed
 
-from arrange.activations.problems.draw import LISTED, RANDOM
 from arrange.errors import UserError
 from settings import params
-from settings.activations import Family
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("change", "what", "remedy"),
     [
-        ({"searches": {"evolution-1": None, "random-1": None}}, "the overrides: searches is {}"),
-        ({"fitness": {"rungs": {"test": None}}}, "the overrides: fitness: rungs lacks 'test'"),
-        ({"fitness": {"rungs": {"test": {"families": ["radiall"]}}}}, "did you mean radial?"),
-        ({"fitness": {"rungs": {"test": {"families": ["feynman"]}}}}, "rungs.test has 'feynman', which a search sees"),
+        (("searches", {}), "searches", ""),
+        (("searches.random-1.mutators", ["wishes"]), "searches.random-1.mutators", "expression"),
+        (("searches.random-1.mutators", []), "searches.random-1.mutators", ""),
+        (("fitness.rungs.test",), "fitness.rungs.test", ""),
+        (("fitness.rungs.extra", {}), "fitness.rungs.extra", ""),
+        (("fitness.rungs.test.families", ["radiall"]), "'radiall'", "radial"),
+        (("fitness.rungs.test.families", ["feynman"]), "'feynman'", "families of its own"),
+        (("fitness.ranges.stretch", 1.0), "fitness.ranges.stretch", ""),
+        (("fitness.training.depth", 0), "fitness.training.depth", ""),
+        (("sandbox.memory", 0.5), "sandbox.memory", ""),
+        (("search.parents", "uniform"), "search.parents", ""),
+        (("transfer.to", []), "transfer.to", ""),
     ],
+    ids=str,
 )
-def test_settings_without_a_meaning_are_refused_in_two_lines(overrides, told):
-    with pytest.raises(UserError, match="\n") as failure:
-        params.effective(params.load(), None, overrides)
-    assert told in str(failure.value)
+def test_settings_without_a_meaning_are_refused_in_two_lines(change, what, remedy):
+    with pytest.raises(UserError) as failure:
+        params.validate(changed(change), "params.yaml")
+    assert what in failure.value.what
+    assert remedy in failure.value.remedy
 
 
-def test_the_families_that_may_be_named_are_those_that_can_be_drawn():
-    assert set(get_args(Family)) == RANDOM.keys() | LISTED.keys()
+def test_what_the_parameters_may_leave_out():
+    settings = params.validate(SECTIONS, "params.yaml")
+    assert settings.searches["evolution-1"].mutators == ("expression",)
+    assert (settings.llm.seconds, settings.llm.retries) == (120.0, 3)
+    assert settings.fitness.rungs["first"].member_steps == 6 * 1 * 1 * 100
+    assert settings.fitness.rungs.validate.member_steps == 24 * 2 * 3 * 250

@@ -13,6 +13,7 @@ import torch
 import yaml
 from checkout import CHANGED
 from checkout import PROJECT as CHECKOUT
+from dvc.repo import Repo
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sections import SECTIONS, changed
@@ -106,6 +107,7 @@ def project(tmp_path, monkeypatch):
     home.mkdir(parents=True)
     shutil.copy(CHECKOUT / "dvc.yaml", home)
     monkeypatch.chdir(home)
+    Repo.init(no_scm=True).close()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     words, mine = hostile(tmp_path), tmp_path / "1/mine"
     mine.mkdir()

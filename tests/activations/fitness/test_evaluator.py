@@ -2,23 +2,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from activations.small import fitness, rung
 
 from arrange.activations.evaluation import Job, Outcome
-from arrange.activations.fitness.cascade import REFERENCE, Cascade
-from arrange.activations.fitness.protocol import Protocol, Rung, Training, fitness
+from arrange.activations.fitness.evaluator import REFERENCE, Evaluator
+from arrange.activations.fitness.scoring import fitness_of
 from arrange.activations.fitness.training import fit
-from arrange.activations.fitness.trial import NETWORKS, trial
-from arrange.activations.problems.problem import Ranges
+from arrange.activations.fitness.trial import NETWORKS, draw_trial
 from arrange.activations.sandbox.work import carry_out
+from arrange.activations.settings import Rungs
 from arrange.errors import UserError
 
-RUNGS = {
-    "first": Rung(3, 1, 4),
-    "search": Rung(6, 2, 6),
-    "confirm": Rung(6, 2, 6),
-    "test": Rung(5, 2, 3, (1e-3, 1e-2), ("rational", "radial", "chirp", "piecewise", "feynman_test")),
-}
-PROTOCOL = Protocol(RUNGS, Training(width=8, depth=1, warmup=2), Ranges(train=16, valid=8, ood=16), screen=-0.1)
+FITNESS = fitness()
 FIRST, SEARCH = 12, 72  # member-steps
 SIN = "def activation(x):\n    return torch.sin(x)\n"
 GOOD = "def activation(x):\n    return F.silu(x)\n"
@@ -34,12 +29,12 @@ class Here:
 
     def __call__(self, jobs):
         self.jobs += jobs
-        return [self.broken.get((job.source, len(job.arrays) > 0)) or carry_out(job, fit, budget=100) for job in jobs]
+        return [self.broken.get((job.source, len(job.arrays) > 0)) or carry_out(job, fit, flops=100.0) for job in jobs]
 
 
 def test_a_search_measures_all_on_the_first_rung_and_the_promising_ones_on_the_next():
     run = Here()
-    good, wild, wrong, reference = Cascade(run, PROTOCOL, seed=1)([GOOD, WILD, WRONG, REFERENCE], "search")
+    good, wild, wrong, reference = Evaluator(run, FITNESS, seed=1)([GOOD, WILD, WRONG, REFERENCE], "search")
     assert (wild.fitness, wild.reason, wild.member_steps) == (None, "screened", FIRST)
     assert wild.detail.endswith("on the first rung")
     assert float(wild.detail.split()[0]) < -0.1
@@ -51,29 +46,29 @@ def test_a_search_measures_all_on_the_first_rung_and_the_promising_ones_on_the_n
         assert [sum(one.rung == name for one in found.measurements) for name in ("first", "search")] == [3, 12]
     assert reference.fitness == 0
     late = [one for one in good.measurements if one.rung == "search"]
-    assert good.fitness == fitness(late, [one for one in reference.measurements if one.rung == "search"]) != 0
+    assert good.fitness == fitness_of(late, [one for one in reference.measurements if one.rung == "search"]) != 0
     steps = [job.settings["steps"] for job in run.jobs if job.source == WILD]
     assert steps == [4]
 
 
 def test_what_is_stopped_is_decided_by_the_threshold_alone():
     for screen, stopped in ((-100.0, False), (100.0, True)):
-        found = Cascade(Here(), replace(PROTOCOL, screen=screen), seed=1)([GOOD, SIN], "search")
+        found = Evaluator(Here(), replace(FITNESS, screen=screen), seed=1)([GOOD, SIN], "search")
         assert [one.reason == "screened" for one in found] == [stopped] * 2
-    exactly = Cascade(Here(), replace(PROTOCOL, screen=0.0), seed=1)([REFERENCE], "search")
+    exactly = Evaluator(Here(), replace(FITNESS, screen=0.0), seed=1)([REFERENCE], "search")
     assert exactly[0].reason == ""
 
 
 def test_neither_company_nor_order_changes_an_evaluation():
-    together = Cascade(Here(), PROTOCOL, seed=1)([GOOD, WILD, SIN, WRONG], "search")
-    other = Cascade(Here(), PROTOCOL, seed=1)
+    together = Evaluator(Here(), FITNESS, seed=1)([GOOD, WILD, SIN, WRONG], "search")
+    other = Evaluator(Here(), FITNESS, seed=1)
     other([SIN], "confirm")
     alone = [other([source], "search")[0] for source in (WRONG, SIN, WILD, GOOD)]
     assert together == alone[::-1]
 
 
 def test_confirming_has_fresh_problems_and_fresh_first_weights_and_the_first_rung_does_not():
-    drawn = {name: trial(PROTOCOL, name, seed=1) for name in RUNGS}
+    drawn = {name: draw_trial(FITNESS, name, seed=1) for name in Rungs.names()}
     points = {
         name: {row.tobytes() for part in one.parts for row in part.arrays["train_x"]} for name, one in drawn.items()
     }
@@ -83,16 +78,16 @@ def test_confirming_has_fresh_problems_and_fresh_first_weights_and_the_first_run
     assert keys["first"] < keys["search"]
     assert not points["confirm"] & (points["search"] | points["test"])
     assert not keys["confirm"] & (keys["search"] | keys["test"])
-    other = trial(PROTOCOL, "search", seed=2)
+    other = draw_trial(FITNESS, "search", seed=2)
     assert not points["search"] & {row.tobytes() for part in other.parts for row in part.arrays["train_x"]}
 
 
 def test_no_target_that_is_scored_goes_into_a_job():
     run = Here()
-    Cascade(run, PROTOCOL, seed=1)([SIN], "test")
+    Evaluator(run, FITNESS, seed=1)([SIN], "test")
     hidden = {
         value
-        for part in trial(PROTOCOL, "test", seed=1).parts
+        for part in draw_trial(FITNESS, "test", seed=1).parts
         for problem in part.problems
         for value in (*problem.valid_y_N.tolist(), *problem.ood_y_N.tolist())
     }
@@ -104,29 +99,29 @@ def test_no_target_that_is_scored_goes_into_a_job():
 
 
 def test_a_large_rung_is_cut_into_jobs_with_few_networks_and_put_together_again():
-    large = replace(PROTOCOL, rungs={**RUNGS, "confirm": Rung(9, NETWORKS // 4, 2)})
+    large = fitness(confirm=rung(9, NETWORKS // 4, 2))
     run = Here()
-    (found,) = Cascade(run, large, seed=1)([SIN], "confirm")
+    (found,) = Evaluator(run, large, seed=1)([SIN], "confirm")
     jobs = [job.arrays["keys"].shape for job in run.jobs if job.source == SIN]
     assert jobs == [(4, NETWORKS // 4), (4, NETWORKS // 4), (1, NETWORKS // 4)]
     assert len({(one.problem, one.seed) for one in found.measurements}) == 9 * (NETWORKS // 4)
     assert found.member_steps == 9 * (NETWORKS // 4) * 2
-    drawn = trial(large, "confirm", seed=1)
-    backwards = [carry_out(job, fit, budget=100) for job in drawn.jobs(SIN)]
+    drawn = draw_trial(large, "confirm", seed=1)
+    backwards = [carry_out(job, fit, flops=100.0) for job in drawn.jobs(SIN)]
     assert found.measurements == tuple(drawn.measurements(backwards))
 
 
 def test_the_reference_is_measured_once_a_rung():
     run = Here()
-    cascade = Cascade(run, PROTOCOL, seed=1)
-    cascade([SIN], "confirm")
-    cascade([GOOD, SIN], "confirm")
+    evaluate = Evaluator(run, FITNESS, seed=1)
+    evaluate([SIN], "confirm")
+    evaluate([GOOD, SIN], "confirm")
     assert [job.source for job in run.jobs] == [REFERENCE, SIN, GOOD, SIN]
 
 
 def test_admission_alone_trains_nothing_and_costs_nothing():
     run = Here()
-    sin, wrong = Cascade(run, PROTOCOL, seed=1)([SIN, WRONG], "admit")
+    sin, wrong = Evaluator(run, FITNESS, seed=1)([SIN, WRONG], "admit")
     assert (sin.fitness, sin.reason, sin.member_steps, sin.measurements) == (None, "", 0, ())
     assert sin.admitted.flops == 10
     assert wrong.reason == "forbidden"
@@ -144,13 +139,13 @@ def test_admission_alone_trains_nothing_and_costs_nothing():
 )
 def test_one_that_the_sandbox_stopped_pays_for_the_rung_and_has_no_score(outcome, reason, member_steps):
     run = Here({(SIN, True): outcome})
-    found, other = Cascade(run, PROTOCOL, seed=1)([SIN, GOOD], "search")
+    found, other = Evaluator(run, FITNESS, seed=1)([SIN, GOOD], "search")
     assert (found.fitness, found.reason, found.member_steps) == (None, reason, member_steps)
     assert other.reason == ""
 
 
 def test_a_reference_that_cannot_be_measured_is_told_in_two_lines():
     with pytest.raises(UserError, match=r"could not be measured: memory 1 GiB\nraise the sandbox's limits"):
-        Cascade(Here({(REFERENCE, True): Outcome("memory", "1 GiB")}), PROTOCOL, seed=1)([SIN], "search")
+        Evaluator(Here({(REFERENCE, True): Outcome("memory", "1 GiB")}), FITNESS, seed=1)([SIN], "search")
     with pytest.raises(UserError, match=r"could not be measured: output"):
-        Cascade(Here({(REFERENCE, True): Outcome()}), PROTOCOL, seed=1)([SIN], "search")
+        Evaluator(Here({(REFERENCE, True): Outcome()}), FITNESS, seed=1)([SIN], "search")

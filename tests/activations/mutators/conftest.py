@@ -3,17 +3,16 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from activations.small import llm, search
 
-from arrange.activations.mutators.endpoint import Llm
-from arrange.activations.search.database import opened
-from arrange.activations.search.llm_cache import Calls
-from arrange.activations.search.settings import Search
+from arrange.activations.search.database import LlmCache, opened
+from arrange.activations.settings import Llm
 
 
 @dataclass
@@ -31,7 +30,7 @@ class Chat:
         return self.requests[-1][2]["messages"][0]["content"]
 
     def settings(self, **changes: Any) -> Llm:
-        return replace(Llm(self.url, "small", money=100.0, seconds=20.0, retries=0), **changes)
+        return llm(self.url, **changes)
 
     @staticmethod
     def write(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **headers: str) -> None:
@@ -91,9 +90,9 @@ def chat() -> Iterator[Chat]:
 
 @dataclass
 class Book:
-    """The ledger of a search's database, and what another process sees of it."""
+    """The LLM cache of a search's database, and what another process sees of it."""
 
-    ledger: Calls
+    cache: LlmCache
     path: Path
 
     def lines(self) -> list[tuple[str, int, int, float, str]]:
@@ -104,5 +103,5 @@ class Book:
 
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
-    with opened(tmp_path / "search.db", Search(seed=0, budget=1, candidates=1)) as database:
-        yield Book(database.ledger, tmp_path / "search.db")
+    with opened(tmp_path / "search.db", *search()) as database:
+        yield Book(database.llm_cache, tmp_path / "search.db")

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arrange.activations.mutators.answers import ANSWER_CHARACTERS, patched, rewritten
-from arrange.activations.search.proposals import Unusable
+from arrange.activations.search.candidates import Unusable
 
 EXAMPLES = settings(max_examples=100, deadline=None)
 

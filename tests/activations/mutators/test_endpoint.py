@@ -1,8 +1,9 @@
 import socket
 
 import pytest
+from activations.small import llm
 
-from arrange.activations.mutators.endpoint import ANSWER_BYTES, Answer, Llm, ask, ask_all, bound, verify
+from arrange.activations.mutators.endpoint import ANSWER_BYTES, Answer, ask, ask_all, bound, verify
 from arrange.errors import UserError
 
 KEY = "sk-very-secret-0123456789"
@@ -56,11 +57,11 @@ def test_what_the_server_does_not_count_is_counted_as_the_most_it_can_be(chat, u
 
 
 def test_a_million_tokens_cost_their_price():
-    llm = Llm("http://localhost/v1", "small", price_in=2.0, price_out=8.0)
-    assert llm.cost(1_000_000, 0) == 2.0
-    assert llm.cost(0, 1_000_000) == 8.0
-    assert llm.cost(1000, 500) == 0.006
-    assert bound(llm, PROMPT) == Answer("", *MOST)
+    settings = llm(price_in=2.0, price_out=8.0)
+    assert settings.cost(1_000_000, 0) == 2.0
+    assert settings.cost(0, 1_000_000) == 8.0
+    assert settings.cost(1000, 500) == 0.006
+    assert bound(settings, PROMPT) == Answer("", *MOST)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -138,8 +139,8 @@ def test_a_body_that_is_cut_off_is_charged(chat):
 def test_a_server_that_is_not_there_costs_nothing():
     with socket.socket() as taken:  # bound, and nobody listens
         taken.bind(("127.0.0.1", 0))
-        llm = Llm(f"http://127.0.0.1:{taken.getsockname()[1]}/v1", "small", retries=0)
-        assert ask(llm, PROMPT) == failed((0, 0), "ConnectionError")
+        settings = llm(f"http://127.0.0.1:{taken.getsockname()[1]}/v1")
+        assert ask(settings, PROMPT) == failed((0, 0), "ConnectionError")
 
 
 def test_an_answer_of_ten_megabytes_is_not_read_to_its_end(chat):
@@ -169,14 +170,14 @@ def test_a_silent_server_is_charged_and_not_asked_again(chat):
 def test_a_key_that_cannot_be_sent_is_a_user_error_that_does_not_show_it(found, monkeypatch):
     monkeypatch.setenv("SOME_KEY", found)
     with pytest.raises(UserError, match=r"^the environment variable SOME_KEY holds no key\nexport SOME_KEY=") as error:
-        verify(Llm("http://localhost/v1", "small", key_variable="SOME_KEY"))
+        verify(llm(key_variable="SOME_KEY"))
     assert not found or found not in str(error.value)
 
 
 @pytest.mark.parametrize("url", ["", "localhost:8000", "ftp://host/v1", "http://"])
 def test_a_url_that_is_none_is_a_user_error(url):
     with pytest.raises(UserError, match="no web address"):
-        verify(Llm(url, "small"))
+        verify(llm(url))
 
 
 def test_an_error_of_our_own_ends_all_questions(chat):

@@ -3,19 +3,20 @@ import re
 
 import numpy as np
 import pytest
+from activations.small import elite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arrange.activations.mutators.expression import SIZE, expression
+from arrange.activations.mutators.expression import SIZE, expression_mutators
 from arrange.activations.mutators.fresh import program
 from arrange.activations.mutators.trees import places, terms
 from arrange.activations.programs.check import check
-from arrange.activations.search.proposals import Proposal, Shown, Slot
+from arrange.activations.search.candidates import Candidate, Proposal, Slot
 
 EXAMPLES = settings(max_examples=100, deadline=None)
 
 SLOT = Slot(0, 0, 0)
-MUTATORS = expression()
+MUTATORS = expression_mutators()
 CHANGES = [name for name in MUTATORS if name != "random"]
 
 LOCALS = """
@@ -35,7 +36,7 @@ IDENTITY = "def activation(x):\n    return x"
 WRITTEN = st.sampled_from([LOCALS, STATISTICS, LONG, IDENTITY, "def activation(x):\n    return F.relu(x)"])
 PROGRAMS = WRITTEN | st.integers(0, 2**32).map(lambda seed: program(np.random.default_rng(seed)))
 PARENTS = st.lists(PROGRAMS, min_size=1, max_size=3).map(
-    lambda sources: [Shown(10 + place, source, 0.0) for place, source in enumerate(sources)]
+    lambda sources: [elite(10 + place, source, 0.0) for place, source in enumerate(sources)]
 )
 SEEDS = st.integers(0, 2**32)
 
@@ -44,12 +45,12 @@ def size(source: str) -> int:
     return len(list(places(check(source))))
 
 
-def ask(name: str, parents: list[Shown], seed: int) -> Proposal:
+def ask(name: str, parents: list[Candidate], seed: int) -> Proposal:
     return MUTATORS[name](parents, np.random.default_rng(seed), SLOT)
 
 
-def shown(*expressions: str) -> list[Shown]:
-    return [Shown(place, f"def activation(x):\n    return {text}", 0.0) for place, text in enumerate(expressions)]
+def shown(*expressions: str) -> list[Candidate]:
+    return [elite(place, f"def activation(x):\n    return {text}", 0.0) for place, text in enumerate(expressions)]
 
 
 def returned(proposal: Proposal) -> str:
@@ -88,7 +89,7 @@ def test_the_same_seed_gives_the_same_program(name, parents, seed):
 def test_without_parents_a_program_is_drawn_from_the_grammar(name, seed):
     drawn = program(np.random.default_rng(seed))
     proposal = ask(name, [], seed)
-    assert (proposal.source, proposal.mutator, proposal.parents) == (drawn, name, ())
+    assert (proposal.source, proposal.parents) == (drawn, ())
 
 
 @EXAMPLES
@@ -101,17 +102,16 @@ def test_random_looks_at_no_parents(parents, seed):
 def test_the_parents_named_are_those_used(name):
     parents = shown("torch.sin(2 * x)", "torch.cos(3 * x)", "torch.tanh(x)")
     proposal = ask(name, parents, 0)
-    assert proposal.mutator == name
     assert proposal.parents == ((0, 1) if name == "crossover" else (0,))
 
 
 def test_a_long_line_of_descent_stays_small_and_within_the_grammar():
     rng = np.random.default_rng(0)
-    parents = [Shown(0, LOCALS, 0.0), Shown(1, STATISTICS, 0.0)]
+    parents = [elite(0, LOCALS, 0.0), elite(1, STATISTICS, 0.0)]
     for step in range(400):
         proposal = MUTATORS[CHANGES[step % len(CHANGES)]](parents, rng, SLOT)
         assert size(proposal.source) <= SIZE
-        parents = [Shown(step, proposal.source, 0.0), parents[int(rng.integers(2))]]
+        parents = [elite(step, proposal.source, 0.0), parents[int(rng.integers(2))]]
 
 
 @EXAMPLES
@@ -143,7 +143,7 @@ def test_crossover_can_make_every_one_of_them():
 
 
 def test_crossover_takes_no_variable_where_it_is_unknown():
-    parents = [Shown(0, "def activation(x):\n    return torch.sin(x)", 0.0), Shown(1, LOCALS, 0.0)]
+    parents = [elite(0, "def activation(x):\n    return torch.sin(x)", 0.0), elite(1, LOCALS, 0.0)]
     for seed in range(40):
         assert "y" not in returned(ask("crossover", parents, seed)).replace("tanh", "")
 
@@ -201,7 +201,7 @@ def test_simplify_drops_something_and_folds_what_is_left():
 @given(SEEDS)
 def test_simplify_makes_programs_smaller(seed):
     parent = program(np.random.default_rng(seed))
-    proposal = ask("simplify", [Shown(0, parent, 0.0)], seed)
+    proposal = ask("simplify", [elite(0, parent, 0.0)], seed)
     assert proposal.note or size(proposal.source) < size(parent)
 
 
@@ -218,4 +218,4 @@ def test_combine_adds_a_wave_to_a_term_and_leaves_the_rest(seed):
 
 def test_where_nothing_can_be_changed_a_fresh_program_is_given_and_says_so():
     proposal = ask("simplify", shown("x"), 0)
-    assert (proposal.mutator, proposal.parents, proposal.note) == ("simplify", (), "from nothing")
+    assert (proposal.parents, proposal.note) == ((), "from nothing")

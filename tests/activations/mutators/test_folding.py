@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arrange.activations.mutators.folding import folded, literal, number
+from arrange.activations.mutators.trees import folded, literal, number
 from arrange.activations.programs.check import check, compile_program
 
 EXAMPLES = settings(max_examples=100, deadline=None)

@@ -5,19 +5,19 @@ from string import Template
 
 import numpy as np
 import pytest
+from activations.small import elite, llm
 
-from arrange.activations.mutators.endpoint import Llm
-from arrange.activations.mutators.expression import expression
-from arrange.activations.mutators.llm import PARENTS, llm, prompt
+from arrange.activations.mutators import make_mutators
+from arrange.activations.mutators.llm import PARENTS, llm_mutators, prompt
 from arrange.activations.programs.check import check
 from arrange.activations.programs.grammar import FUNCTIONS
-from arrange.activations.search.bandit import chances
-from arrange.activations.search.proposals import Proposal, Shown, Slot, Unusable
+from arrange.activations.search.candidates import Proposal, Slot, Unusable
+from arrange.activations.settings import SearchEntry
 from arrange.errors import UserError
 
 KEY = "sk-very-secret-0123456789"
-FIRST = Shown(7, "def activation(x):\n    y = torch.tanh(x)\n    return y * x\n", 0.25)
-SECOND = Shown(9, "def activation(x):\n    return F.gelu(x)\n", -0.5)
+FIRST = elite(7, "def activation(x):\n    y = torch.tanh(x)\n    return y * x\n", 0.25)
+SECOND = elite(9, "def activation(x):\n    return F.gelu(x)\n", -0.5)
 SINE = "def activation(x):\n    return torch.sin(x)\n"
 SLOT = Slot(3, 1, 0)
 RNG = np.random.default_rng(0)
@@ -26,14 +26,14 @@ FENCED = f"```python\n{SINE}```"
 
 def test_a_change_is_applied_to_the_first_parent(chat, book):
     chat.say("<<<<<<< SEARCH\n    return y * x\n=======\n    return y + x\n>>>>>>> REPLACE")
-    proposal = llm(chat.settings(), book.ledger)["llm_diff"]([FIRST, SECOND], RNG, SLOT)
-    assert proposal == Proposal(FIRST.source.replace("*", "+"), "llm_diff", (7, 9))
+    proposal = llm_mutators(chat.settings(), book.cache)["llm_diff"]([FIRST, SECOND], RNG, SLOT)
+    assert proposal == Proposal(FIRST.source.replace("*", "+"), (7, 9))
 
 
 @pytest.mark.parametrize("name", ["llm_full", "llm_crossover"])
 def test_a_rewrite_is_the_answers_program_and_its_parents_are_those_shown(chat, book, name):
     chat.say(FENCED)
-    assert llm(chat.settings(), book.ledger)[name]([FIRST, SECOND], RNG, SLOT) == Proposal(SINE, name, (7, 9))
+    assert llm_mutators(chat.settings(), book.cache)[name]([FIRST, SECOND], RNG, SLOT) == Proposal(SINE, (7, 9))
     assert "Fitness +0.250:\n```python\n" + FIRST.source + "```" in chat.prompt()
     assert "Fitness -0.500:\n```python\n" + SECOND.source + "```" in chat.prompt()
     assert chat.prompt().index(FIRST.source) < chat.prompt().index(SECOND.source)
@@ -43,7 +43,7 @@ def test_a_sample_sees_no_parents(chat, book):
     for parents in ([], [FIRST, SECOND]):
         chat.say(FENCED)
         slot = Slot(0, len(parents), 0)
-        assert llm(chat.settings(), book.ledger)["llm_sample"](parents, RNG, slot) == Proposal(SINE, "llm_sample")
+        assert llm_mutators(chat.settings(), book.cache)["llm_sample"](parents, RNG, slot) == Proposal(SINE)
     assert chat.requests[0][2] == chat.requests[1][2]
     assert "Fitness" not in chat.prompt()
 
@@ -51,7 +51,7 @@ def test_a_sample_sees_no_parents(chat, book):
 @pytest.mark.parametrize(("name", "parents"), [("llm_diff", []), ("llm_full", []), ("llm_crossover", [FIRST])])
 def test_with_too_few_parents_a_program_is_made_from_nothing(chat, book, name, parents):
     chat.say(FENCED)
-    assert llm(chat.settings(), book.ledger)[name](parents, RNG, SLOT) == Proposal(SINE, name)
+    assert llm_mutators(chat.settings(), book.cache)[name](parents, RNG, SLOT) == Proposal(SINE)
     assert chat.prompt() == prompt("sample", [])
 
 
@@ -62,9 +62,9 @@ def test_prompts_have_no_empty_places_and_name_the_whole_grammar(kind):
     assert all(re.search(rf"{re.escape(name)}[,.]", text) for name in FUNCTIONS)
 
 
-def test_every_answer_is_in_the_ledger_with_its_tokens_and_its_price(chat, book):
+def test_every_answer_is_in_the_cache_with_its_tokens_and_its_price(chat, book):
     chat.say(FENCED, 1000, 500)
-    mutators = llm(chat.settings(price_in=2.0, price_out=8.0), book.ledger)
+    mutators = llm_mutators(chat.settings(price_in=2.0, price_out=8.0), book.cache)
     mutators["llm_full"]([FIRST], RNG, SLOT)
     chat.say("no idea", 10, 1)
     with pytest.raises(Unusable, match=r"^no code$"):
@@ -74,7 +74,7 @@ def test_every_answer_is_in_the_ledger_with_its_tokens_and_its_price(chat, book)
 
 def test_an_answer_that_is_remembered_is_not_asked_for_again(chat, book):
     chat.say(FENCED)
-    mutators = llm(chat.settings(calls=1), book.ledger)
+    mutators = llm_mutators(chat.settings(calls=1), book.cache)
     first = mutators["llm_full"]([FIRST], RNG, SLOT)
     assert mutators["llm_full"]([FIRST], RNG, SLOT) == first  # the budget is spent, too
     assert len(chat.requests) == 1
@@ -85,7 +85,7 @@ def test_an_answer_that_is_remembered_is_not_asked_for_again(chat, book):
 def test_a_failed_call_is_remembered_and_counts_as_one(chat, book):
     chat.raw(b"", 500)
     for _ in range(2):  # the second time, as after a restart: else its rows would be others than an unbroken search's
-        sample = llm(chat.settings(calls=1), book.ledger)["llm_sample"]
+        sample = llm_mutators(chat.settings(calls=1), book.cache)["llm_sample"]
         with pytest.raises(Unusable, match=r"^no answer: status 500$"):
             sample([], RNG, SLOT)
     with pytest.raises(Unusable, match=r"^budget$"):
@@ -94,7 +94,7 @@ def test_a_failed_call_is_remembered_and_counts_as_one(chat, book):
 
 
 def test_the_budget_in_calls_is_used_to_the_last_one(chat, book):
-    sample = llm(chat.settings(calls=3), book.ledger)["llm_sample"]
+    sample = llm_mutators(chat.settings(calls=3), book.cache)["llm_sample"]
     for place in range(3):
         chat.say(FENCED)
         sample([], RNG, Slot(0, place, 0))
@@ -108,17 +108,17 @@ def test_a_call_that_could_pass_the_budget_in_money_is_not_made(chat, book, room
     most = (len(prompt("sample", []).encode()) * 2.0 + 100 * 8.0) / 1e6
     chat.raw(b"garbage")  # so the most is charged
     settings = chat.settings(max_tokens=100, price_in=2.0, price_out=8.0, money=most + room)
-    sample = llm(settings, book.ledger)["llm_sample"]
+    sample = llm_mutators(settings, book.cache)["llm_sample"]
     for slot in (Slot(0, 0, 0), Slot(0, 1, 0), Slot(0, 0, 1)):  # another place, another round
         with pytest.raises(Unusable):
             sample([], RNG, slot)
     assert len(chat.requests) == asked
-    assert book.ledger.spent(before=(0, 1)) == (asked, asked * most)
+    assert book.cache.spent(before=(0, 1)) == (asked, asked * most)
 
 
 def test_near_the_end_of_the_budget_a_round_is_judged_by_the_most_that_it_can_cost(chat, book):
     settings = chat.settings(max_tokens=100, price_out=1e4, money=2.5)  # at most 1 an answer
-    sample = llm(settings, book.ledger)["llm_sample"]
+    sample = llm_mutators(settings, book.cache)["llm_sample"]
     for place in range(3):
         sample.prepare([], Slot(0, place, 0))
     for _ in range(2):
@@ -128,17 +128,17 @@ def test_near_the_end_of_the_budget_a_round_is_judged_by_the_most_that_it_can_co
         sample([], RNG, Slot(0, 2, 0))
     chat.say(FENCED, 0, 100)
     assert sample([], RNG, Slot(0, 2, 1)).source == SINE  # the next round may use the rest
-    assert book.ledger.spent(before=(1, 0)) == (3, 1.5)
+    assert book.cache.spent(before=(1, 0)) == (3, 1.5)
 
 
 def test_what_was_spent_does_not_depend_on_the_order_in_which_answers_came(book):
     paid = [1.0, *[1e-16] * 10]  # added one by one to 1.0 the small ones are lost
     for generation, order in enumerate([paid, paid[::-1]]):
         for place, money in enumerate(order):
-            book.ledger.record(Slot(generation, place, 0), "?", "x", 0, 0, money, "")
-    assert book.ledger.spent(before=(0, 0)) == (0, 0.0)
-    assert book.ledger.spent(before=(1, 0)) == (11, 1.000000000000001)
-    assert book.ledger.spent(before=(2, 0)) == (22, 2.000000000000002)
+            book.cache.record(Slot(generation, place, 0), "?", "x", 0, 0, money, "")
+    assert book.cache.spent(before=(0, 0)) == (0, 0.0)
+    assert book.cache.spent(before=(1, 0)) == (11, 1.000000000000001)
+    assert book.cache.spent(before=(2, 0)) == (22, 2.000000000000002)
 
 
 UNUSABLE = {
@@ -159,7 +159,7 @@ UNUSABLE = {
 def test_an_answer_that_is_no_program_is_unusable_and_paid_for(chat, book, answer, reason):
     chat.say(answer, 10, 20)
     with pytest.raises(Unusable) as error:
-        llm(chat.settings(price_out=1.0), book.ledger)["llm_diff"]([FIRST], RNG, SLOT)
+        llm_mutators(chat.settings(price_out=1.0), book.cache)["llm_diff"]([FIRST], RNG, SLOT)
     assert re.fullmatch(reason, str(error.value))
     assert [line[1:] for line in book.lines()] == [(10, 20, 20 / 1e6, "")]
 
@@ -173,10 +173,10 @@ def test_the_key_is_in_no_error_no_log_and_no_ledger(chat, book, monkeypatch, ca
     chat.raw(json.dumps({"error": KEY}).encode(), 401)
     chat.raw(KEY.encode())
     chat.raw(KEY.encode(), Content_Length="1000")
-    seen = [repr(settings), repr(llm(settings, book.ledger))]
+    seen = [repr(settings), repr(llm_mutators(settings, book.cache))]
     for place in range(5):
         try:
-            seen.append(repr(llm(settings, book.ledger)["llm_sample"]([], RNG, Slot(0, place, 0))))
+            seen.append(repr(llm_mutators(settings, book.cache)["llm_sample"]([], RNG, Slot(0, place, 0))))
         except Unusable as error:
             seen += [repr(error), repr(error.__cause__), repr(error.__context__)]
     assert [headers["Authorization"] for _, headers, _ in chat.requests] == [f"Bearer {KEY}"] * 5
@@ -186,16 +186,28 @@ def test_the_key_is_in_no_error_no_log_and_no_ledger(chat, book, monkeypatch, ca
 
 def test_without_its_key_no_mutator_is_made(book):
     with pytest.raises(UserError, match="NO_SUCH_KEY holds no key"):
-        llm(Llm("http://localhost/v1", "small", key_variable="NO_SUCH_KEY"), book.ledger)
+        llm_mutators(llm(key_variable="NO_SUCH_KEY"), book.cache)
 
 
-def test_an_ensemble_is_the_union_of_the_mutators(chat, book):
+def test_a_search_may_have_both_kinds_of_mutators(chat, book):
     chat.say(FENCED)
-    both = expression() | llm(chat.settings(), book.ledger)
-    assert len(both) == len(expression()) + 4
-    assert np.allclose(chances(list(both), [], dict.fromkeys(both, 0)), 1 / len(both))
-    made = {name: mutator([FIRST, SECOND], RNG, SLOT) for name, mutator in expression().items()}
-    made["llm_full"] = both["llm_full"]([FIRST, SECOND], RNG, SLOT)
-    for name, proposal in made.items():
-        assert proposal.mutator == name
-        check(proposal.source)
+    entry = SearchEntry("evolution", 1, ("llm", "expression"))
+    mutators = make_mutators(entry, chat.settings(), book.cache)
+    assert list(mutators) == [
+        *("random", "subtree", "crossover", "constants", "simplify", "combine"),
+        *("llm_diff", "llm_full", "llm_crossover", "llm_sample"),
+    ]
+    for name in ("subtree", "llm_full"):
+        check(mutators[name]([FIRST, SECOND], RNG, SLOT).source)
+
+
+@pytest.mark.parametrize(
+    ("sets", "independent"),
+    [(("expression",), ["random"]), (("llm",), ["llm_sample"]), (("expression", "llm"), ["random", "llm_sample"])],
+)
+def test_the_control_has_independent_samples_alone(chat, book, sets, independent):
+    assert list(make_mutators(SearchEntry("random", 1, sets), chat.settings(), book.cache)) == independent
+
+
+def test_without_a_language_model_no_key_is_needed(book):
+    assert make_mutators(SearchEntry("evolution", 1), llm("no address", key_variable="NO_SUCH_KEY"), book.cache)

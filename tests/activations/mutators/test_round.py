@@ -12,10 +12,11 @@ from hashlib import sha256
 
 import polars as pl
 import pytest
-from activations.search.target import PARTS, in_child, run, settings
+from activations.search.target import PARTS, in_child, run
+from activations.small import search as settings
 
-from arrange.activations.mutators.expression import expression
-from arrange.activations.mutators.llm import llm
+from arrange.activations.mutators.expression import expression_mutators
+from arrange.activations.mutators.llm import llm_mutators
 from arrange.activations.search.export import tables
 
 MOST = 100  # tokens of an answer
@@ -36,13 +37,13 @@ def talkative(chat):
 
 
 def asking(chat, **changes):
-    """The mutators that ask, given a ledger. An answer costs at most 1, those of `said` 0.05 to 0.2."""
-    return lambda ledger: llm(chat.settings(max_tokens=MOST, price_out=1e6 / MOST, **changes), ledger)
+    """The mutators that ask, given an LLM cache. An answer costs at most 1, those of `said` 0.05 to 0.2."""
+    return lambda cache: llm_mutators(chat.settings(max_tokens=MOST, price_out=1e6 / MOST, **changes), cache)
 
 
 def both(chat, **changes):
     """The same and the offline ones."""
-    return lambda ledger: {**expression(), **asking(chat, **changes)(ledger)}
+    return lambda cache: {**expression_mutators(), **asking(chat, **changes)(cache)}
 
 
 def calls(path):
@@ -105,8 +106,8 @@ def test_an_answer_is_written_down_while_others_are_waited_for(chat, tmp_path):
             three.wait()  # for ever, where nothing is written before all have come
         said(chat, handler, prompt)
 
-    def mutators(ledger):
-        record = ledger.record
+    def mutators(cache):
+        record = cache.record
 
         def seen(*call):
             record(*call)
@@ -114,8 +115,8 @@ def test_an_answer_is_written_down_while_others_are_waited_for(chat, tmp_path):
             if len(written) == 3:
                 three.set()
 
-        ledger.record = seen
-        return asking(chat)(ledger)
+        cache.record = seen
+        return asking(chat)(cache)
 
     chat.otherwise = slow_but_for_three
     run(tmp_path / "one.db", settings(candidates=19, generation_size=8, attempts=1), mutators)
@@ -124,9 +125,9 @@ def test_an_answer_is_written_down_while_others_are_waited_for(chat, tmp_path):
 
 
 def test_asked_one_by_one_they_give_the_same_rows(talkative, tmp_path):
-    def one_by_one(ledger):
+    def one_by_one(cache):
         """Functions, which hear of nothing beforehand."""
-        made = both(talkative, money=12.0)(ledger)
+        made = both(talkative, money=12.0)(cache)
         return {name: lambda *asked, mutator=mutator: mutator(*asked) for name, mutator in made.items()}
 
     search = settings(candidates=60, **PARTS)
@@ -189,12 +190,12 @@ def test_the_budget_in_calls_is_used_to_the_last_one_and_not_passed(talkative, t
 INTERRUPTED = """
 import signal, sys
 from pathlib import Path
-from activations.search.target import run, settings
-from arrange.activations.mutators.endpoint import Llm
-from arrange.activations.mutators.llm import llm
+from activations.search.target import run
+from activations.small import llm, search
+from arrange.activations.mutators.llm import llm_mutators
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also where whoever runs the tests ignores it
-endpoint = Llm(sys.argv[1], "small", seconds=600.0)
-run(Path(sys.argv[2]), settings(generation_size=16), lambda ledger: llm(endpoint, ledger))
+endpoint = llm(sys.argv[1], seconds=600.0, retries=3)
+run(Path(sys.argv[2]), search(generation_size=16), lambda cache: llm_mutators(endpoint, cache))
 """
 
 

@@ -5,9 +5,18 @@ import pytest
 from scipy.integrate import dblquad
 from scipy.special import sph_harm_y
 
-from arrange.activations.problems.harmonics import fourier, real, spherical
-from arrange.activations.problems.held_out import chirp, piecewise, radial, rational
-from arrange.activations.problems.polynomials import evaluated, monomials, polynomial
+from arrange.activations.problems.families import (
+    chirp,
+    evaluated,
+    fourier,
+    monomials,
+    piecewise,
+    polynomial,
+    radial,
+    rational,
+    real,
+    spherical,
+)
 
 
 class Chosen:

@@ -2,9 +2,10 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from activations.small import ranges
 
 from arrange.activations.problems.feynman import equations
-from arrange.activations.problems.problem import Ranges, outside
+from arrange.activations.problems.problem import outside
 
 ALL = [*equations("search"), *equations("test")]
 
@@ -32,7 +33,7 @@ def test_an_equation_has_the_values_of_its_formula_in_physical_units():
 def test_equations_are_finite_and_rarely_beyond_ten_standard_deviations(equation):
     target, rng = equation.target(), np.random.default_rng(0)
     y_N = target.function(rng.uniform(-1, 1, (4000, target.inputs)))
-    ood_N = target.function(outside(target, Ranges(ood=4000), rng))
+    ood_N = target.function(outside(target, ranges(ood=4000), rng))
     distance_N = np.abs(np.concatenate([y_N, ood_N]) - y_N.mean()) / y_N.std()
     assert np.isfinite(distance_N).all()
     assert (distance_N > 10).mean() <= 0.002

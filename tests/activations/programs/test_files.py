@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from arrange import activations
-from arrange.activations import found
 from arrange.activations.classical import CLASSICAL
 from arrange.activations.mined import MINED, gelusine, turbulent
+from arrange.activations.programs import files
 from arrange.activations.programs.check import Rejected, compile_program
 from arrange.errors import UserError
 
@@ -20,12 +20,12 @@ LIBRARY = CLASSICAL | MINED
 
 @pytest.mark.parametrize("name", LIBRARY)
 def test_the_librarys_functions_are_programs_of_the_grammar(name):
-    assert torch.equal(compile_program(found.text(LIBRARY[name]))(X), LIBRARY[name](X))
+    assert torch.equal(compile_program(files.source_of(LIBRARY[name]))(X), LIBRARY[name](X))
 
 
 @pytest.mark.parametrize("function", [gelusine, turbulent])
 def test_what_was_saved_is_loaded_and_computes_the_same_bits(tmp_path, function):
-    found.save(tmp_path / "best.py", found.text(function), {"fitness": 0.12, "parents": [3, 4]})
+    files.save(tmp_path / "best.py", files.source_of(function), {"fitness": 0.12, "parents": [3, 4]})
     assert torch.equal(activations.load(str(tmp_path / "best.py"))(X), function(X))
     assert (tmp_path / "best.py").read_text().startswith("# fitness: 0.12\n# parents: [3, 4]\n\nimport math\n")
 
@@ -33,7 +33,7 @@ def test_what_was_saved_is_loaded_and_computes_the_same_bits(tmp_path, function)
 def test_a_saved_file_works_alone_and_with_the_numbers_that_were_measured(tmp_path):
     """With whole numbers, the mean of 1s and 0s is an error."""
     source = "def activation(x):\n    return x * torch.mean(torch.where(x > 0, 1, 0)) ** -1"
-    found.save(tmp_path / "best.py", source, {})
+    files.save(tmp_path / "best.py", source, {})
     alone = "import torch, best; print(best.activation(torch.tensor([2.0, -1.0, 3.0, -1.0])).tolist())"
     command = [sys.executable, "-I", "-c", f"import sys; sys.path.append({str(tmp_path)!r}); {alone}"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -42,16 +42,16 @@ def test_a_saved_file_works_alone_and_with_the_numbers_that_were_measured(tmp_pa
 
 
 def test_saving_twice_gives_the_same_bytes_and_what_is_saved_can_be_saved_again(tmp_path):
-    found.save(tmp_path / "a.py", found.text(gelusine), {"seed": 1})
+    files.save(tmp_path / "a.py", files.source_of(gelusine), {"seed": 1})
     code = (tmp_path / "a.py").read_text().partition("Tensor\n\n\n")[2]
-    found.save(tmp_path / "b.py", code, {"seed": 1})
+    files.save(tmp_path / "b.py", code, {"seed": 1})
     assert (tmp_path / "a.py").read_bytes() == (tmp_path / "b.py").read_bytes()
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r", "\r\n", "\f", "\x1c", "\u2028", "\x85"])
 def test_a_note_cannot_become_code(tmp_path, newline):
     note = f"good{newline}import os; os.system('true')"
-    found.save(tmp_path / "best.py", found.text(gelusine), {"note": note, f"a{newline}b": 1})
+    files.save(tmp_path / "best.py", files.source_of(gelusine), {"note": note, f"a{newline}b": 1})
     names = [
         alias.name
         for node in ast.parse((tmp_path / "best.py").read_text()).body
@@ -63,7 +63,7 @@ def test_a_note_cannot_become_code(tmp_path, newline):
 
 def test_only_programs_are_saved(tmp_path):
     with pytest.raises(Rejected, match="forbidden"):
-        found.save(tmp_path / "best.py", "def activation(x): return open(x)", {})
+        files.save(tmp_path / "best.py", "def activation(x): return open(x)", {})
     assert not list(tmp_path.iterdir())
 
 

@@ -12,13 +12,14 @@ import psutil
 import pytest
 import torch
 from activations.sandbox.hostile import DEEDS
+from activations.small import sandbox
 
 from arrange.activations.evaluation import Job
-from arrange.activations.sandbox.confine import Limits, missing
+from arrange.activations.sandbox.confine import missing
 from arrange.activations.sandbox.pool import Pool
 
 GOOD = "def activation(x): return torch.tanh(x)"
-LIMITS = Limits(cpu=1, wall=120.0, memory=2**28, answer=2**24)
+LIMITED = sandbox(workers=2, cpu=1, wall=120.0, memory=256)
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"no filter of system calls: {missing()}")
 
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=f"no filter of system ca
 def pool():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SECRET_TOKEN", "hunter2")
-        with Pool("activations.sandbox.hostile:do", 2, LIMITS, 100.0) as running:
+        with Pool("activations.sandbox.hostile:do", LIMITED) as running:
             yield running
 
 
@@ -171,7 +172,7 @@ def test_what_would_fail_late_is_plain_numbers_by_then(outcomes):
 
 @pytest.mark.slow
 def test_one_that_waits_for_ever_is_stopped_by_the_clock(canary):
-    with Pool("activations.sandbox.hostile:do", 1, Limits(cpu=60, wall=2.0), 100.0) as short:
+    with Pool("activations.sandbox.hostile:do", sandbox(wall=2.0)) as short:
         hanging, good = short([deed("hang", canary), honest()])
     assert hanging.reason == "wall"
     assert float(hanging.detail.removeprefix("2 seconds passed, ").removesuffix(" of them computing")) < 2

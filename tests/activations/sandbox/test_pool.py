@@ -13,9 +13,9 @@ import psutil
 import pytest
 import torch
 from activations.sandbox.hostile import do
+from activations.small import sandbox
 
 from arrange.activations.evaluation import Admitted, Job, Outcome
-from arrange.activations.sandbox.confine import Limits
 from arrange.activations.sandbox.pool import Pool, judge
 from arrange.activations.sandbox.wire import pack, pack_job, pack_outcome, unpack, unpack_job, unpack_outcome
 from arrange.activations.sandbox.work import carry_out
@@ -28,7 +28,7 @@ SOURCES = (
     "def activation(x): return torch.exp(x)",
     "def activation(x): return x +",
 )
-LIMITS = Limits(cpu=10, wall=60.0)
+LIMITED = sandbox(workers=2, flops=40.0, cpu=10, wall=60.0)
 
 
 def job(source: str, seed: int) -> Job:
@@ -56,7 +56,7 @@ def one_thread():
 def pool():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where there is no filter of system calls, the rest holds all the same
-        with Pool(ENTRY, 2, LIMITS, 40.0) as running:
+        with Pool(ENTRY, LIMITED) as running:
             yield running
 
 
@@ -100,7 +100,7 @@ def test_the_budget_holds(pool):
 
 def test_no_entry_function_is_admission_alone_and_no_process_stays():
     before = set(psutil.pids())
-    with Pool("", 1, LIMITS, 40.0) as only:
+    with Pool("", sandbox(flops=40.0)) as only:
         started = [process.pid for process in psutil.Process().children() if process.pid not in before]
         outcome = only([Job(SOURCES[0])])[0]
     assert outcome.admitted is not None
@@ -128,7 +128,7 @@ def test_a_worker_that_was_killed_is_replaced(pool):
 
 @pytest.mark.slow
 def test_an_entry_that_does_not_exist_is_told(capfd):
-    with pytest.raises(RuntimeError, match="before it was ready"), Pool("no.such:module", 1, LIMITS, 40.0):
+    with pytest.raises(RuntimeError, match="before it was ready"), Pool("no.such:module", sandbox()):
         pass
     assert "No module named 'no'" in capfd.readouterr().err
 
@@ -141,8 +141,8 @@ def test_without_a_filter_one_warning_says_so_and_the_limits_still_hold(tmp_path
     deeds = ("spin", "bomb", "write the score", "kill the parent", "honest")
     jobs = [Job(SOURCES[0], JOBS[0].arrays, {"deed": deed, "seed": 0, "canary": str(canary)}) for deed in deeds]
     message = "no filter of system calls: Unable to find libseccomp"
-    limits = Limits(cpu=1, wall=60.0, memory=2**28)
-    with pytest.warns(RuntimeWarning, match=message) as caught, Pool(ENTRY, 2, limits, 40.0) as unfiltered:
+    limited = sandbox(workers=2, cpu=1, wall=60.0, memory=256)
+    with pytest.warns(RuntimeWarning, match=message) as caught, Pool(ENTRY, limited) as unfiltered:
         reasons = dict(zip(deeds, (outcome.reason for outcome in unfiltered(jobs)), strict=True))
     assert len(caught) == 1
     assert reasons.pop("write the score") in ("error", "crashed")  # no byte may be written to any file
@@ -155,10 +155,10 @@ import json, sys
 import psutil
 sys.path[:0] = {paths!r}
 from arrange.activations.evaluation import Job
-from arrange.activations.sandbox.confine import Limits
 from arrange.activations.sandbox.pool import Pool
+from arrange.activations.settings import Sandbox
 import threading
-with Pool({entry!r}, 1, Limits(cpu=60, wall=600.0), 40.0) as pool:
+with Pool({entry!r}, Sandbox(workers=1, flops=40.0, cpu=60, wall=600.0, memory=1024)) as pool:
     job = Job({source!r}, {{}}, {{"deed": "hang"}})
     threading.Thread(target=pool, args=([job],), daemon=True).start()
     while len(found := psutil.Process().children(recursive=True)) < 2:
@@ -197,7 +197,7 @@ def test_no_process_outlives_a_search_that_was_killed():
 )
 def test_how_a_process_ended_decides(ending, reason):
     answer = pack_outcome(Outcome(admitted=Admitted(1.0, True, 1.0, (0.0,))))
-    assert judge(ending, answer, Limits(cpu=3)).reason == reason
+    assert judge(ending, answer, sandbox(cpu=3)).reason == reason
 
 
 def test_what_is_packed_is_what_is_unpacked():

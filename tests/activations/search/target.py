@@ -9,19 +9,17 @@ import numpy as np
 import torch
 
 from arrange.activations.evaluation import GRID, Admitted, Evaluation, Measurement
+from arrange.activations.programs.canonical import canonical_or_source
 from arrange.activations.programs.check import Rejected, compile_program
 from arrange.activations.search.database import opened
-from arrange.activations.search.evolve import evolve
-from arrange.activations.search.novelty import form
-from arrange.activations.search.seeds import SEEDS
-from arrange.activations.search.settings import Search
+from arrange.activations.search.evolve import SEEDS, evolve
 
 POINTS = {
-    "search": np.random.default_rng(1).uniform(-4, 4, 5),  # few: a good score may be a fluke
+    "search": np.random.default_rng(1).uniform(-4, 4, 5),  # few: a good score may be a false positive
     "confirm": np.random.default_rng(2).uniform(-4, 4, 50),
 }
-PARTS = {"archive": True, "novelty": True, "bandit": True, "islands": 2, "migration_every": 2, "parents": "weighted"}
-STEPS = {"admit": 0, "search": 10, "confirm": 30}
+PARTS = {"islands": 2, "migration_every": 2}
+STEPS = {"search": 10, "confirm": 30}
 
 
 def program(expression):
@@ -46,9 +44,7 @@ def judged(source, name):
         return Evaluation(None, error.reason, error.detail, 0)
     if not np.isfinite(on_grid).all():
         return Evaluation(None, "not_finite", "", 0)
-    admitted = Admitted(float(len(form(source)) % 40), True, 1.0, tuple(on_grid.tolist()))
-    if name == "admit":
-        return Evaluation(None, "", "", 0, admitted)
+    admitted = Admitted(float(len(canonical_or_source(source)) % 40), True, 1.0, tuple(on_grid.tolist()))
     points = POINTS[name]
     far = distance(curve(source, points), points)
     gelu = distance(curve("def activation(x): return F.gelu(x)", points), points)
@@ -60,18 +56,15 @@ def objective(sources, name):
     return [judged(source, name) for source in sources]
 
 
-def settings(**changes):
-    return Search(**{"seed": 3, "budget": 10**9, "candidates": 60, "generation_size": 8, "elites": 6, **changes})
-
-
 NAMES = ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "softsign", "tanh", "sigmoid", "sin", "snake")
 KNOWN = tuple(SEEDS[name] for name in NAMES)  # without mish
 
 
 def run(path, search, mutators, evaluate=objective, seeds=KNOWN, **more):
-    """Search to the end; `mutators` may be a function of the ledger."""
-    with opened(path, search) as database:
-        evolve(database, search, evaluate, mutators(database.ledger) if callable(mutators) else mutators, seeds, **more)
+    """Search to the end; `search` is a pair of `small.search`, `mutators` may be a function of the LLM cache."""
+    with opened(path, *search) as database:
+        made = mutators(database.llm_cache) if callable(mutators) else mutators
+        evolve(database, *search, evaluate, made, seeds, **more)
 
 
 def in_child(work):

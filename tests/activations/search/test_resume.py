@@ -7,33 +7,34 @@ import sqlite3
 import numpy as np
 import polars as pl
 import pytest
-from activations.search.target import PARTS, in_child, objective, settings
+from activations.search.target import PARTS, in_child, objective
+from activations.small import search as settings
 
-from arrange.activations.mutators.expression import expression
+from arrange.activations.mutators.expression import expression_mutators
+from arrange.activations.search.candidates import Proposal
 from arrange.activations.search.database import opened
 from arrange.activations.search.evolve import evolve
 from arrange.activations.search.export import tables
-from arrange.activations.search.proposals import Proposal
 
 CONNECT = sqlite3.connect
 SEARCH = settings(candidates=36, **PARTS)
 
 
 def paying(receipts):
-    """A mutator that pays for its answers (a line in `receipts`), unless the ledger has them; and the offline ones."""
+    """A mutator that pays for its answers (a line in `receipts`), unless the cache has them; and the offline ones."""
 
-    def mutators(ledger):
+    def mutators(cache):
         def paid(parents, rng, slot):
             prompt = f"improve on {[parent.source for parent in parents]}"
-            answer, _ = ledger.recall(slot, prompt) or (None, "")
+            answer, _ = cache.recall(slot, prompt) or (None, "")
             if answer is None:
                 with receipts.open("a") as file:
                     file.write(f"{slot}\n")
                 answer = f"def activation(x): return {rng.normal():.3f} * torch.sin(x)"
-                ledger.record(slot, prompt, answer, len(prompt), 10, 0.01, "")
-            return Proposal(answer, "paid", tuple(parent.id for parent in parents[:1]))
+                cache.record(slot, prompt, answer, len(prompt), 10, 0.01, "")
+            return Proposal(answer, tuple(parent.id for parent in parents[:1]))
 
-        return {**expression(), "paid": paid}
+        return {**expression_mutators(), "paid": paid}
 
     return mutators
 
@@ -54,8 +55,8 @@ def search(path, receipts, last=None, told=SEARCH):
         return connection
 
     sqlite3.connect = connect  # in a child process, which ends with this
-    with opened(path, told) as database:
-        evolve(database, told, objective, paying(receipts)(database.ledger))
+    with opened(path, *told) as database:
+        evolve(database, *told, objective, paying(receipts)(database.llm_cache))
     return count
 
 

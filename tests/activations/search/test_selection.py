@@ -1,39 +1,41 @@
 """Who is re-tested and who becomes an elite, by hand."""
 
-from activations.search.target import settings
+from dataclasses import replace
+
+from activations.small import elite
 
 from arrange.activations.evaluation import GRID, Admitted, Evaluation
-from arrange.activations.search.archive import Entry
-from arrange.activations.search.database import Candidate
-from arrange.activations.search.identity import Identity
-from arrange.activations.search.proposals import Proposal, Slot
-from arrange.activations.search.selection import elect, measure, retest
+from arrange.activations.search.candidates import Candidate, Slot
+from arrange.activations.search.selection import measure, migrate, retest, select_elites
 
-SEARCH = settings(elites=2)
-POPULATION = [Entry(1, "a", Identity("a"), 0.5, (0, 0)), Entry(2, "b", Identity("b"), 0.3, (0, 0))]
+ELITES = [elite(1, "a", 0.5), elite(2, "b", 0.3)]
+PLACES = 2
 
 
 def candidates(*scores, island=0, reason=""):
     """Candidates 11, 12 ... with these scores on the search's problems, each another line; None: not measured yet."""
-    return {
-        11 + place: Candidate(
+    return [
+        Candidate(
+            11 + place,
             Slot(1, place, 0),
             island,
-            Proposal(f"p{place}", "told"),
             f"p{place}",
-            searched=None if score is None else evaluation(score, slope=1 + place),
+            f"p{place}",
+            "told",
+            admitted=None if score is None else line(1 + place),
+            fitness=score,
             reason=reason,
         )
         for place, score in enumerate(scores)
-    }
+    ]
 
 
-def evaluation(fitness, slope=1.0):
-    return Evaluation(fitness, "", "", 10, Admitted(1.0, True, 1.0, tuple(slope * GRID)))
+def line(slope):
+    return Admitted(1.0, True, 1.0, tuple(slope * GRID))
 
 
 def nothing(canonical):
-    """What a search has measured that begins."""
+    """What was measured before in a search that begins."""
 
 
 class Told:
@@ -44,14 +46,15 @@ class Told:
 
     def __call__(self, sources, name):
         self.asked += [(name, source) for source in sources]
-        return [evaluation(self.fitness[source]) for source in sources]
+        return [Evaluation(self.fitness[source], "", "", 10, line(1.0)) for source in sources]
 
 
-def after(fresh, evaluate, populations=(POPULATION,), retested=(), search=SEARCH):
-    fresh = retest(fresh, populations, retested, search, evaluate)
+def after(new, evaluate, islands=(ELITES,), retested=()):
+    """The ids and the confirmed fitness of the elites after a generation."""
+    new = retest(new, islands, retested, PLACES, evaluate)
     return [
-        [(entry.id, entry.fitness) for entry in elect(population, fresh, island, search)]
-        for island, population in enumerate(populations)
+        [(elite.id, elite.confirmed) for elite in select_elites(elites, new, island, PLACES)]
+        for island, elites in enumerate(islands)
     ]
 
 
@@ -61,7 +64,7 @@ def test_only_those_that_would_hold_a_place_are_retested():
     assert evaluate.asked == [("confirm", "p2")]  # 0.6 and the incumbent's 0.5 are ahead of 0.4
 
 
-def test_a_fluke_does_not_become_an_elite():
+def test_a_false_positive_does_not_become_an_elite():
     assert after(candidates(9.0), Told(p0=0.1)) == [[(1, 0.5), (2, 0.3)]]
 
 
@@ -75,50 +78,65 @@ def test_a_newcomer_without_a_score_in_the_retest_is_none():
 
 def test_what_was_retested_before_is_not_again():
     evaluate = Told()
-    assert after(candidates(9.0), evaluate, retested=[Identity("p0")]) == [[(1, 0.5), (2, 0.3)]]
+    assert after(candidates(9.0), evaluate, retested=[("p0", None)]) == [[(1, 0.5), (2, 0.3)]]
     assert evaluate.asked == []
 
 
-def test_an_island_elects_its_own_and_seeds_stand_everywhere():
-    populations = (POPULATION, [Entry(3, "c", Identity("c"), 0.7, (0, 0))])
-    assert after(candidates(0.9, island=1), Told(p0=0.8), populations) == [
+def test_an_island_takes_its_own_candidates_and_seeds_compete_everywhere():
+    islands = (ELITES, [elite(3, "c", 0.7)])
+    assert after(candidates(0.9, island=1), Told(p0=0.8), islands) == [
         [(1, 0.5), (2, 0.3)],
         [(11, 0.8), (3, 0.7)],
     ]
-    assert after(candidates(0.9, island=None), Told(p0=0.8), populations) == [
+    assert after(candidates(0.9, island=None), Told(p0=0.8), islands) == [
         [(11, 0.8), (1, 0.5)],
         [(11, 0.8), (3, 0.7)],
     ]
 
 
-def test_with_an_archive_a_cell_has_one_place():
-    search = settings(archive=True)
-    fresh = candidates(0.1, -0.4)  # in the cell (1, 0), where nobody is
-    assert after(fresh, Told(p0=-0.2), search=search) == [[(1, 0.5), (11, -0.2)]]
-
-
-def test_what_was_refused_or_judged_before_is_not_measured():
+def test_what_has_a_reason_already_is_not_measured():
     evaluate = Told(p0=0.2)
-    fresh = candidates(None) | {20 + k: c for k, c in candidates(None, reason="duplicate").items()}
-    measured = measure(fresh, evaluate, nothing)
-    assert [measured[11].searched, measured[31].searched] == [evaluation(0.2), None]
-    assert measure(candidates(0.7), evaluate, nothing) == candidates(0.7)
+    refused = [replace(one, id=21) for one in candidates(None, reason="unusable")]
+    measured = measure(candidates(None) + refused, evaluate, nothing)
+    assert [(one.id, one.fitness, one.admitted) for one in measured] == [(11, 0.2, line(1.0)), (21, None, None)]
     assert evaluate.asked == [("search", "p0")]
 
 
-def test_a_repeat_is_told_what_its_first_was_and_costs_nothing():
-    known = Evaluation(0.4, "", "", 0, evaluation(0).admitted)
-    fresh = candidates(None, None, None)
-    fresh |= {21: fresh[12], 22: fresh[13]}  # p1 and p2 again
+def test_a_program_that_was_measured_before_gets_the_same_values_and_costs_nothing():
+    known = elite(5, "p2", 0.9)
+    known = replace(known, fitness=0.4, admitted=line(2.0), member_steps=10)
+    first, second, third = candidates(None, None, None)
+    new = [first, second, third, replace(second, id=21), replace(third, id=22)]
     evaluate = Told(p0=0.2, p1=0.3)
-    found = measure(fresh, evaluate, {"p2": known}.get)
+    measured = measure(new, evaluate, {"p2": known}.get)
     assert evaluate.asked == [("search", "p0"), ("search", "p1")]
-    assert [found[number].searched.fitness for number in (11, 12, 13, 21, 22)] == [0.2, 0.3, 0.4, 0.3, 0.4]
-    assert [found[number].searched.member_steps for number in (11, 12, 13, 21, 22)] == [10, 10, 0, 0, 0]
+    assert [one.id for one in measured] == [11, 12, 13, 21, 22]
+    assert [one.fitness for one in measured] == [0.2, 0.3, 0.4, 0.3, 0.4]
+    assert [one.member_steps for one in measured] == [10, 10, 0, 0, 0]
+    assert [one.confirmed for one in measured] == [None] * 5
 
 
 def test_a_function_that_was_retested_under_another_text_is_not_again():
     evaluate = Told()
-    twice = Identity("2 * p0", tuple(2 * GRID))
-    assert after(candidates(9.0), evaluate, retested=[Identity("-p0", tuple(-GRID)), twice]) == [[(1, 0.5), (2, 0.3)]]
+    twice, minus = ("2 * p0", line(2)), ("-p0", line(-1))
+    assert after(candidates(9.0), evaluate, retested=[minus, twice]) == [[(1, 0.5), (2, 0.3)]]
     assert after(candidates(9.0), Told(p0=0.7), retested=[twice]) == [[(11, 0.7), (1, 0.5)]]
+
+
+def test_the_best_of_each_island_goes_round_and_has_to_win_a_place():
+    nine, five, seven, six, one = (elite(n, f"e{n}", n / 10) for n in (9, 5, 7, 6, 1))
+    assert migrate([[nine, five], [seven, six], [one]], 2) == [[nine, five], [nine, seven], [seven, one]]
+
+
+def test_an_elite_that_is_there_already_does_not_travel():
+    shared, second, third = elite(1, "a", 0.9), elite(2, "b", 0.5), elite(3, "c", 0.1)
+    twin = replace(shared, id=9)
+    assert migrate([[shared, second], [twin, third]], 3) == [[shared, second, third], [twin, second, third]]
+
+
+def test_one_island_stays_as_it_was():
+    assert migrate([ELITES], PLACES) == [ELITES]
+
+
+def test_an_empty_island_sends_nothing():
+    assert migrate([[], [elite(1, "a", 0.2)]], PLACES) == [[elite(1, "a", 0.2)], [elite(1, "a", 0.2)]]

@@ -1,9 +1,10 @@
 """Lines beyond the training box: which problems, and which points."""
 
 import numpy as np
+from activations.small import ranges
 
 from arrange.activations.problems.draw import draw
-from arrange.activations.problems.problem import Problem, Ranges
+from arrange.activations.problems.problem import Problem
 from arrange.activations.transfer.extrapolation import LOOKED_AT, along, one_input
 
 
@@ -21,9 +22,9 @@ def test_all_points_with_a_true_target_come_in_the_order_of_the_input():
 
 
 def test_the_first_problem_of_one_input_of_each_family_is_looked_at():
-    families, ranges = ["chirp", "harmonics"], Ranges(train=8, valid=4, ood=4)
-    found = one_input(families, 1, ranges)
+    families, points = ["chirp", "harmonics"], ranges(train=8, valid=4, ood=4)
+    found = one_input(families, 1, points)
     assert [problem.family for problem in found] == families
     for problem in found:
-        before = [other.inputs for other in draw([problem.family], LOOKED_AT, 1, ranges)]
+        before = [other.inputs for other in draw([problem.family], LOOKED_AT, 1, points)]
         assert (problem.inputs, before.index(1)) == (1, int(problem.name.split()[1]))

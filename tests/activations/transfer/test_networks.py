@@ -10,14 +10,15 @@ from torch import nn
 
 from arrange.activations.classical import CLASSICAL
 from arrange.activations.evaluation import Admitted
+from arrange.activations.feedforward import AsModule
 from arrange.activations.mined import turbulent
-from arrange.activations.swap import AsModule
+from arrange.activations.settings import Networks
 from arrange.activations.transfer import networks
-from arrange.activations.transfer.networks import DataSet, Points, Training, measure
+from arrange.activations.transfer.networks import DataSet, Points, measure
 
 GELU = CLASSICAL["gelu"]
 PLAIN = Admitted(flops=1.0, pointwise=True, gain=1.0, curve=())
-SMALL = Training(hidden=(8, 5), steps=25, batch=6, warmup=4, rates=(3e-3, 3e-2), seeds=(1, 5))
+SMALL = Networks(hidden=(8, 5), steps=25, batch=6, warmup=4, rates=(3e-3, 3e-2), seeds=(1, 5))
 
 
 def data(name, seed, classes=False):

@@ -8,7 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from arrange.activations.evaluation import Admitted, Measurement
-from arrange.activations.fitness.protocol import log_ratios
+from arrange.activations.fitness.scoring import log_ratios
 from arrange.activations.transfer import table
 from arrange.errors import UserError
 
