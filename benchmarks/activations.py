@@ -1,4 +1,4 @@
-"""Candidates a minute: networks trained as one batch and one by one, a search at work, the sandbox's price.
+"""Candidates per minute: networks trained as one batch and one by one, a search at work, the cost of the sandbox.
 
 One process and one thread for the training; the search runs the preset `quick` on two sandboxed workers until it has
 measured so many candidates. Both ways of training must agree in their predictions.
@@ -12,9 +12,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -27,18 +27,15 @@ from rich.console import Console
 from rich.table import Table
 
 from arrange.activations.evaluation import Job
-from arrange.activations.evaluator import laboratory, protocol
 from arrange.activations.fitness.training import fit
-from arrange.activations.fitness.trial import trial
-from arrange.activations.mutators.expression import expression
-from arrange.activations.sandbox.confine import Limits
+from arrange.activations.fitness.trial import draw_trial
 from arrange.activations.sandbox.pool import Pool
 from arrange.activations.sandbox.work import carry_out
-from arrange.activations.search import database
-from arrange.activations.search.evolve import evolve
-from arrange.activations.search.seeds import SEEDS
-from arrange.activations.search.settings import Search
+from arrange.activations.search.evolve import SEEDS
+from arrange.activations.search.run import run_search
+from arrange.activations.settings import Fitness, Sandbox, SearchEntry
 from settings import params
+from settings.sections import Settings
 
 SEED = 1
 
@@ -49,9 +46,9 @@ def main() -> None:
     quick = parser.parse_args().quick
     torch.set_num_threads(1)
     settings = params.validate(params.effective(params.load(), "quick", {}), "preset quick")
-    batched, alone, networks, difference = training(settings.fitness.model_dump(), repeats=3 if quick else 7)
+    batched, alone, networks, difference = training(settings.fitness, repeats=3 if quick else 7)
     candidates, seconds = searching(settings, 60 if quick else 200)
-    inside, outside = admission(settings.sandbox.flops, repeats=3 if quick else 10)
+    inside, outside = admission(settings.sandbox, repeats=3 if quick else 10)
     rows = {
         f"{networks} networks as one batch, s": batched,
         f"{networks} networks one after the other, s": alone,
@@ -68,45 +65,49 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def training(fitness: Mapping[str, Any], repeats: int) -> tuple[list[float], list[float], int, float]:
+def training(fitness: Fitness, repeats: int) -> tuple[list[float], list[float], int, float]:
     """Seconds of both ways to train a candidate on the rung `search`, networks, largest difference of predictions."""
-    drawn = trial(protocol(**fitness), "search", SEED)
-    settings = {**drawn.settings, "gain": 1.5, "pointwise": True}
+    trial = draw_trial(fitness, "search", SEED)
+    settings = {**trial.settings, "gain": 1.5, "pointwise": True}
 
     def together() -> list[np.ndarray]:
-        return [fit(F.gelu, part.arrays, settings)["ood"] for part in drawn.parts]
+        return [fit(F.gelu, part.arrays, settings)["ood"] for part in trial.parts]
 
     def one_by_one() -> list[np.ndarray]:
-        return [fit_one_by_one(F.gelu, part.arrays, settings)["ood"] for part in drawn.parts]
+        return [fit_one_by_one(F.gelu, part.arrays, settings)["ood"] for part in trial.parts]
 
     pairs = zip(together(), one_by_one(), strict=True)
     difference = max(float(np.abs(ours - theirs).max()) for ours, theirs in pairs)
     assert difference < 0.05, f"the two ways of training differ by {difference}"
-    networks = drawn.rung.problems * drawn.rung.seeds * len(drawn.rung.rates)
+    networks = trial.rung.problems * trial.rung.seeds * len(trial.rung.rates)
     return timed(together, repeats), timed(one_by_one, max(1, repeats // 3)), networks, difference
 
 
-def searching(settings: Any, candidates: int) -> tuple[int, float]:
-    """So many candidates of a search with the preset's protocol, on two workers; how many, and the seconds."""
-    told = Search(**{**settings.search.model_dump(), "candidates": candidates}, seed=SEED)
-    sandbox = {**settings.sandbox.model_dump(), "workers": 2}
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        database.opened(Path(folder, "search.db"), told) as opened,
-        laboratory(settings.fitness.model_dump(), SEED, **sandbox) as measure,
-    ):
+def searching(settings: Settings, candidates: int) -> tuple[int, float]:
+    """A search of so many candidates with the preset's protocol, on two workers; how many it had, and the seconds."""
+    search, sandbox = replace(settings.search, candidates=candidates), replace(settings.sandbox, workers=2)
+    counts: list[int] = []
+    with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        evolve(opened, told, measure, expression())
-        return opened.position().candidates, time.perf_counter() - started
+        run_search(
+            Path(folder, "search.db"),
+            SearchEntry("evolution", SEED),
+            search,
+            settings.fitness,
+            sandbox,
+            settings.llm,
+            lambda count, note: counts.append(count),
+        )
+        return counts[-1], time.perf_counter() - started
 
 
-def admission(flops: float, repeats: int) -> tuple[list[float], list[float]]:
+def admission(sandbox: Sandbox, repeats: int) -> tuple[list[float], list[float]]:
     """Seconds of the admission of a program, in the sandbox and in this process."""
     jobs = [Job(source) for source in SEEDS.values()]
-    with Pool("", workers=1, limits=Limits(), budget=flops) as pool:
+    with Pool("", replace(sandbox, workers=1)) as pool:
         pool(jobs)
         inside = [time_of(partial(pool, [job])) for _ in range(repeats) for job in jobs]
-    outside = [time_of(partial(carry_out, job, None, flops)) for _ in range(repeats) for job in jobs]
+    outside = [time_of(partial(carry_out, job, None, sandbox.flops)) for _ in range(repeats) for job in jobs]
     return inside, outside
 
 

@@ -34,7 +34,7 @@ Text = Literal["lemmas", "lemmas_gloss", "masked", "lemma"]
 Split = Literal["parent", "query", "subtree"]
 NOTES = {
     "parent": "No test query shares a nearest hypernym with a training query.",
-    "subtree": "No test query shares a nearest hypernym with a training query; most have one outside all training lists.",
+    "subtree": "No test query shares a nearest hypernym with a training query; most have one that is new to training.",
     "query": "Test queries may have the lists of training queries.",
 }
 
@@ -150,7 +150,8 @@ def mask(gloss: str, lemmas: Iterable[str]) -> str:
     """`gloss` with "_" for every one of `lemmas`: whole words in any case, in the singular and in the plural.
 
     Plurals are those in -s and -es and those of PLURALS. Where lemmas overlap, the one that begins first and then the
-    longest is masked. Adjectives and verbs of the same stem ("canine", "believing") stay.
+    longest is masked. What stays: adjectives and verbs of the same stem, the singular of a lemma that is a plural, and
+    plurals inside of a lemma ("parts of speech").
 
     >>> mask("a large dog; some Dogs are hunting dogs, no dogma", ["dog", "hunting dog"])
     'a large _; some _ are _, no dogma'

@@ -213,17 +213,17 @@ def test_queries_that_share_a_nearest_hypernym_are_in_one_split(folder: Path, sp
 
 @pytest.mark.parametrize("split", ["parent", "subtree"])
 def test_parents_are_connected_through_queries_of_several(split: str) -> None:
-    """Each of 60 parents has 51 children; every second child of one is also the child of the next."""
+    """Each of 60 parents has 51 children, and all but the last share every second one with the next."""
     synsets = {"top": Synset(("top",), "", ())}
     for i in range(60):
         synsets[f"p{i}"] = Synset((f"p{i}",), "", ("top",))
     for i in range(60):
-        both = ("p0",) if i == 59 else (f"p{i}", f"p{i + 1}")
+        both = (f"p{i}", f"p{i + 1}") if i < 59 else (f"p{i}",)
         synsets |= {f"c{i}-{j}": Synset(("c",), "", both if j % 2 else (f"p{i}",)) for j in range(51)}
-    found = tables(synsets, "p7", "lemma", "query", 0.1, 0.4).queries.height
-    assert found == 1 + 51 + 25  # p7, its own children, and those that it shares with p6
-    with pytest.raises(UserError, match="none of them in the (train|validation|test) split"):
-        tables(synsets, "p7", "lemma", split, 0.1, 0.4)  # p7's children are of one component; p7 alone is top's
+    assert assign(pl.Series(["p1", "top"]), 0.0, 0.2).to_list() == ["train", "test"]
+    queries = tables(synsets, "top", "lemma", split, 0.0, 0.2).queries
+    assert set(queries.filter(pl.col("query_id").str.starts_with("p"))["split"]) == {"test"}  # children of top
+    assert set(queries.filter(pl.col("query_id").str.starts_with("c"))["split"]) == {"train"}  # one component: p1
 
 
 def test_a_parent_without_co_parents_is_its_own_key(folder: Path) -> None:

@@ -1,1 +1,1 @@
-"""How good an activation is: batched training, the measured protocol, the cascade that stops hopeless ones early."""
+"""How good an activation is: networks trained in batches, their errors against the reference, level by level."""

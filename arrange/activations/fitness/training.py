@@ -1,10 +1,10 @@
-"""All networks of a candidate trained as one batch: problems x seeds x rates, by batched matrix products.
+"""Trains all networks of a candidate as one batch (problems x seeds x rates), by batched matrix products.
 
-This is what runs in the sandbox, beside the candidate: it gets inputs and training targets and gives predictions back.
-What they are worth is decided elsewhere, by `arrange.activations.fitness.protocol`.
+This runs in the sandbox, in the candidate's process: it gets inputs and training targets and returns predictions. Their
+errors are computed outside of it, by `arrange.activations.fitness.scoring`.
 
 Shapes: P problems, S seeds, R rates, M = P S R members in this order, K parameters of a member; N points, D inputs,
-W width. Points are the last axis: so the products with the last layer's single row are several times as fast.
+W width. Points are the last axis, which makes the products with the last layer's single row several times as fast.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,12 +25,12 @@ def fit(activation: Activation, arrays: Arrays, settings: Mapping[str, Any]) -> 
     """Train every member by full-batch Adam and predict: "train", "valid" and "ood", each P x S x R x N float32.
 
     arrays: train_x, valid_x, ood_x (P x N x D float32), train_y (P x N float32), inputs (P int64: columns in use),
-    keys (P x S int64: what a network's first weights are drawn from). Without arrays nothing is trained.
-    settings: width, depth, steps, rates, warmup, clip; and as admitted gain, by which the activation is scaled, and
-    pointwise: an activation that isn't sees one member's points x features at a time.
+    keys (P x S int64: the seeds of the networks' first weights). Without arrays nothing is trained.
+    settings: width, depth, steps, rates, warmup, clip; gain, by which the activation is scaled; and pointwise. An
+    activation that is not pointwise sees one member's points x features at a time.
 
-    Members don't know of each other: the loss is the sum of theirs, gradients are clipped member by member, and one
-    that diverges has predictions that aren't finite and disturbs no other.
+    Members are independent: the loss is the sum of their losses, and gradients are clipped member by member. A member
+    that diverges has predictions that are not finite, and does not disturb the others.
     """
     if not arrays:
         return {}
@@ -54,7 +54,7 @@ def fit(activation: Activation, arrays: Arrays, settings: Mapping[str, Any]) -> 
 
 
 def forward(activation: Activation, layers: Sequence[Layer], x_MDN: Tensor, gain: float) -> Tensor:
-    """The networks' outputs, M x N; the gain is applied to the next layer's weights, where it costs nothing."""
+    """The networks' outputs, M x N. The gain is applied to the next layer's weights, which costs less."""
     (weight, bias), *rest = layers
     z_MWN = torch.baddbmm(bias, weight, x_MDN)
     for weight, bias in rest:
@@ -63,16 +63,16 @@ def forward(activation: Activation, layers: Sequence[Layer], x_MDN: Tensor, gain
 
 
 def initial(keys_PS: np.ndarray, inputs_P: np.ndarray, sizes: Sequence[int]) -> Tensor:
-    """First parameters, (P S) x K: weights N(0, 1 / fan-in), biases even within +-1 / sqrt(fan-in).
+    """First parameters, (P S) x K: weights N(0, 1 / fan-in), biases uniform within +-1 / sqrt(fan-in).
 
-    They depend on the network's key alone; the first layer's fan-in is the number of inputs in use.
+    They depend on the network's key alone. The first layer's fan-in is the number of inputs in use.
     """
     rows = [_first(int(key), int(inputs_P[p]), sizes) for (p, _), key in np.ndenumerate(keys_PS)]
     return torch.from_numpy(np.stack(rows))
 
 
 def _first(key: int, inputs: int, sizes: Sequence[int]) -> np.ndarray:
-    """The first parameters of one network: of each layer the weight, then the bias."""
+    """The first parameters of one network: the weight of each layer, then its bias."""
     rng, parts = np.random.default_rng(key), []
     for place, (before, after) in enumerate(pairwise(sizes)):
         scale = (before if place else inputs) ** -0.5
@@ -81,7 +81,7 @@ def _first(key: int, inputs: int, sizes: Sequence[int]) -> np.ndarray:
 
 
 def views(parameters_MK: Tensor, sizes: Sequence[int]) -> list[Layer]:
-    """The layers as views of the parameters: leaves of autograd that change where the parameters do."""
+    """The layers as views of the parameters: leaves of autograd that change together with the parameters."""
     shapes = [shape for before, after in pairwise(sizes) for shape in ((after, before), (after, 1))]
     columns = parameters_MK.split([rows * columns for rows, columns in shapes], dim=1)
     leaves = [part.unflatten(1, shape).detach().requires_grad_() for part, shape in zip(columns, shapes, strict=True)]
@@ -94,7 +94,7 @@ def scheduled(step: int, steps: int, warmup: int) -> float:
 
 
 class Adam:
-    """Adam on all members at once, with a rate and a clipped gradient for each: torch's has one rate for a tensor."""
+    """Adam on all members at once, each with its own rate and clipped gradient. torch's Adam has one rate a tensor."""
 
     def __init__(self, parameters_MK: Tensor, rate_M: Tensor, clip: float) -> None:
         self.parameters_MK = parameters_MK
@@ -104,7 +104,7 @@ class Adam:
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], share: float) -> None:
-        """One step at `share` of the rates; a member's gradient is shortened to `clip` where its norm is longer."""
+        """One step at `share` of the rates. A member's gradient is scaled down to the norm `clip` if it is longer."""
         self._steps += 1
         gradient_MK = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1)
         gradient_MK *= (self._clip / gradient_MK.norm(dim=1, keepdim=True)).clamp(max=1)
@@ -116,5 +116,5 @@ class Adam:
 
 
 def _members(values_P: np.ndarray, shape_PSR: tuple[int, ...]) -> Tensor:
-    """One entry per member from one per problem."""
+    """One entry per member from one entry per problem."""
     return torch.from_numpy(np.repeat(values_P, shape_PSR[1] * shape_PSR[2], axis=0))

@@ -1,1 +1,1 @@
-"""Small regression problems with disjoint training and test ranges: what an activation is measured on."""
+"""Small regression problems with disjoint training and test ranges, on which activations are measured."""

@@ -1,4 +1,4 @@
-"""Sets of fresh problems, the same for the same seed."""
+"""Sets of fresh problems. The same seed gives the same problems."""
 
 from collections.abc import Sequence
 from zlib import crc32
@@ -15,11 +15,11 @@ ATTEMPTS = 1000
 
 
 def draw(families: Sequence[str], count: int, seed: int, ranges: Ranges) -> list[Problem]:
-    """`count` problems, spread evenly over the families; the first families have one more where it doesn't divide.
+    """`count` problems, spread evenly over the families; the first families have one more where it does not divide.
 
-    A problem depends on the seed, its family and its number in the family alone, so that a smaller set is part of a
-    larger one. Another seed gives other functions, but of equations there is a finite list: another seed gives them in
-    another order and at other points, and one set has none twice before it has had all.
+    A problem depends on the seed, its family and its number in the family alone, so a smaller set is part of a larger
+    one. Another seed gives other functions. Equations are a finite list: another seed gives them in another order and
+    at other points, and a set repeats none before it has had all.
 
     Raises UserError for an unknown family, and for ranges within which a family has no target.
     """
@@ -33,7 +33,7 @@ def draw(families: Sequence[str], count: int, seed: int, ranges: Ranges) -> list
 
 
 def _problem(family: str, index: int, seed: int, ranges: Ranges) -> Problem:
-    """The first sample that is admitted."""
+    """The first sample that stays within the limits."""
     rng = np.random.default_rng([seed, crc32(family.encode()), index])
     for _ in range(ATTEMPTS):
         target = RANDOM[family](rng) if family in RANDOM else _listed(family, index, seed)
@@ -47,7 +47,7 @@ def _problem(family: str, index: int, seed: int, ranges: Ranges) -> Problem:
 
 
 def _listed(family: str, index: int, seed: int) -> Target:
-    """The set's equation with this number, of a list shuffled by the seed."""
+    """The equation with this number, from the list shuffled by the seed."""
     listed = equations(LISTED[family])
     order = np.random.default_rng([seed, crc32(family.encode())]).permutation(len(listed))
     return listed[order[index % len(listed)]].target()

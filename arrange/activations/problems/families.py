@@ -60,7 +60,7 @@ def evaluated(x_ND: np.ndarray, powers_PD: np.ndarray, c_P: np.ndarray) -> np.nd
 
 
 def harmonic(rng: np.random.Generator) -> Target:
-    """One of the two, with equal chances."""
+    """A Fourier series or spherical harmonics, with equal probability."""
     return fourier(rng) if rng.random() < 0.5 else spherical(rng)
 
 
@@ -75,8 +75,8 @@ def fourier(rng: np.random.Generator) -> Target:
 def spherical(rng: np.random.Generator) -> Target:
     """Real spherical harmonics up to a random degree, with standard normal coefficients.
 
-    The two inputs are angles: the polar one is pi / 2 + x_0 pi / 4, the azimuth x_1 pi / 2. The training box is so the
-    middle half of the southern and northern latitudes on one half of the sphere; the test box looks around.
+    The two inputs are angles: the polar one is pi / 2 + x_0 pi / 4, the azimuth x_1 pi / 2. So the training box is the
+    middle half of the latitudes on one half of the sphere, and the test box reaches beyond it.
     """
     degree = int(rng.integers(SPHERICAL_DEGREES[0], SPHERICAL_DEGREES[1] + 1))
     orders = [(n, m) for n in range(1, degree + 1) for m in range(-n, n + 1)]
@@ -121,7 +121,7 @@ def radial(rng: np.random.Generator) -> Target:
 
 
 def chirp(rng: np.random.Generator) -> Target:
-    """sin(phase + rate u + bend u^2), u a random direction's coordinate: its frequency changes with u."""
+    """sin(phase + rate u + bend u^2), u the coordinate along a random direction: the frequency changes with u."""
     inputs = _inputs(rng)
     direction_D = rng.standard_normal(inputs)
     direction_D /= np.linalg.norm(direction_D)

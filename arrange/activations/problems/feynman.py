@@ -1,9 +1,9 @@
 """Equations of physics: the Feynman symbolic regression data set (Udrescu and Tegmark 2020).
 
 feynman.csv has the equations of at most four variables that stay finite and below ten standard deviations in training
-box and test box, each once: fourteen others are one of them with variables renamed and a constant factor. It was made
-from the table in PMLB (MIT licence, see feynman.LICENSE). Every third equation of a number of variables is for the
-final test, the others are for the search.
+box and test box. Fourteen others are left out, because each equals one of these up to names of variables and a constant
+factor. It was made from the table in PMLB (MIT licence, see feynman.LICENSE). Among the equations with the same number
+of variables, every third is for the final test, the others are for the search.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""Formulas as text, evaluated without `eval`: arithmetic, pi and a few functions, nothing else."""
+"""Evaluates formulas in text without `eval`: arithmetic, pi and a few functions, nothing else."""
 
 import ast
 import math
@@ -19,7 +19,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 
 
 def evaluate(formula: str, variables: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The formula's values. Raises ValueError where it has anything but arithmetic, FUNCTIONS, pi and the variables.
+    """The formula's values. Raises ValueError for anything other than arithmetic, FUNCTIONS, pi and the variables.
 
     >>> evaluate("sqrt(a**2 + b**2)", {"a": np.array([3.0]), "b": np.array([4.0])}).tolist()
     [5.0]

@@ -1,8 +1,8 @@
 """A regression problem: a function, points of the training box, and points outside of it.
 
-Shapes: N points, D inputs. The training box is [-1, 1]^D. The test box reaches `stretch` times as far from the centre:
-on all sides, or only upwards for a function that isn't well behaved below. Points out of distribution lie in the test
-box and outside of the training box, so the two have no point in common.
+Shapes: N points, D inputs. The training box is [-1, 1]^D. The test box reaches `stretch` times as far from the centre,
+on all sides, or only upwards for a function that is not well behaved below. Points out of distribution lie in the test
+box and outside of the training box.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from arrange.activations.settings import Ranges
 class Problem:
     """Points of a target. Inputs are N x INPUTS in units of the training box, all float32.
 
-    Targets are standardised by the mean and standard deviation of the noiseless training targets, so that a mean
-    squared error of 1 is that of their mean.
+    Targets are standardised by the mean and standard deviation of the noiseless training targets, so that predicting
+    their mean has a mean squared error of 1.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Problem:
 def sample(name: str, family: str, target: Target, ranges: Ranges, rng: np.random.Generator) -> Problem | None:
     """A problem from fresh points of the target.
 
-    None where the target is constant on the training points, or some value isn't finite, or lies more than
+    None where the target is constant on the training points, or where a value is not finite or lies more than
     `ranges.limit` standard deviations from the training targets' mean.
     """
     train, valid = (rng.uniform(-1, 1, (count, target.inputs)) for count in (ranges.train, ranges.valid))
@@ -57,7 +57,7 @@ def sample(name: str, family: str, target: Target, ranges: Ranges, rng: np.rando
 
 
 def outside(target: Target, ranges: Ranges, rng: np.random.Generator) -> np.ndarray:
-    """Points drawn evenly from what the test box has more than the training box."""
+    """Points drawn uniformly from the part of the test box outside of the training box."""
     low = -1 if target.upwards else -ranges.stretch
     kept = np.empty((0, target.inputs))
     while len(kept) < ranges.ood:

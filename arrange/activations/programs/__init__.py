@@ -1,1 +1,1 @@
-"""Candidates as programs: what may be written, its canonical form, its cost, its admission."""
+"""Programs: the grammar, the check, the canonical text, the cost, the admission tests, and programs as files."""

@@ -1,9 +1,9 @@
-"""Whether a program may be measured: tests of what every activation must do, before any training.
+"""The admission tests: what every activation must do, before any network is trained with it.
 
-A program that depends on other elements than its own (on a mean, say) is admitted and labelled, not rejected: such
-functions win in the lab and lose elsewhere, and a table should say so. The label is set when the traced operations
-reduce, or when an element's value changes with its neighbours, their order or their number. A program that is
-undefined for one element alone (a standard deviation is) thus gets the label too.
+A program in which an element's value depends on other elements (on a mean, say) is admitted and marked as not
+pointwise: such functions do well in the search and badly elsewhere, and tables should say so. It is marked where its
+operations reduce over elements, or where an element's value changes with its neighbours, their order or their number.
+So a program that is undefined for a single element, as a standard deviation is, is marked too.
 """
 
 from statistics import NormalDist
@@ -19,36 +19,36 @@ from arrange.activations.programs.cost import cost
 FAR = 1e4  # values and gradients are finite from -FAR to FAR
 GAINS = (1e-2, 1e2)  # where a gain may lie
 SHAPES = ((24,), (4, 6), (2, 3, 4))
-ROWS, WIDTH = 128, 32  # of normal quantiles, for the gain: as wide as a network, each row spread over the whole
+ROWS, WIDTH = 128, 32  # of the normal quantiles for the gain: as wide as a network, each row over the whole range
 
 
-def admit(activation: Activation, budget: float) -> Admitted:
-    """Test the activation in float32 and float64; say what it costs, its gain and its curve.
+def admit(activation: Activation, flops: float) -> Admitted:
+    """Test the activation in float32 and float64, and measure its cost, its gain and its curve.
 
-    budget: FLOPs per element. The curve is f on GRID; where f is not pointwise, on all of GRID as one batch.
+    flops: what it may cost, per element.
 
-    Raises Rejected: `shape`, `state`, `random`, `cost`, `not_finite`, `gradient`, `vmap`, `gain`; and whatever the
-    activation raises.
+    Raises Rejected with a reason (`shape`, `state`, `random`, `cost`, `not_finite`, `gradient`, `vmap`, `gain`), and
+    whatever the activation raises.
     """
     state = torch.get_rng_state()
     for dtype in (torch.float32, torch.float64):
         for shape in SHAPES:
-            _kept(activation, torch.linspace(-3, 3, 24, dtype=dtype).reshape(shape))
-    _stateless(activation, state)
+            _keeps_shape(activation, torch.linspace(-3, 3, 24, dtype=dtype).reshape(shape))
+    _is_stateless(activation, state)
     counted = cost(activation)
-    if counted.flops > budget:
-        raise Rejected("cost", f"{counted.flops:g} FLOPs per element, the budget is {budget:g}")
+    if counted.flops > flops:
+        raise Rejected("cost", f"{counted.flops:g} FLOPs per element, {flops:g} are allowed")
     for dtype in (torch.float32, torch.float64):
-        _finite(activation, dtype)
-    pointwise = not counted.reduces and _pointwise(activation)
+        _is_finite(activation, dtype)
+    pointwise = not counted.reduces and _is_pointwise(activation)
     if not pointwise:
-        _batched(activation)
+        _can_be_batched(activation)
     curve = activation(torch.from_numpy(GRID)).tolist()
     return Admitted(counted.flops, pointwise, _gain(activation), tuple(curve))
 
 
-def _kept(activation: Activation, x: Tensor) -> None:
-    """The result is a plain tensor of the operand's shape and type, and the operand stays as it was."""
+def _keeps_shape(activation: Activation, x: Tensor) -> None:
+    """Reject unless the result is a plain tensor of the operand's shape and type, and the operand is unchanged."""
     before = x.clone()
     y = activation(x)
     if type(y) is not Tensor:
@@ -59,8 +59,8 @@ def _kept(activation: Activation, x: Tensor) -> None:
         raise Rejected("state", "it changes its operand")
 
 
-def _stateless(activation: Activation, state: Tensor) -> None:
-    """The same operand gives the same bytes, also after another one; the random generator's state is as before."""
+def _is_stateless(activation: Activation, state: Tensor) -> None:
+    """Reject unless the same operand gives the same bytes each time, and the random generator is untouched."""
     x = torch.linspace(-3, 3, 24)
     first = activation(x).clone()
     activation(2 - x)
@@ -72,18 +72,19 @@ def _stateless(activation: Activation, state: Tensor) -> None:
 
 
 def _far_and_near(dtype: torch.dtype) -> Tensor:
-    """Both signs of sizes from 1e-30 to FAR, and GRID, where 0 is."""
+    """Points of both signs and sizes from 1e-30 to FAR, and GRID, which has 0."""
     sizes = torch.cat([torch.logspace(-30, 4, 103, dtype=dtype), torch.linspace(4, FAR, 301, dtype=dtype)])
     return torch.cat([sizes, -sizes, torch.from_numpy(GRID).to(dtype)])
 
 
-def _finite(activation: Activation, dtype: torch.dtype) -> None:
+def _is_finite(activation: Activation, dtype: torch.dtype) -> None:
+    """Reject unless values and gradients are finite from -FAR to FAR, and some gradient is not 0."""
     x = _far_and_near(dtype).requires_grad_()
     y = activation(x)
     if not y.requires_grad:
-        raise Rejected("gradient", "it doesn't depend on x")
+        raise Rejected("gradient", "it does not depend on x")
     weights = torch.linspace(1, 2, len(x), dtype=dtype)  # a plain sum would hide the slopes of x - x.mean()
-    (gradient,) = torch.autograd.grad((weights * y).sum(), x)  # with weights of its own, grad imports sympy: 35 MB
+    (gradient,) = torch.autograd.grad((weights * y).sum(), x)  # without a scalar, grad would import sympy: 35 MB
     for reason, values in (("not_finite", y), ("gradient", gradient)):
         if not values.isfinite().all():
             where = x[~values.isfinite()][0].item()
@@ -92,7 +93,7 @@ def _finite(activation: Activation, dtype: torch.dtype) -> None:
         raise Rejected("gradient", "it is zero everywhere")
 
 
-def _pointwise(activation: Activation) -> bool:
+def _is_pointwise(activation: Activation) -> bool:
     """Whether each element keeps its value in another order, another batch, and alone."""
     x = torch.linspace(-4, 4, 48, dtype=torch.float64).reshape(6, 8)
     y = activation(x)
@@ -104,8 +105,8 @@ def _pointwise(activation: Activation) -> bool:
     return all(torch.allclose(value, expected, rtol=1e-9, atol=1e-9) for value, expected in others)
 
 
-def _batched(activation: Activation) -> None:
-    """A batch of members by vmap gives what the members give one by one: so they are trained."""
+def _can_be_batched(activation: Activation) -> None:
+    """Reject unless a batch of members by vmap, as in training, gives the same as the members one by one."""
     x = torch.linspace(-4, 4, 96, dtype=torch.float64).sin().reshape(3, 4, 8)
     try:
         together = torch.func.vmap(activation)(x)
@@ -117,7 +118,7 @@ def _batched(activation: Activation) -> None:
 
 
 def _gain(activation: Activation) -> float:
-    """1 / sqrt E f(z)^2, z standard normal; the mean is over quantiles, so that it is the same every time."""
+    """1 / sqrt E f(z)^2, z standard normal. The mean is over quantiles, so it is the same every time."""
     quantiles = [NormalDist().inv_cdf((i + 0.5) / (ROWS * WIDTH)) for i in range(ROWS * WIDTH)]
     z = torch.tensor(quantiles, dtype=torch.float64).reshape(WIDTH, ROWS).T
     square = activation(z).square().mean().item()

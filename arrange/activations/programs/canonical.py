@@ -1,8 +1,8 @@
-"""One text for all programs that do the same operations on the same operands, however they are written.
+"""The canonical text of a program: the same for all programs that do the same operations on the same operands.
 
 Value numbering (Cocke and Schwartz, 1970): the program is run on symbols. Each operation becomes a node, the same
-operation on the same nodes is the same node, and the canonical text writes one node a line. So names, the order of
-independent lines, unused lines, loops and repeated subexpressions leave no trace.
+operation on the same nodes is the same node, and the canonical text has one line for each node. So it does not depend
+on names, the order of independent lines, unused lines, loops and repeated subexpressions.
 """
 
 import ast
@@ -26,7 +26,7 @@ SWAPPED: dict[type[ast.AST], str] = {ast.Gt: "<", ast.GtE: "<="}  # a > b is b <
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """An operation: `template` with a hole per operand; a leaf has none. `key` is the hash of all that is below."""
+    """An operation: `template` with a hole per operand; a leaf has none. `key` is the hash of the whole subtree."""
 
     template: str
     operands: tuple["Node", ...] = ()
@@ -34,10 +34,10 @@ class Node:
 
 
 def canonical(source: str) -> str:
-    """The program's canonical text: itself a program, with one operation a line, that computes the same.
+    """The program's canonical text: a program with one operation a line that computes the same.
 
-    Equal up to names, comments, annotations, unused lines, ways to write a number, sides of commutative operations,
-    methods or functions, loops or their unrolled form; not up to algebra (x + x is not 2 * x).
+    It is the same for programs that differ in names, comments, annotations, unused lines, spellings of a number, sides
+    of commutative operations, methods or functions, loops or their unrolled form; but x + x is not 2 * x.
 
     Raises Rejected as `check` does.
 
@@ -67,9 +67,9 @@ def _node(template: str, *operands: Node) -> Node:
 
 
 def _order(node: Node) -> tuple[int, str, str]:
-    """x first, then what is computed, numbers last; else by what it is."""
-    rank = 0 if node.template == "x" else 1 if node.operands else 2
-    return rank, node.template, node.key
+    """The order of operands: x first, then computed values, then numbers; ties by template and key."""
+    kind = 0 if node.template == "x" else 1 if node.operands else 2
+    return kind, node.template, node.key
 
 
 def _run(body: list[ast.stmt], values: dict[str, Node]) -> Node:
@@ -103,7 +103,7 @@ def _value(node: ast.expr, values: dict[str, Node]) -> Node:
             return _binary(op, _value(left, values), _value(right, values))
         case ast.Call():
             return _call(node, values)
-    raise AssertionError(f"the check lets {type(node).__name__} through, and the canonical form doesn't know it")
+    raise AssertionError(f"the check allows {type(node).__name__}, and the canonical text does not handle it")
 
 
 def _unary(op: ast.unaryop, operand: Node) -> Node:
@@ -113,7 +113,7 @@ def _unary(op: ast.unaryop, operand: Node) -> Node:
 
 
 def _negative(node: Node) -> Node:
-    """-1 is a number, not an operation."""
+    """-1 is a number; -x is an operation."""
     number = _number(node)
     return _node("-{}", node) if number is None else _node(repr(-number))
 
@@ -134,7 +134,7 @@ def _binary(op: ast.operator | ast.cmpop, left: Node, right: Node) -> Node:
 
 
 def _call(node: ast.Call, values: dict[str, Node]) -> Node:
-    """Operands by place, numbers by name in the names' order, then axes; F's name only where torch has none."""
+    """Operands by place, numbers by name in the names' order, then axes. A function of both F and torch is torch's."""
     path, arguments = called(node)
     function = FUNCTIONS[path]
     operands = arguments[: function.operands]
@@ -149,7 +149,7 @@ def _call(node: ast.Call, values: dict[str, Node]) -> Node:
 
 
 def _text(root: Node) -> str:
-    """A line per operation, what is needed before what needs it. No recursion: a chain may be long."""
+    """A line per operation, each below its operands. It does not recurse, because a chain may be long."""
     names: dict[str, str] = {}  # by the node's key
     lines = ["def activation(x):"]
     stack = [root]

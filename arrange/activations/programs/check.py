@@ -1,7 +1,7 @@
-"""The first wall: only what is on the list may be written, and what runs sees nothing but the list.
+"""The first wall around programs: a program may use only what is on a list, and sees nothing else when it runs.
 
-The check reads the text as Python's syntax tree and refuses every kind of node, name and call that it does not know.
-The second wall is the sandbox: it contains what would get through here.
+The check reads the text as Python's syntax tree and refuses every kind of node, name and call that is not on the list.
+The second wall is the sandbox, which contains what might get past the check.
 """
 
 import ast
@@ -11,7 +11,7 @@ from arrange.activations.evaluation import Activation
 from arrange.activations.programs.grammar import CONSTANTS, FUNCTIONS, KEEPS_SHAPE, METHODS, MODULES, facades
 
 CHARACTERS = 4_000
-NODES = 2_000  # of the syntax tree, those in a loop's body once per round
+NODES = 2_000  # of the syntax tree, those in a loop's body counted once per round
 DEPTH = 40
 ROUNDS = 16  # of one loop
 LARGEST = 1e6  # constant
@@ -25,10 +25,10 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")  # no underscore at e
 RESERVED = frozenset({*MODULES, "x", "activation", "range", "Tensor"})
 
 
-class Rejected(Exception):  # noqa: N818, it is no error of ours
-    """A program that is not let in.
+class Rejected(Exception):  # noqa: N818, an answer, not an error
+    """The reason for which a program is refused.
 
-    reason: one word, as it is recorded; detail: one line for people (and for models that try again).
+    reason: one word, which is recorded; detail: one line for people.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -38,10 +38,10 @@ class Rejected(Exception):  # noqa: N818, it is no error of ours
 
 
 def check(source: str) -> ast.FunctionDef:
-    """The program's syntax tree, if it is `def activation(x)` within the grammar; annotations and docstring removed.
+    """The syntax tree of a program `def activation(x)` within the grammar, without annotations and docstring.
 
-    The body is assignments to local names, `for _ in range(n)` with n <= 16 written out, and one `return` at the end;
-    expressions are arithmetic, comparisons, numbers, and calls of what `grammar` lists.
+    The body has assignments to local names, `for _ in range(n)` with a literal n <= 16, and one `return` at the end.
+    Expressions are arithmetic, comparisons, numbers, and calls of the functions that `grammar` lists.
 
     Raises Rejected: `syntax`, `size` or `forbidden`.
 
@@ -61,9 +61,9 @@ def check(source: str) -> ast.FunctionDef:
 
 
 def compile_program(source: str) -> Activation:
-    """The program as a function of a tensor. It sees stand-ins for torch, F and math, and of the builtins `range`.
+    """The program as a function of a tensor. It sees stand-ins for torch, F and math, and `range` of the builtins.
 
-    Numbers are floats, so that no integer can grow (10**10**10 is an error, not an hour).
+    Numbers are floats, so that no integer can grow: 10**10**10 is an error at once.
 
     Raises Rejected as `check` does.
     """
@@ -75,18 +75,18 @@ def compile_program(source: str) -> Activation:
 
 
 def _nothing(*_: object) -> None:
-    """A program's `__import__`: torch's C code calls it, then takes the module from Python's own table."""
+    """The program's `__import__`. torch's C code calls it, and then takes the module from Python's own table."""
 
 
 def dotted(node: ast.AST) -> str:
-    """`torch.exp` for the node of torch.exp; "" for anything else than one of the modules and a name."""
+    """`torch.exp` for the node of torch.exp; "" for a node that is not a name of one of the modules."""
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in MODULES:
         return f"{node.value.id}.{node.attr}"
     return ""
 
 
 def called(call: ast.Call) -> tuple[str, list[ast.expr]]:
-    """The name and the operands of a call; a method of a tensor goes by the function's name: `x.exp()` is torch.exp."""
+    """The name and the operands of a call. A tensor's method has the function's name: `x.exp()` is torch.exp."""
     path = dotted(call.func)
     if not path and isinstance(call.func, ast.Attribute) and call.func.attr in METHODS:
         return f"torch.{call.func.attr}", [call.func.value, *call.args]
@@ -111,7 +111,7 @@ def rounds(loop: ast.For) -> int:
 def _parse(source: str) -> ast.Module:
     if len(source) > CHARACTERS:
         raise Rejected("size", f"{len(source)} characters, {CHARACTERS} are allowed")
-    if "\\" in source:  # only strings need one; and Python warns of those it doesn't like
+    if "\\" in source:  # only strings need one, and Python warns of some
         raise Rejected("forbidden", "a backslash")
     try:
         return ast.parse(source)
@@ -131,7 +131,7 @@ def _only_function(module: ast.Module) -> ast.FunctionDef:
 
 
 def _signature(function: ast.FunctionDef) -> None:
-    """Refuse any other signature than (x) or (x: Tensor) -> Tensor; then take off annotations and docstring."""
+    """Refuse any signature other than (x) or (x: Tensor) -> Tensor; then remove annotations and docstring."""
     match function.args:
         case ast.arguments(
             posonlyargs=[], args=[ast.arg(arg="x")], vararg=None, kwonlyargs=[], kwarg=None, defaults=[]
@@ -150,10 +150,10 @@ def _signature(function: ast.FunctionDef) -> None:
 
 
 class _Body:
-    """Walks a function's body in the order in which it runs, and knows which names exist by then."""
+    """Checks a function's body in the order in which it runs, with the names that exist by then."""
 
     def __init__(self, function: ast.FunctionDef) -> None:
-        self.known = {"x"}
+        self.names = {"x"}
         self.nodes = 0
         self.repeats = 1
         if not function.body or not isinstance(function.body[-1], ast.Return) or function.body[-1].value is None:
@@ -179,7 +179,7 @@ class _Body:
     def assign(self, node: ast.AST, name: str) -> None:
         if name in RESERVED - {"x"} or not NAME.fullmatch(name):
             raise _forbidden(node, f"a local named `{name}`")
-        self.known.add(name)
+        self.names.add(name)
 
     def expression(self, node: ast.expr, depth: int) -> None:
         self.nodes += self.repeats
@@ -191,11 +191,11 @@ class _Body:
             self.expression(operand, depth + 1)
 
     def operands(self, node: ast.expr) -> list[ast.expr]:
-        """Refuse the node, or give what is to be walked below it."""
+        """Refuse the node, or return its operands, which are checked next."""
         match node:
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool) and abs(value) <= LARGEST:
                 return []
-            case ast.Name(id=name) if name in self.known:
+            case ast.Name(id=name) if name in self.names:
                 return []
             case ast.Attribute() if dotted(node) in CONSTANTS:
                 return []
@@ -238,7 +238,7 @@ def _named(node: ast.expr) -> str:
 
 
 class Floats(ast.NodeTransformer):
-    """Every number a float, but for axes and the number of a loop's rounds."""
+    """Turns every number into a float, except axes and the number of a loop's rounds."""
 
     def visit_Constant(self, node: ast.Constant) -> ast.Constant:
         return ast.copy_location(ast.Constant(float(node.value)), node)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""What a program costs: the operations that torch really does, counted while it runs.
+"""What a program costs: the operations that torch does, counted while the program runs.
 
-The weights are rough costs of one element on a CPU with vector instructions, in floating point operations: an
-addition 1, a division or a root 4, a transcendental function about 10. They rank programs; they promise no time.
+The weights are rough costs of one element on a CPU with vector instructions, in floating point operations: 1 for an
+addition, 4 for a division or a root, about 10 for a transcendental function. They order programs and predict no times.
 """
 
 from dataclasses import dataclass
@@ -35,17 +35,17 @@ REDUCES = frozenset(" ".join(REDUCTIONS.values()).split())
 
 @dataclass(frozen=True)
 class Cost:
-    """What was counted: FLOPs per element, and whether anything reduced over elements."""
+    """FLOPs per element, and whether an operation reduces over elements."""
 
     flops: float
     reduces: bool
 
 
 def cost(activation: Activation) -> Cost:
-    """Run the activation once on 64 x 64 numbers and count. An operation counts by its largest tensor.
+    """Run the activation once on 64 x 64 numbers and count. An operation costs its weight for its largest tensor.
 
-    Raises Rejected (`cost`) for an operation without a known cost. To decide in Python by a tensor's value is one,
-    so that what is counted is what every input costs.
+    Raises Rejected (`cost`) for an operation without a known cost. A decision in Python by a tensor's value is such an
+    operation, so the cost is the same for every input.
     """
     x = torch.linspace(-3, 3, 4096).reshape(64, 64)
     with torch.no_grad(), _Counter() as counter:
@@ -65,7 +65,7 @@ def flops(activation: Activation) -> float:
 class _Counter(TorchDispatchMode):
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # nothing is compiled here; to skip it, torch would import all of it, 70 MB for every fork to map
+        return False  # nothing is compiled here, and True would import 70 MB into the process that forks
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""What a program may name: one table for the check, the costs and the mutators.
+"""The functions and constants that a program may use: one table for the check, the costs and the mutators.
 
-A program is `def activation(x):` over torch's elementwise functions and a few reductions. A function is here when it
-is a pure function of its tensors: it makes no file, no random number, no view that can be written through.
+A program is `def activation(x):` over torch's elementwise functions and a few reductions. All functions here are pure:
+they make no file, no random number, and no view through which a tensor can be written.
 """
 
 import math
@@ -61,12 +61,12 @@ MODULES = {"torch": torch, "F": torch.nn.functional, "math": math}
 
 
 def facades() -> dict[str, SimpleNamespace]:
-    """Stand-ins for torch, F and math that hold what the tables name and nothing else."""
-    found: dict[str, SimpleNamespace] = {name: SimpleNamespace() for name in MODULES}
+    """Stand-ins for torch, F and math that hold what the tables list and nothing else."""
+    modules = {name: SimpleNamespace() for name in MODULES}
     for path in FUNCTIONS:
         module, name = path.split(".")
-        setattr(found[module], name, getattr(MODULES[module], name))
+        setattr(modules[module], name, getattr(MODULES[module], name))
     for path, value in CONSTANTS.items():
         module, name = path.split(".")
-        setattr(found[module], name, value)
-    return found
+        setattr(modules[module], name, value)
+    return modules
