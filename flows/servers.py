@@ -1,5 +1,6 @@
 """Servers and workers as processes of their own, which end with this one; Prefect's temporary server among them."""
 
+import atexit
 import os
 import signal
 import socket
@@ -81,19 +82,19 @@ def free_port(host: str) -> str:
 
 @contextmanager
 def prefect_for_a_run() -> Iterator[None]:
-    """Where PREFECT_API_URL names no server: one for this run, with the database of this checkout."""
+    """Where PREFECT_API_URL names no server: one for this run, with the database of this checkout.
+
+    It ends when the interpreter does, later than Prefect's threads, which have something to tell it until then.
+    """
     if PREFECT_API_URL.value():
         yield
         return
     address = f"http://127.0.0.1:{free_port('127.0.0.1')}/api"
     os.environ["PREFECT_API_URL"] = address  # for threads that don't take the settings along
     with temporary_settings({PREFECT_API_URL: address}):
+        atexit.register(lambda: end(temporary["prefect"]))
         start_temporary()
-        try:
-            yield
-        finally:
-            end(temporary.pop("prefect"))
-            del os.environ["PREFECT_API_URL"]
+        yield
 
 
 def start_temporary() -> None:

@@ -32,7 +32,7 @@ from arrange.docids.catalogue import Catalogue, open_catalogue
 from arrange.docids.subsets import subset
 from arrange.docids.tokens import Prompt, encode_prompts
 from arrange.errors import UserError
-from arrange.files import replacing, sha256
+from arrange.files import check_text, replacing, sha256
 from arrange.models import ranker as models
 from arrange.serving.card import readme
 from arrange.training.examples import Examples, around_docid, check_length
@@ -164,6 +164,7 @@ class Exported:
         for number, query in enumerate(queries):
             if not isinstance(query, str) or not query.strip():
                 raise UserError(f"query {number} is {query!r}", "give it a text")
+            check_text(query, f"query {number}")
         if k < 1:
             raise UserError(f"k is {k}", "give a number above 0")
         if beams is not None and beams < k:

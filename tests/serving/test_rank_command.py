@@ -51,6 +51,10 @@ def test_columns_are_as_wide_as_their_content_and_texts_as_the_terminal():
     [
         (["nowhere", "dog"], "nowhere is no exported ranker: it has no export.json\ngive the folder of one"),
         (["FOLDER", ""], "query 0 is ''\ngive it a text"),
+        (
+            ["FOLDER", "caf\udce9"],
+            "query 0 isn't UTF-8: 'caf\\udce9'\nwrite it in UTF-8",
+        ),  # Latin-1 on the command line
         (["FOLDER", "dog", "--among", "cat"], "1 of 1 ids are of no document, the first 'cat'\nleave them out"),
     ],
 )

@@ -37,7 +37,7 @@ def admit(activation: Activation, flops: float) -> Admitted:
     _is_stateless(activation, state)
     counted = cost(activation)
     if counted.flops > flops:
-        raise Rejected("cost", f"{counted.flops:g} FLOPs per element, {flops:g} are allowed")
+        raise Rejected("cost", f"{counted.flops:g} FLOPs per element, the budget is {flops:g}")
     for dtype in (torch.float32, torch.float64):
         _is_finite(activation, dtype)
     pointwise = not counted.reduces and _is_pointwise(activation)
@@ -82,7 +82,7 @@ def _is_finite(activation: Activation, dtype: torch.dtype) -> None:
     x = _far_and_near(dtype).requires_grad_()
     y = activation(x)
     if not y.requires_grad:
-        raise Rejected("gradient", "it does not depend on x")
+        raise Rejected("gradient", "it doesn't depend on x")
     weights = torch.linspace(1, 2, len(x), dtype=dtype)  # a plain sum would hide the slopes of x - x.mean()
     (gradient,) = torch.autograd.grad((weights * y).sum(), x)  # without a scalar, grad would import sympy: 35 MB
     for reason, values in (("not_finite", y), ("gradient", gradient)):

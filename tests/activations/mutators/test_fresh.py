@@ -53,7 +53,7 @@ def test_samples_differ_and_nearly_all_are_admitted():
     good = 0
     for program in programs:
         try:
-            good += admit(compile_program(program), budget=100).pointwise
+            good += admit(compile_program(program), flops=100).pointwise
         except Exception:
             continue
     assert good >= 98
