@@ -53,12 +53,19 @@ def measure(folder: Path, quick: bool) -> dict[str, object]:
     python = sys.executable if quick else str(flow / ".venv" / "bin" / "python")
     run, repro = [python, "-m", "flows.pipeline"], [python, "-m", "dvc", "repro"]
     results["flow"], results["flow_peak_gb"] = timed(run, flow)
+    results["stages"], results["seconds_within_stages"] = within_stages(flow)
     results["dvc_repro"], results["dvc_repro_peak_gb"] = timed(repro, dvc)
     results["same_bytes"] = (flow / "dvc.lock").read_bytes() == (dvc / "dvc.lock").read_bytes()
     assert results["same_bytes"], "the flow and DVC have made different outputs"
     results["noop_flow"] = repeated(lambda: timed(run, flow)[0])
     results["noop_dvc_repro"] = repeated(lambda: timed(repro, dvc)[0])
     return results
+
+
+def within_stages(folder: Path) -> tuple[int, float]:
+    """How many stages have run, and the seconds that they took themselves: without imports, DVC and Prefect."""
+    records = [json.loads(path.read_text()) for path in folder.glob("state/*/record.json")]
+    return len(records), sum(record["seconds"] for record in records)
 
 
 def clone(path: Path, quick: bool) -> Path:

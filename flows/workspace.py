@@ -92,16 +92,9 @@ def lay_out(home: Path, root: Path, params: Mapping[str, Any]) -> None:
 
 
 def is_worktree(home: Path, root: Path) -> bool:
-    """Whether a folder is one of this checkout's worktrees; they name it by its path, so a move or a copy ends that."""
-    try:
-        return (root / ".git").exists() and repository(root) == repository(home)
-    except UserError:
-        return False
-
-
-def repository(folder: Path) -> Path:
-    """Where git keeps what a checkout and its worktrees share."""
-    return Path(folder, git(folder, "rev-parse", "--git-common-dir").strip()).resolve()
+    """Whether a folder is a worktree of this checkout. git has their paths, so one that was moved or copied is none."""
+    lines = git(home, "worktree", "list", "--porcelain").splitlines()
+    return (root / ".git").exists() and f"worktree {root}" in lines
 
 
 def copy_code(home: Path, root: Path) -> None:

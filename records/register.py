@@ -21,7 +21,10 @@ from arrange.serving.exported import identity, read_card
 from records import service, store
 
 ALIAS = "champion"
-PACKAGES = ("mlflow", "numpy", "pandas", "polars", "safetensors", "tokenizers", "torch", "transformers")
+PACKAGES = (
+    *("annotated_types", "mlflow", "numpy", "pandas", "polars", "safetensors"),
+    *("threadpoolctl", "tokenizers", "torch", "transformers"),
+)
 
 
 def register(client: MlflowClient, run: str, folder: Path) -> None:

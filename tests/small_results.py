@@ -112,7 +112,7 @@ def excerpt(data, queries=20):
 def write_project(home):
     """params.yaml, results/ and docids/ of two data sets, and the part on activations."""
     sections = changed(("rankers", RANKERS))
-    (home / "params.yaml").write_text(yaml.safe_dump(sections))
+    (home / "params.yaml").write_text(yaml.safe_dump(sections, sort_keys=False))
     for data in sections["datasets"]:
         write_results(data, home / "results" / data)
     for name in sections["catalogues"]:
