@@ -107,7 +107,7 @@ def test_a_part_of_the_pipeline_is_recorded_too(finished, prefect, server):
 
 def test_a_wrong_override_makes_no_run_or_fails_it_in_two_lines(prefect, server):
     said = prefect("deployment", "run", "ranking/wordnet", "-p", 'overrides={"finetune": {"treads": 3}}', code=1)
-    assert "Validation failed for field 'overrides'" in said
+    assert "Validation failed for field 'overrides.finetune'" in said
     assert "'treads' was unexpected" in said
     said = prefect("deployment", "run", "ranking/wordnet", "-p", 'overrides={"catalogues": {"wordnet-text": null}}')
     prefect("worker", "start", "--pool", "local", "--run-once")
