@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import polars as pl
+import torch
 
 from arrange.activations.search.finalists import sources_of_groups
 from arrange.activations.transfer.experiment import count_steps, run_transfer
@@ -14,6 +15,7 @@ from tasks import stage
 def transfer() -> None:
     """activations/found/ -> activations/transfer/: measurements, comparisons, lines beyond the training box."""
     settings = params.read()
+    torch.set_num_threads(1)  # the networks are small, and another stage works beside this one
     finalists = pl.read_parquet(Path("activations", "found", "finalists.parquet"))
     sources = sources_of_groups(("found", "classical", "mined"), finalists, settings.transfer.found)
     winners = finalists.filter("winner")
