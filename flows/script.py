@@ -1,8 +1,6 @@
 """A flow as a plain script: its command line, its terminal, its exit code."""
 
 import argparse
-import logging
-import os
 import signal
 import sys
 from pathlib import Path
@@ -66,9 +64,6 @@ def checked_overrides(words: argparse.Namespace) -> dict[str, Any]:
 
 def until_told_to_stop(flow: Flow[..., State], **parameters: Any) -> State:
     """The flow's final state. Ctrl-C or TERM ends its stages within seconds, and what is done stays done."""
-    # Prefect shall not write to this terminal, event by event, what it could not tell its server
-    os.environ["PREFECT_LOGGING_HANDLERS_DEBUG_LEVEL"] = "CRITICAL"
-    logging.raiseExceptions = False
     signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background of a shell ignore it
     signal.signal(signal.SIGTERM, stop)  # Prefect marks the run, then passes the signal on
     try:

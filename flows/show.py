@@ -1,6 +1,7 @@
 """What a person sees of a run: one line per event, one moving row per working stage."""
 
 import json
+import logging
 import os
 import re
 import time
@@ -29,6 +30,9 @@ def as_script() -> None:
     global _as_script
     _as_script = True
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+    # nor what Prefect, event by event, could not tell its server
+    os.environ["PREFECT_LOGGING_HANDLERS_DEBUG_LEVEL"] = "CRITICAL"
+    logging.raiseExceptions = False
     setup_logging(incremental=False)  # it was set up when prefect was imported
 
 
