@@ -10,6 +10,7 @@ from dvc.repo import Repo
 from dvc.stage import PipelineStage
 from networkx import descendants
 
+from arrange.files import sha256
 from settings.params import PARAMS
 
 
@@ -43,13 +44,8 @@ def is_done(stage: PipelineStage, lock: Mapping[str, Any]) -> bool:
     return is_recorded and not any(each.status() for each in (*stage.deps, *stage.outs))
 
 
-def params_hash() -> str:
-    """The hash of params.yaml as it stands."""
-    return hashlib.sha256(PARAMS.read_bytes()).hexdigest()
-
-
 def read_record(stage: str) -> dict[str, Any]:
     """What the stage's last run here noted of itself, {} if there is nothing or params.yaml has changed since."""
     path = Path("state", stage, "record.json")
     record = json.loads(path.read_text()) if path.exists() else {}
-    return record if record.get("params") == params_hash() else {}
+    return record if record.get("params") == sha256(PARAMS) else {}
