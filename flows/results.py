@@ -65,8 +65,11 @@ def table_rows(root: Path, data: str) -> list[dict[str, Any]]:
 
 
 def show_table(title: str, rows: list[dict[str, Any]]) -> None:
-    """Rows of the same columns on the terminal."""
-    table = Table(*(rows[0] if rows else []), title=title)
+    """Rows of the same columns on the terminal, or that there are none."""
+    if not rows:
+        console.print(f"{title}: none", markup=False)
+        return
+    table = Table(*rows[0], title=title)
     for row in rows:
         table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
     console.print(table)
