@@ -44,6 +44,7 @@ def finetune(name: str) -> None:
             arguments=arguments,
             seed=ranker.seed,
             threads=finetuning.threads,
+            normaliser=finetuning.normaliser,
             validate=partial(
                 validate, queries=validation, catalogue=catalogue, decoding=settings.rank, score=prompt.score
             ),

@@ -19,12 +19,12 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from arrange.decoding.scoring import Scorer
-from arrange.decoding.settings import Normaliser
 from arrange.decoding.top_documents import TopDocuments, top_documents
 from arrange.docids.subsets import Subsets
 from arrange.docids.torch_trie import TorchTrie
 from arrange.docids.trie import Trie
 from arrange.errors import UserError
+from arrange.models.normaliser import Normaliser
 from arrange.models.prompt_cache import Context, open_context
 
 SORTED = 2**10  # so many scores are sorted rather than selected from

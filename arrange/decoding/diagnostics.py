@@ -8,10 +8,10 @@ from transformers import PreTrainedModel
 
 from arrange.decoding.beam import beam_search
 from arrange.decoding.exact import best_first
-from arrange.decoding.settings import Normaliser
 from arrange.decoding.top_documents import beam_recall
 from arrange.decoding.unconstrained import unconstrained_search
 from arrange.docids.trie import Trie
+from arrange.models.normaliser import Normaliser
 
 
 def diagnose(

@@ -15,10 +15,10 @@ from transformers import PreTrainedModel
 from arrange.decoding.beam import check_search
 from arrange.decoding.query_trie import QueryTrie
 from arrange.decoding.scoring import Scorer
-from arrange.decoding.settings import Normaliser
 from arrange.decoding.top_documents import TopDocuments, top_documents
 from arrange.docids.subsets import Subsets
 from arrange.docids.trie import Trie
+from arrange.models.normaliser import Normaliser
 from arrange.models.prompt_cache import Context, grown, open_context
 
 

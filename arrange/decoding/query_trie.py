@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from arrange.decoding.settings import Normaliser
 from arrange.docids.subsets import Subsets
 from arrange.docids.torch_trie import TorchTrie
+from arrange.models.normaliser import Normaliser
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import torch
 from transformers import PreTrainedModel
 
 from arrange.decoding.beam import beam_search
-from arrange.decoding.settings import Normaliser
 from arrange.docids.trie import Trie
 from arrange.evaluation import runs
+from arrange.models.normaliser import Normaliser
 from arrange.training import packed_pass as packed
 from arrange.training.examples import Examples, batch, list_weights, prompt_of
 from arrange.training.losses import Item
@@ -44,7 +44,7 @@ def rank(
         )
         ranked = [top.pairs() for top in results]
     else:
-        ranked = rank_lists(model, examples, batch_size, score, progress)
+        ranked = rank_lists(model, examples, batch_size, score, progress, normaliser=normaliser)
     return runs.make_run(query_ids, ranked, doc_ids, depth=max(map(len, ranked)))
 
 
@@ -55,16 +55,19 @@ def rank_lists(
     batch_size: int,
     score: Score = "sum",
     progress: Callable[[int], object] = lambda done: None,
+    *,
+    normaliser: Normaliser = "vocabulary",
 ) -> list[ScoredRows]:
     """Rank the judged documents of each query; ties by row.
 
-    The score is log P(docID | prompt) in nats, normalised over the vocabulary: the `sum` over the docID's tokens, which
-    the losses train, or their `mean`, by which arXiv 2601.05588 ranks.
+    The score is log P(docID | prompt) in nats under `normaliser`: the `sum` over the docID's tokens, which the losses
+    train, or their `mean`, by which arXiv 2601.05588 ranks.
     """
     model.eval()
     rankings: list[ScoredRows] = []
     for rows in _batches(examples, batch_size):
-        packed_batch = {name: part.to(model.device) for name, part in batch(rows, examples).items()}
+        parts = batch(rows, examples, normaliser=normaliser)
+        packed_batch = {name: part.to(model.device) for name, part in parts.items()}
         log_probability_E = packed.edge_log_probabilities(model, packed_batch)
         scores_D = packed.document_log_probabilities(log_probability_E, packed_batch)
         if score == "mean":
@@ -78,13 +81,15 @@ def rank_lists(
 
 
 @torch.inference_mode()
-def common_loss(model: PreTrainedModel, examples: Examples, batch_size: int) -> float:
+def common_loss(
+    model: PreTrainedModel, examples: Examples, batch_size: int, normaliser: Normaliser = "vocabulary"
+) -> float:
     """The item loss with alpha = 1, in nats per query: one measure of fit for models trained with different losses."""
     model.eval()
     weights_Q = list_weights(examples, Item(alpha=1.0))
     total = 0.0
     for rows in _batches(examples, batch_size):
-        packed_batch = batch(rows, examples, weights_Q, negatives=False)
+        packed_batch = batch(rows, examples, weights_Q, negatives=False, normaliser=normaliser)
         packed_batch = {name: part.to(model.device) for name, part in packed_batch.items()}
         loss = packed.cross_entropy(packed.edge_log_probabilities(model, packed_batch), packed_batch)
         total += loss.item() * len(rows)

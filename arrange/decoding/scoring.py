@@ -1,10 +1,6 @@
-"""The log-probability of a next token, under one of three normalisers:
+"""The log-probability of a next token, under one of the normalisers of `arrange.models.normaliser`.
 
-- `vocabulary`: all tokens of the model, as in Hugging Face's `generate`. The whole head is computed for every prefix.
-- `docid_tokens`: the tokens that occur in the trie. Legal and illegal docID tokens compete, all other tokens don't. For
-  a sub-catalogue they are still the tokens of the whole trie.
-- `children`: the legal next tokens. So the catalogue has all the mass, and a prefix of one document has the probability
-  of that document. This is the distribution that losses over the trie's nodes train.
+For a sub-catalogue, `docid_tokens` are still the tokens of the whole trie; `children` are those of the sub-catalogue.
 """
 
 from collections.abc import Sequence
@@ -12,16 +8,14 @@ from functools import cached_property
 from typing import get_args
 from weakref import WeakKeyDictionary
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from arrange.decoding.settings import Normaliser
 from arrange.docids.trie import Trie
 from arrange.errors import UserError
 from arrange.models.head import Head, head_of
+from arrange.models.normaliser import Normaliser
 
 LOGITS = 2**23  # logits held in memory at a time
 # A candidate alone costs a copy of its row of the output matrix, so many times as much as in a product with all rows.
@@ -38,7 +32,7 @@ class Scorer:
         if normaliser not in get_args(Normaliser):
             raise UserError(f"normaliser {normaliser!r}", f"give one of {', '.join(get_args(Normaliser))}")
         if trie not in _tokens:
-            _tokens[trie] = torch.from_numpy(_distinct(trie.token_N[1:]))
+            _tokens[trie] = torch.from_numpy(trie.tokens())
         token_C, size = _tokens[trie].to(model.device), model.config.get_text_config().vocab_size
         if int(token_C[-1]) >= size:
             raise UserError(
@@ -94,10 +88,3 @@ class Scorer:
             these = slice(begin_R1[start], begin_R1[end])
             parts.append(logits_RC[row_N[these] - start, column_N[these]])
         return torch.cat(parts)
-
-
-def _distinct(token_N: NDArray[np.integer]) -> NDArray[np.integer]:
-    """The distinct tokens, rising; faster than a sort."""
-    seen_V = np.zeros(int(token_N.max()) + 1, bool)
-    seen_V[token_N] = True
-    return np.flatnonzero(seen_V)

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from arrange.bounds import Count, CountOr0
-
-Normaliser = Literal["vocabulary", "docid_tokens", "children"]  # see `arrange.decoding.scoring`
+from arrange.models.normaliser import Normaliser
 
 
 @dataclass(frozen=True, kw_only=True)

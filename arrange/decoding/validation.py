@@ -63,7 +63,7 @@ def validate(
 ) -> dict[str, float]:
     """What a training logs at an evaluation: the means of some measures, and `loss`, the common loss."""
     means = measure(model, queries, catalogue, decoding, score).select(pl.col(LOGGED).mean()).row(0, named=True)
-    return {"loss": common_loss(model, queries.examples, decoding.batch_size)} | means
+    return {"loss": common_loss(model, queries.examples, decoding.batch_size, decoding.normaliser)} | means
 
 
 def means(per_query: pl.DataFrame) -> dict[str, float]:

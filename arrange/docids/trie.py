@@ -110,6 +110,16 @@ class Trie:
         """The end of the range of places of the documents below each node."""
         return self._on_cpu.end_place(_nodes(node_R)).numpy()
 
+    def steps(self, node_R: npt.ArrayLike, token_R: npt.ArrayLike) -> IntArray:
+        """The child of each node that a token leads to; -1 where there is none."""
+        return self._on_cpu.step(_nodes(node_R), _nodes(token_R)).numpy()
+
+    def tokens(self) -> IntArray:
+        """The distinct tokens of all docIDs, rising; faster than a sort."""
+        seen_V = np.zeros(int(self.token_N[1:].max()) + 1, bool)
+        seen_V[self.token_N[1:]] = True
+        return np.flatnonzero(seen_V)
+
     def walk(self, tokens: Sequence[int]) -> int:
         """The node that `tokens` lead to from the root, or -1 where no docID begins so."""
         node = 0

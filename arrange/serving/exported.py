@@ -27,13 +27,13 @@ from transformers import PreTrainedModel
 
 from arrange.decoding.beam import beam_search
 from arrange.decoding.rank import ScoredRows, rank_lists
-from arrange.decoding.settings import Normaliser
 from arrange.docids.catalogue import Catalogue, open_catalogue
 from arrange.docids.subsets import subset
 from arrange.docids.tokens import Prompt, encode_prompts
 from arrange.errors import UserError
 from arrange.files import check_text, replacing, sha256
 from arrange.models import ranker as models
+from arrange.models.normaliser import Normaliser
 from arrange.serving.card import readme
 from arrange.training.examples import Examples, around_docid, check_length
 from arrange.training.packing import docid_tokens
@@ -219,9 +219,10 @@ class Exported:
             tokenizer.pad_token_id,
             around_docid(tokenizer, self.recipe.candidate),
             self.recipe.seed,
+            self.catalogue.trie,
         )
         check_length(example, self.model.config.max_position_embeddings, [repr(query[:40])])
-        [ranked] = rank_lists(self.model, example, 1, self.recipe.score)
+        [ranked] = rank_lists(self.model, example, 1, self.recipe.score, normaliser=self.recipe.normaliser)
         return [(int(rows[place]), score) for place, score in ranked]
 
     def _prompts(self, queries: Sequence[str]) -> list[Prompt]:

@@ -16,10 +16,12 @@ from torch.utils.data import Dataset
 
 from arrange.docids.catalogue import Catalogue
 from arrange.docids.tokens import Prompt, encode_prompts, literal
+from arrange.docids.trie import Trie
 from arrange.errors import UserError
+from arrange.models.normaliser import Normaliser
 from arrange.training import settings
 from arrange.training.losses import ListLoss, Weights
-from arrange.training.packing import DocidTokens, Lists, docid_tokens, pack
+from arrange.training.packing import DocidTokens, Lists, docid_tokens, legal_tokens, pack
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -34,7 +36,7 @@ class Examples:
 
     lists: rows of the document table and their ranks, nan for judged negatives.
     candidate: the tokens before and behind each candidate's docID in the prompt; None leaves candidates out.
-    seed: of the candidates' order.
+    seed: of the candidates' order. trie: of all docIDs; only normalisers other than `vocabulary` need it.
     """
 
     prompts: Sequence[Prompt]
@@ -43,6 +45,7 @@ class Examples:
     pad_token_id: int
     candidate: tuple[list[int], list[int]] | None = None
     seed: int = 0
+    trie: Trie | None = None
 
 
 def judged_lists(query_ids: pl.Series, qrels: pl.DataFrame, doc_ids: pl.Series) -> list[JudgedList]:
@@ -103,12 +106,13 @@ def batch(
     gamma: float = 1.0,
     normalised: bool = True,
     negatives: bool = True,
+    normaliser: Normaliser = "vocabulary",
 ) -> dict[str, torch.Tensor]:
     """Pack the queries of `items`: what `packing.pack` returns, and `rank_D` and `query_B` (rows of the queries).
 
     weights: of every query's documents (`list_weights`); None for no edge weights. gamma, normalised: see
     `losses.ListLoss`. negatives: keep judged negatives among the documents, which only terms on whole docIDs need.
-    Without them edges that have no target are left out too.
+    Without them edges that have no target are left out too. normaliser: of the tokens' log-probabilities.
     """
     queries = [query for query, _ in items]
     kept = [examples.lists[q][1] > 0 if not negatives else slice(None) for q in queries]  # nan is not above 0
@@ -119,7 +123,14 @@ def batch(
         lists = lists._replace(weights=Weights(*(np.concatenate(logs) for logs in zip(*of_queries, strict=True))))
     prompts = [prompt_of(examples, query, place) for query, place in items]
     packed = pack(
-        prompts, examples.docids, lists, examples.pad_token_id, gamma=gamma, normalised=normalised, whole=negatives
+        prompts,
+        examples.docids,
+        lists,
+        examples.pad_token_id,
+        gamma=gamma,
+        normalised=normalised,
+        whole=negatives,
+        legal=None if examples.trie is None else legal_tokens(examples.trie, normaliser),
     )
     ranks_D = np.concatenate([examples.lists[q][1][keep] for q, keep in zip(queries, kept, strict=True)])
     return packed | {"rank": torch.from_numpy(ranks_D.astype(np.float32)), "query": torch.tensor(queries)}
@@ -164,6 +175,7 @@ def of_queries(
         catalogue.tokenizer.pad_token_id,
         around_docid(catalogue.tokenizer, templates["candidate"]),
         seed,
+        catalogue.trie,
     )
 
 

@@ -19,8 +19,8 @@ Batch = Mapping[str, Tensor]
 def edge_log_probabilities(model: torch.nn.Module, batch: Batch, inner: PreTrainedModel | None = None) -> Tensor:
     """log p(token of the edge | prompt, tokens on the way to it) of each edge of a packed batch. Shape E, nats.
 
-    batch: what `packing.pack` returns. inner: the language model itself, where `model` wraps it (several GPUs).
-    The output layer is computed only at the N tokens that have edges.
+    batch: what `packing.pack` returns; it says over which tokens p is normalised. inner: the language model itself,
+    where `model` wraps it (several GPUs). The output layer is computed only at the N tokens that have edges.
     """
     inner = inner or model  # type: ignore[assignment]
     assert inner is not None
@@ -29,10 +29,16 @@ def edge_log_probabilities(model: torch.nn.Module, batch: Batch, inner: PreTrain
     position_BL = batch["position_ids"]
     mask = tree_mask(inner.config, sees_BLL, position_BL, position_BL, inner.dtype)
     with _output_at(inner, batch["head"]):
-        logits_NV = model(
+        logits_NC = model(
             input_ids=batch["input_ids"], attention_mask=mask, position_ids=position_BL, use_cache=False
         ).logits.float()
-    return logits_NV.log_softmax(-1)[batch["edge_head"], batch["edge_token"]]
+    if "column" in batch:
+        logits_NC = logits_NC[:, batch["column"]]
+    if "legal_head" in batch:
+        legal_NC = torch.zeros_like(logits_NC, dtype=torch.bool)
+        legal_NC[batch["legal_head"], batch["legal_column"]] = True
+        logits_NC = logits_NC.masked_fill(~legal_NC, -torch.inf)
+    return logits_NC.log_softmax(-1)[batch["edge_head"], batch.get("edge_column", batch["edge_token"])]
 
 
 @contextmanager

@@ -9,12 +9,15 @@ N tokens of all rows at which the model's output is needed, E edges (children of
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from arrange.docids.trie import Trie
+from arrange.models.normaliser import Normaliser
 from arrange.training.losses import Weights
 
 Ints = NDArray[np.int64]
@@ -34,6 +37,25 @@ class Lists(NamedTuple):
     query_D: Ints  # 0 .. B - 1, rising
     row_D: Ints  # rows of the docIDs
     weights: Weights | None = None  # each of shape D
+
+
+@dataclass(frozen=True, eq=False)
+class Legal:
+    """The tokens over which the output is normalised, instead of the whole vocabulary. Made by `legal_tokens`.
+
+    token_C: the tokens of docIDs, rising. trie: the catalogue's; only tokens that may follow there count. None: all of
+    token_C do.
+    """
+
+    token_C: NDArray[np.integer]
+    trie: Trie | None
+
+
+def legal_tokens(trie: Trie, normaliser: Normaliser) -> Legal | None:
+    """What a normaliser of `arrange.models.normaliser` leaves of the vocabulary; None for all of it."""
+    if normaliser == "vocabulary":
+        return None
+    return Legal(trie.tokens(), trie if normaliser == "children" else None)
 
 
 class Tries(NamedTuple):
@@ -135,6 +157,7 @@ def pack(
     gamma: float = 1.0,
     normalised: bool = True,
     whole: bool = True,
+    legal: "Legal | None" = None,
 ) -> dict[str, torch.Tensor]:
     """One batch for the packed pass: int64 tensors, the weights float32.
 
@@ -143,7 +166,8 @@ def pack(
     Returns, of the rows: input_ids_BL, position_ids_BL, end_BL (see above). Of the outputs: head_N (b * L + l of
     the tokens that have edges), edge_head_E (which of the N), edge_token_E, edge_query_E, and, if `lists` has weights,
     edge_weight_E. Of the documents, in the order given, if `whole`: path_DT (their edges, -1 where a docID is
-    shorter) and document_query_D.
+    shorter) and document_query_D. legal: see `Legal`; it adds column_C, edge_column_E and, if it has a trie,
+    legal_head_P and legal_column_P, the P pairs of an output and a token that may follow there.
     """
     trie = tries(docids, lists.query_D, lists.row_D)
     prompt_B = np.array([len(prompt) for prompt in prompts])
@@ -162,12 +186,28 @@ def pack(
         weight_E = edge_weights(trie, lists.query_D, lists.weights, gamma, normalised)
         keep_E = keep_E if whole else weight_E > 0
         outputs["edge_weight"] = torch.from_numpy(weight_E[keep_E].astype(np.float32))
-    head_N, edge_head_E = np.unique(predictor_E[keep_E], return_inverse=True)
+    head_N, first_N, edge_head_E = np.unique(predictor_E[keep_E], return_index=True, return_inverse=True)
     outputs |= _tensors(
         head=head_N, edge_head=edge_head_E, edge_token=trie.token_E[keep_E], edge_query=trie.query_E[keep_E]
     )
+    if legal is not None:
+        outputs |= _legal(legal, trie, trie.token_E[keep_E], trie.parent_E[keep_E][first_N])
     documents = _tensors(path=trie.path_DT, document_query=lists.query_D) if whole else {}
     return rows | outputs | documents
+
+
+def _legal(legal: Legal, tries_: Tries, token_E: Ints, prefix_N: Ints) -> dict[str, torch.Tensor]:
+    """The columns of the output, and of these the legal ones. prefix_N: the edge that ends each output's prefix."""
+    columns = {"column": legal.token_C, "edge_column": np.searchsorted(legal.token_C, token_E)}
+    if legal.trie is None:
+        return _tensors(**columns)
+    node_E = np.zeros(len(tries_.token_E) + 1, np.int64)  # in the catalogue's trie; the last one, -1, is its root
+    for depth in range(int(tries_.depth_E.max()) + 1):
+        (at,) = np.nonzero(tries_.depth_E == depth)
+        node_E[at] = legal.trie.steps(node_E[tries_.parent_E[at]], tries_.token_E[at])
+    head_P, child_P = legal.trie.children(node_E[prefix_N])
+    legal_column_P = np.searchsorted(legal.token_C, legal.trie.token_N[child_P])
+    return _tensors(**columns, legal_head=head_P, legal_column=legal_column_P)
 
 
 def _rows(

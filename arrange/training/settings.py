@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from arrange.bounds import Count
+from arrange.models.normaliser import Normaliser
 
 Score = Literal["sum", "mean"]  # of the log-probabilities of a docID's tokens
 
@@ -19,6 +20,7 @@ class Finetune:
     model: "scratch" for random weights in the shape `scratch`, or a causal language model by name or folder.
     scratch: `model_type` and options of that type's configuration in transformers.
     lora: options of `peft.LoraConfig`; None trains all weights.
+    normaliser: the tokens among which the model learns to choose; see `arrange.models.normaliser`.
     threads: another number of threads rounds otherwise, so it gives other weights.
     validation_queries: so many validation queries are ranked at every evaluation.
     arguments: of `transformers.TrainingArguments`, passed on as they are; max_steps must be among them.
@@ -27,6 +29,7 @@ class Finetune:
     model: str
     scratch: dict[str, Any]
     lora: dict[str, Any] | None = None
+    normaliser: Normaliser
     threads: Count
     validation_queries: Count
     arguments: dict[str, Any]

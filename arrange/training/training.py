@@ -14,6 +14,7 @@ from arrange.errors import UserError
 from arrange.files import replacing
 from arrange.models import ranker as model
 from arrange.models.determinism import deterministic
+from arrange.models.normaliser import Normaliser
 from arrange.training import examples, pairwise
 from arrange.training import packed_pass as packed
 from arrange.training.checkpoints import last_whole, mark_whole
@@ -33,6 +34,7 @@ def train(
     arguments: Mapping[str, Any],
     seed: int,
     threads: int,
+    normaliser: Normaliser = "vocabulary",
     validate: Validate | None = None,
     progress: Callable[[int], object] = lambda step: None,
 ) -> list[dict[str, float]]:
@@ -61,6 +63,7 @@ def train(
                 gamma=loss.gamma,
                 normalised=loss.normalised,
                 negatives=loss.is_pairwise,
+                normaliser=normaliser,
             ),
             train_dataset=examples.Order(len(lists.prompts), count, seed),
             eval_dataset=[],

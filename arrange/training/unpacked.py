@@ -3,7 +3,7 @@
 It is slow and written from the definitions alone: it shares no code with `arrange.training.packing`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -50,15 +50,24 @@ def document_log_probabilities(model: PreTrainedModel, prompt: Sequence[int], do
 
 
 def loss(
-    model: PreTrainedModel, prompt: Sequence[int], docids: DocIDs, weights: Weights, normalised: bool = True
+    model: PreTrainedModel,
+    prompt: Sequence[int],
+    docids: DocIDs,
+    weights: Weights,
+    normalised: bool = True,
+    legal: Callable[[Sequence[int]], Sequence[int]] | None = None,
 ) -> Tensor:
-    """sum_d lambda_d * sum_t CE(y(d, t), p(. | prompt, d[<t])) of one query, gamma = 1; over sum_d lambda_d."""
+    """sum_d lambda_d * sum_t CE(y(d, t), p(. | prompt, d[<t])) of one query, gamma = 1; over sum_d lambda_d.
+
+    legal: the tokens over which p is normalised after a prefix of a docID; None for the whole vocabulary.
+    """
     lambda_D = [float(torch.exp(torch.tensor(log, dtype=torch.float64))) for log in weights.node_D]
     total = torch.zeros((), device=model.device)
     for ids, weight, logits_TV in zip(docids, lambda_D, token_logits(model, prompt, docids), strict=True):
         if weight == 0:
             continue
-        for depth, log_p_V in enumerate(logits_TV.log_softmax(-1)):
+        for depth, logits_V in enumerate(logits_TV):
+            among_V = logits_V if legal is None else logits_V[list(legal(ids[:depth]))]
             for token, mass in targets(docids, weights, ids[:depth]).items():
-                total = total - weight * mass * log_p_V[token]
+                total = total - weight * mass * (logits_V[token] - among_V.logsumexp(-1))
     return total / sum(lambda_D) if normalised else total

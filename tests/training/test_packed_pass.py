@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import GPTNeoConfig
 
+from arrange.docids import trie
 from arrange.errors import UserError
 from arrange.models import attention
 from arrange.training import losses, packing, pairwise, unpacked
@@ -70,6 +71,28 @@ def test_loss_and_gradient_equal_the_unpacked_pass_in_every_family(family, loss_
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
     ours, theirs = gradient(model, loss), gradient(model, expected)
     assert (ours - theirs).norm() < 1e-5 * theirs.norm()
+
+
+def following(prefix):
+    """The tokens that follow a prefix of docIDs in the catalogue."""
+    return sorted({ids[len(prefix)] for ids in DOCIDS if unpacked.begins(ids, prefix)})
+
+
+@pytest.mark.parametrize(
+    ("normaliser", "legal"),
+    [("docid_tokens", lambda prefix: sorted({token for ids in DOCIDS for token in ids})), ("children", following)],
+)
+@pytest.mark.parametrize("family", families.CONFIGS)
+def test_normalisers_equal_the_unpacked_pass_in_every_family(family, normaliser, legal):
+    model, weights = families.model(family), weights_of(COMBINED)
+    tokens = packing.legal_tokens(trie.build(DOCIDS), normaliser)
+    loss = loss_of(model, pack([0, 1, 2], weights, whole=False, legal=tokens))
+    lists = zip(PROMPTS, LISTS, weights, strict=True)
+    parts = [unpacked.loss(model, prompt, [DOCIDS[r] for r in rows], w, legal=legal) for prompt, rows, w in lists]
+    expected = sum(parts) / len(parts)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    ours, theirs = gradient(model, loss), gradient(model, expected)
+    assert (ours - theirs).norm() < 1e-4 * theirs.norm()
 
 
 @pytest.mark.parametrize("normalised", [True, False])

@@ -22,6 +22,7 @@ from arrange.decoding.validation import JudgedQueries, judged_queries, measure
 from arrange.docids.catalogue import Catalogue, open_catalogue
 from arrange.evaluation.measures import nearest_documents
 from arrange.models import ranker as models
+from arrange.models.normaliser import Normaliser
 from arrange.training.examples import longest_sequence
 from arrange.training.losses import ListLoss
 from arrange.training.settings import Finetune, Prompt, Score
@@ -51,6 +52,7 @@ class RankerTask:
     rates: tuple[float, ...]
     seed: int
     threads: int
+    normaliser: Normaliser
 
 
 class Trained(NamedTuple):
@@ -85,6 +87,7 @@ def ranker_task(
         rates=swap.rates,
         seed=swap.seed,
         threads=finetune.threads,
+        normaliser=finetune.normaliser,
     )
 
 
@@ -136,6 +139,7 @@ def train_with(activation: Activation, admitted: Admitted, task: RankerTask) -> 
                 arguments={**task.arguments, "learning_rate": rate, "eval_strategy": "no", "save_strategy": "no"},
                 seed=task.seed,
                 threads=task.threads,
+                normaliser=task.normaliser,
             )
         reached[rate] = (_measure(model, task.validation, task).select(pl.mean(MEASURE)).item(), model)
     best = max(reached, key=lambda rate: reached[rate][0])

@@ -1,0 +1,13 @@
+"""What the log-probability of a docID's token is normalised over: in training, and in ranking.
+
+- `vocabulary`: all tokens of the model, as in Hugging Face's `generate`. The whole head is computed for every prefix.
+- `docid_tokens`: the tokens that occur in docIDs. Legal and illegal ones compete, all other tokens don't.
+- `children`: the tokens that may follow in the trie of all docIDs. So the catalogue has all the mass, and a prefix of
+  one document has the probability of that document. Training over them is the masked softmax of arXiv 2504.04178.
+
+Importable without torch: a flow checks settings without waiting for it.
+"""
+
+from typing import Literal
+
+Normaliser = Literal["vocabulary", "docid_tokens", "children"]
