@@ -21,7 +21,7 @@ import psutil
 from tqdm import tqdm
 
 from arrange.errors import UserError
-from arrange.files import replacing, sha256
+from arrange.files import remove, replacing, sha256
 from settings.params import PARAMS
 
 STARTER = "ARRANGE_STARTER"  # the process that a stage may not outlive, beside its parent
@@ -124,8 +124,8 @@ def resumable() -> Path:
     parent = folder() / "unfinished"
     mine = parent / inputs_hash(folder().name)
     for other in parent.glob("*"):
-        if other != mine and is_main():
-            shutil.rmtree(other)
+        if is_main() and (other != mine or not mine.is_dir()):
+            remove(other)
     mine.mkdir(parents=True, exist_ok=True)
     return mine
 

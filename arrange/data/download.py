@@ -59,10 +59,11 @@ def _transfer(url: str, path: Path, connect_timeout: float, progress: bool) -> N
     """One attempt: request the missing bytes, append them, rename the file when it is whole."""
     part, validator = (path.with_name(path.name + end) for end in (".part", ".part.validator"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    have = part.stat().st_size if part.exists() and validator.exists() else 0
+    kept = _kept(validator)
+    have = part.stat().st_size if part.exists() and kept else 0
     headers = {"Accept-Encoding": "identity"}  # as stored: lengths and ranges count these bytes
     if have:
-        headers |= {"Range": f"bytes={have}-", "If-Range": validator.read_text()}
+        headers |= {"Range": f"bytes={have}-", "If-Range": kept}
     timeout = (connect_timeout, READ_TIMEOUT)
     with requests.get(url, headers=headers, timeout=timeout, stream=True) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
@@ -99,6 +100,15 @@ def _check_room(path: Path, host: str, missing: int | None) -> None:
             f"{path}: {host} sends {missing / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB of disk are free",
             "make room or choose another folder",
         )
+
+
+def _kept(validator: Path) -> str:
+    """The validator of the bytes received so far; empty where there is none, or none that a header can hold."""
+    try:
+        value = validator.read_text("ascii")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""
+    return value if value.isprintable() else ""
 
 
 def _keep_validator(response: requests.Response, validator: Path) -> None:

@@ -137,9 +137,9 @@ def read(folder: Path, splits: Iterable[SplitName] = ("train", "validation")) ->
 
 
 def read_groups(folder: Path) -> pl.DataFrame:
-    """The groupings of a data set's queries; an empty table where it has none."""
+    """The groupings of a data set's queries; an empty table where it has none. Raises UserError for a damaged file."""
     path = folder / "groups.parquet"
-    return pl.read_parquet(path) if path.exists() else pl.DataFrame(schema=dict.fromkeys(GROUPS, pl.String))
+    return _read_parquet(path) if path.exists() else pl.DataFrame(schema=dict.fromkeys(GROUPS, pl.String))
 
 
 def read_about(folder: Path) -> About:
@@ -171,15 +171,19 @@ def _sorted(dataset: Dataset) -> Dataset:
 
 def _read(folder: Path, table: str) -> pl.DataFrame:
     path = folder / f"{table}.parquet"
+    frame = _read_parquet(path)
+    _check_schema(frame, table, str(path))
+    return frame
+
+
+def _read_parquet(path: Path) -> pl.DataFrame:
     try:
-        frame = pl.read_parquet(path, glob=False)
+        return pl.read_parquet(path, glob=False)
     except FileNotFoundError:
         raise UserError(f"{path} is missing", REMEDY) from None
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} is damaged: {reason}", REMEDY) from None
-    _check_schema(frame, table, str(path))
-    return frame
 
 
 def _check_schema(frame: pl.DataFrame, table: str, where: str) -> None:

@@ -71,7 +71,8 @@ def train(
         )
         trainer.list_loss, trainer.validate = loss, validate
         trainer.remove_callback(PrinterCallback)
-        start = last_whole(checkpoints)
+        with trainer.accelerator.main_process_first():  # which removes what isn't whole
+            start = last_whole(checkpoints)
         trainer.train(resume_from_checkpoint=str(start) if start else None)
         if trainer.is_world_process_zero():
             with replacing(out_folder) as part:
@@ -152,6 +153,7 @@ class _Trainer(Trainer):
 
     def _save_checkpoint(self, *args: Any) -> None:
         super()._save_checkpoint(*args)
+        self.accelerator.wait_for_everyone()  # each process writes its random numbers
         if self.is_world_process_zero():
             mark_whole(Path(str(self.args.output_dir), f"checkpoint-{self.state.global_step}"))
 

@@ -155,6 +155,15 @@ def test_a_part_longer_than_the_file_starts_again(server: Server, tmp_path: Path
     assert server.seen == ["bytes=512004-", None]
 
 
+@pytest.mark.parametrize("validator", [b"", b'"\xe9"', b'"one"\n', b"\0\0\0\0"])
+def test_a_damaged_validator_starts_again(server: Server, tmp_path: Path, waits: list[float], validator: bytes) -> None:
+    (tmp_path / "file.bin.part").write_bytes(BODY[:100])
+    (tmp_path / "file.bin.part.validator").write_bytes(validator)
+    fetch(server.url, tmp_path / "file.bin", waits)
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+    assert server.seen == [None]
+
+
 def test_5xx_is_tried_again_with_growing_waits(server: Server, tmp_path: Path, waits: list[float]) -> None:
     server.script = ["500", "503", "502"]
     fetch(server.url, tmp_path / "file.bin", waits)

@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arrange.data.tables import LISTS, SCHEMAS, TIERS, About, Dataset, check, headline, read, read_about, write
+from arrange.data.tables import (
+    LISTS,
+    SCHEMAS,
+    TIERS,
+    About,
+    Dataset,
+    check,
+    headline,
+    read,
+    read_about,
+    read_groups,
+    write,
+)
 from arrange.errors import UserError
 
 Rows = Sequence[tuple]
@@ -176,6 +188,12 @@ def test_a_truncated_file_is_named(tmp_path: Path, share: float) -> None:
     with pytest.raises(UserError, match=r"set/qrels\.parquet is damaged") as error:
         read(tmp_path / "set")
     assert len(str(error.value).splitlines()) == 2
+
+
+def test_a_truncated_file_of_groups_is_named(tmp_path: Path) -> None:
+    (tmp_path / "groups.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"groups\.parquet is damaged: .*\n"):
+        read_groups(tmp_path)
 
 
 def test_a_missing_file_or_column_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Unfinished work of a stage: taken up by the same stage with the same inputs, removed when it is done."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,16 @@ def test_unfinished_work_is_taken_up_by_the_same_stage_with_the_same_inputs_alon
     assert list(other.parent.iterdir()) == [other]  # the work on other inputs is gone
     write_params()
     assert list(stage.resumable().iterdir()) == []
+
+
+def test_a_file_in_the_place_of_unfinished_work_makes_room(project):
+    mine = stage.resumable()
+    for place in (mine, mine.with_name("other")):
+        shutil.rmtree(mine)
+        place.touch()
+        assert stage.resumable() == mine
+        assert list(mine.parent.iterdir()) == [mine]
+        assert mine.is_dir()
 
 
 def test_a_finished_stage_leaves_no_unfinished_work_of_its_own(project, monkeypatch):

@@ -96,16 +96,6 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bits(tmp_path, killed_
     assert sha256(tmp_path / "a/model/model.safetensors") == sha256(tmp_path / "b/model/model.safetensors")
 
 
-def test_a_checkpoint_that_was_not_finished_is_removed(tmp_path):
-    for step, files in ((10, ["whole"]), (20, ["whole"]), (100, ["model.safetensors"])):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-        for file in files:
-            (tmp_path / f"checkpoint-{step}" / file).touch()
-    assert checkpoints.last_whole(tmp_path) == tmp_path / "checkpoint-20"
-    assert not (tmp_path / "checkpoint-100").exists()
-    assert checkpoints.last_whole(tmp_path / "nothing") is None
-
-
 def test_one_query_at_a_time_with_accumulation_equals_one_batch(tmp_path):
     found = []
     for name, batch in (("a", (4, 1)), ("b", (1, 4))):

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, astuple, dataclass
-from importlib.resources import files
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,10 +16,8 @@ from filelock import FileLock, Timeout
 
 from arrange.activations.evaluation import Admitted
 from arrange.activations.search.candidates import Candidate, Function, Slot
+from arrange.activations.search.integrity import checksum, create, digest, fault, guarded, refused
 from arrange.activations.settings import Search, SearchEntry
-from arrange.errors import UserError
-
-VERSION = 1  # of schema.sql
 
 
 @dataclass(frozen=True)
@@ -48,19 +45,21 @@ class Progress:
 
 @contextmanager
 def opened(path: Path, entry: SearchEntry, search: Search) -> Iterator["Database"]:
-    """The database of this search at `path`, made if it is missing, for this process alone.
+    """The database of this search at `path`, made if it is missing or empty, for this process alone.
 
-    Raises UserError where another process has it open, where it belongs to another search, and where the file is no
-    database of a search.
+    Raises UserError where another process has it open, where it belongs to another search, where it isn't as a search
+    wrote it, and, also for statements in the block, where SQLite can't read or write the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{path}.lock", timeout=0)  # of the operating system, which frees it when a process is killed
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise UserError(f"{path}: another process searches there", "wait for its end, or name another file") from None
+        raise refused(path, "is in use: another process searches there", "wait for its end, or end it") from None
+    except OSError as error:
+        raise refused(path, f"can't be locked ({error.strerror}: {error.filename})") from None
     try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        with guarded(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
             _prepare(connection, path, {**asdict(search), "arm": entry.arm, "seed": entry.seed})
             yield Database(connection, search.islands)
     finally:
@@ -68,28 +67,14 @@ def opened(path: Path, entry: SearchEntry, search: Search) -> Iterator["Database
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, about: dict[str, Any]) -> None:
-    """Make the tables, or check that they are there and belong to the search that `about` describes."""
-    try:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        raise UserError(f"{path} is no database ({error})", "name another file") from None
-    if empty:
-        schema = files(__package__).joinpath("schema.sql").read_text()
-        connection.executescript(f"BEGIN; {schema}; PRAGMA user_version = {VERSION};")
-        connection.execute("INSERT INTO search VALUES (?)", (json.dumps(about),))
-        connection.execute("COMMIT")
-    elif version != VERSION:
-        raise UserError(f"{path} has version {version} of the tables, not {VERSION}", "name another file")
+    """Make the tables, or check that they are those that the search of `about` wrote."""
+    if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        create(connection, about)
+    elif what := fault(connection, about):
+        raise refused(path, what)
     connection.execute("PRAGMA journal_mode = WAL")  # so that others can read meanwhile
     connection.execute("PRAGMA synchronous = FULL")  # so that a paid answer survives a power cut
-    stored = json.loads(connection.execute("SELECT about FROM search").fetchone()[0])
-    for name in sorted(stored.keys() | about.keys()):
-        if stored.get(name) != about.get(name):
-            raise UserError(
-                f"{path} belongs to another search: {name} is {stored.get(name)} there, {about.get(name)} here",
-                "name another file, or remove that one to begin anew",
-            )
+    connection.executescript("BEGIN IMMEDIATE; COMMIT")  # what can't be written is told now, not after a generation
 
 
 class Database:
@@ -134,7 +119,7 @@ class Database:
         return read_progress(self._connection, generation)
 
     def commit(self, candidates: Sequence[Candidate], elites: Sequence[Sequence[Candidate]]) -> None:
-        """Write a whole generation in one transaction: its candidates, and the elites of each island after it."""
+        """Write a generation in one transaction: its candidates, the elites of each island after it, their digest."""
         generation = candidates[0].slot.generation
         measurements = [
             (candidate.id, name, *astuple(measurement))
@@ -148,6 +133,9 @@ class Database:
             if content:
                 holes = ", ".join("?" * len(content[0]))
                 self._connection.executemany(f"INSERT INTO {table} VALUES ({holes})", content)
+        self._connection.execute(
+            "INSERT INTO digests VALUES (?, ?)", (generation, digest(self._connection, generation))
+        )
         self._connection.execute("COMMIT")
 
 
@@ -170,10 +158,9 @@ class LlmCache:
         self, slot: Slot, prompt: str, answer: str, tokens_in: int, tokens_out: int, money: float, error: str
     ) -> None:
         """Write an answer, or the error that came instead."""
-        self._connection.execute(
-            "INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (slot.generation, slot.place, slot.attempt, prompt, answer, tokens_in, tokens_out, money, error),
-        )
+        row = (slot.generation, slot.place, slot.attempt, prompt, answer, tokens_in, tokens_out, money, error)
+        holes = ", ".join("?" * (len(row) + 1))
+        self._connection.execute(f"INSERT INTO calls VALUES ({holes})", (*row, checksum(row)))
 
     def spent(self, before: tuple[int, int]) -> tuple[int, float]:
         """Calls made in the rounds before this one, failed ones included, and the money that they cost."""

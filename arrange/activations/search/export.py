@@ -11,6 +11,7 @@ import polars as pl
 from arrange.activations.evaluation import Admitted
 from arrange.activations.search.candidates import SEED, Function, is_among
 from arrange.activations.search.database import read_progress
+from arrange.activations.search.integrity import guarded
 
 Schema = Mapping[str, pl.DataType | type[pl.DataType]]
 WHOLE, REAL, TEXT = pl.Int64, pl.Float64, pl.String
@@ -42,9 +43,9 @@ def tables(path: Path) -> dict[str, pl.DataFrame]:
     `calls` are the questions to language models with their answers, in the order in which they were asked; the database
     has them in the order of the answers, which is a different one each time. `generations` has a row after each
     generation: candidates and member-steps so far, the id of the best by confirmed fitness, the median search fitness
-    of the generation itself. Can be read while a search writes.
+    of the generation itself. Can be read while a search writes. Raises UserError where SQLite can't read the file.
     """
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+    with guarded(path), closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
         connection.execute("BEGIN")  # so that all tables are of one moment
         return {
             "candidates": _candidates(connection),

@@ -38,6 +38,7 @@ CREATE TABLE measurements (
     valid REAL,
     ood REAL
 ) STRICT;
+CREATE INDEX measurements_by_candidate ON measurements (candidate);
 
 CREATE TABLE elites ( -- after each generation
     generation INTEGER NOT NULL,
@@ -55,6 +56,12 @@ CREATE TABLE calls ( -- of language models, each committed at once
     tokens_in INTEGER NOT NULL,
     tokens_out INTEGER NOT NULL,
     money REAL NOT NULL,
-    error TEXT NOT NULL -- empty where an answer came
+    error TEXT NOT NULL, -- empty where an answer came
+    digest TEXT NOT NULL -- of the columns before
 ) STRICT;
 CREATE INDEX calls_by_slot ON calls (generation, place, attempt);
+
+CREATE TABLE digests ( -- written with their generations, compared when the database is opened
+    generation INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL -- of all its rows in the tables above, and of the digest before
+) STRICT;

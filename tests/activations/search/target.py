@@ -9,10 +9,13 @@ import numpy as np
 import torch
 
 from arrange.activations.evaluation import GRID, Admitted, Evaluation, Measurement
+from arrange.activations.mutators.expression import expression_mutators
 from arrange.activations.programs.canonical import canonical_or_source
 from arrange.activations.programs.check import Rejected, compile_program
+from arrange.activations.search.candidates import Proposal
 from arrange.activations.search.database import opened
 from arrange.activations.search.evolve import SEEDS, evolve
+from arrange.activations.search.export import tables
 
 POINTS = {
     "search": np.random.default_rng(1).uniform(-4, 4, 5),  # few: a good score may be a false positive
@@ -65,6 +68,33 @@ def run(path, search, mutators, evaluate=objective, seeds=KNOWN, **more):
     with opened(path, *search) as database:
         made = mutators(database.llm_cache) if callable(mutators) else mutators
         evolve(database, *search, evaluate, made, seeds, **more)
+
+
+def paying(receipts):
+    """A mutator that pays for its answers (a line in `receipts`), unless the cache has them; and the offline ones."""
+
+    def mutators(cache):
+        def paid(parents, rng, slot):
+            prompt = f"improve on {[parent.source for parent in parents]}"
+            answer, _ = cache.recall(slot, prompt) or (None, "")
+            if answer is None:
+                with receipts.open("a") as file:
+                    file.write(f"{slot}\n")
+                answer = f"def activation(x): return {rng.normal():.3f} * torch.sin(x)"
+                cache.record(slot, prompt, answer, len(prompt), 10, 0.01, "")
+            return Proposal(answer, tuple(parent.id for parent in parents[:1]))
+
+        return {**expression_mutators(), "paid": paid}
+
+    return mutators
+
+
+def exported(path, folder):
+    """The bytes of all tables."""
+    folder.mkdir()
+    for name, table in tables(path).items():
+        table.write_parquet(folder / name)
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
 def in_child(work):

@@ -25,7 +25,7 @@ def test_a_second_process_is_refused_and_the_first_goes_on(tmp_path):
         refused = in_child(lambda: opened_once(path, settings()))
         database.llm_cache.record(Slot(0, 0, 0), "?", "!", 1, 1, 0.5, "")
     assert refused.startswith("UserError: ")
-    assert "one.db: another process searches there" in refused
+    assert "one.db is in use: another process searches there\n" in refused
     assert in_child(lambda: opened_once(path, settings())) == Position(0, 0, 0, 0)
 
 
@@ -46,7 +46,7 @@ def test_another_search_is_refused(tmp_path, changed, told):
 def test_what_is_no_database_of_a_search_is_refused_and_left_alone(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("not a database, but long enough to have a header" * 9)
-    with pytest.raises(UserError, match="is no database"):
+    with pytest.raises(UserError, match=r"is damaged \(file is not a database\)\n.*notes.txt\* and run again"):
         opened_once(path, settings())
     assert path.read_text().startswith("not a database")
     with closing(sqlite3.connect(tmp_path / "other.db")) as connection:

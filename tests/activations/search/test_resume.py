@@ -7,36 +7,15 @@ import sqlite3
 import numpy as np
 import polars as pl
 import pytest
-from activations.search.target import PARTS, in_child, objective
+from activations.search.target import PARTS, exported, in_child, objective, paying
 from activations.small import search as settings
 
-from arrange.activations.mutators.expression import expression_mutators
-from arrange.activations.search.candidates import Proposal
 from arrange.activations.search.database import opened
 from arrange.activations.search.evolve import evolve
 from arrange.activations.search.export import tables
 
 CONNECT = sqlite3.connect
 SEARCH = settings(candidates=36, **PARTS)
-
-
-def paying(receipts):
-    """A mutator that pays for its answers (a line in `receipts`), unless the cache has them; and the offline ones."""
-
-    def mutators(cache):
-        def paid(parents, rng, slot):
-            prompt = f"improve on {[parent.source for parent in parents]}"
-            answer, _ = cache.recall(slot, prompt) or (None, "")
-            if answer is None:
-                with receipts.open("a") as file:
-                    file.write(f"{slot}\n")
-                answer = f"def activation(x): return {rng.normal():.3f} * torch.sin(x)"
-                cache.record(slot, prompt, answer, len(prompt), 10, 0.01, "")
-            return Proposal(answer, tuple(parent.id for parent in parents[:1]))
-
-        return {**expression_mutators(), "paid": paid}
-
-    return mutators
 
 
 def search(path, receipts, last=None, told=SEARCH):
@@ -58,14 +37,6 @@ def search(path, receipts, last=None, told=SEARCH):
     with opened(path, *told) as database:
         evolve(database, *told, objective, paying(receipts)(database.llm_cache))
     return count
-
-
-def exported(path, folder):
-    """The bytes of all tables."""
-    folder.mkdir()
-    for name, table in tables(path).items():
-        table.write_parquet(folder / name)
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +61,19 @@ def test_killed_at_any_statement_it_ends_with_the_same_bytes(lives, unbroken, tm
     assert exported(path, tmp_path / "tables") == expected
     lost = len(receipts.read_text().splitlines()) - len(paid.splitlines())
     assert 0 <= lost <= ends.count(signal.SIGKILL)  # at most the answer that was being written down
+
+
+@pytest.mark.parametrize("left", [0.0, 0.3, 0.9, None], ids=str)
+def test_killed_and_its_log_lost_it_ends_with_the_same_bytes(left, unbroken, tmp_path):
+    expected, _, count = unbroken
+    path, receipts, log = tmp_path / "one.db", tmp_path / "receipts", tmp_path / "one.db-wal"
+    assert in_child(lambda: search(path, receipts, int(0.9 * count))) == signal.SIGKILL
+    if left is None:
+        log.unlink()
+    else:
+        os.truncate(log, int(left * log.stat().st_size))
+    in_child(lambda: search(path, receipts))
+    assert exported(path, tmp_path / "tables") == expected
 
 
 @pytest.mark.parametrize("share", [0.5, 0.8])
