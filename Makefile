@@ -86,7 +86,7 @@ prune: .venv/ready ## what workspaces, DVC's cache and old MLflow runs hold for 
 	@$(IN_VENV) -m flows.prune $(if $(GO),--go)
 
 clean: ## remove what runs have made here; DVC's cache, mlflow.db and .venv stay
-	@rm -rf data docids models runs results reports activations exports state logs .workspaces
+	@rm -rf base_models data docids models runs results reports activations exports state logs .workspaces
 	@git worktree prune
 
 clean-records: clean ## and DVC's cache, MLflow's and Prefect's records

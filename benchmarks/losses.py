@@ -87,7 +87,8 @@ def with_candidates(animal: examples.Examples) -> examples.Examples:
 
 def ranker(catalogue: Catalogue, positions: int) -> PreTrainedModel:
     """A model in the quickstart's shape."""
-    return model.from_scratch(params.read().finetune.scratch, catalogue.tokenizer, positions, seed=1)
+    shape = params.load()["base_models"]["scratch"]["shape"]
+    return model.from_scratch(shape, catalogue.tokenizer, positions, seed=1)
 
 
 def packed_loss(trained: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:

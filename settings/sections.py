@@ -5,21 +5,23 @@ checked here.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import MinLen
 from pydantic import AfterValidator, Field
 
 from arrange.activations.settings import Fitness, Llm, Sandbox, Search, SearchEntry, Select, Swap, Transfer
+from arrange.base_models.settings import BaseModel
 from arrange.baselines.settings import BaselineEntry, Controls, FitBaseline
 from arrange.bounds import Count, Exponent, PositiveOr0, Seed, Seeds, ShareAbove0
 from arrange.data.datasets import DownloadEsci, DownloadWordnet, Source
 from arrange.decoding.settings import Decoding
 from arrange.docids.schemes import Scheme
-from arrange.models.vectors import VectoriserSettings
+from arrange.models.vectors import TFIDF_SVD, VectoriserSettings
 from arrange.training.losses import Loss
-from arrange.training.settings import Finetune, Prompt
+from arrange.training.settings import Finetune, Prompt, Regime
 from settings.explain import nearest
 
 CONTROLS = ("random", "root_first", "copy", "neighbours", "popularity", "bm25")  # systems of every data set
@@ -46,20 +48,23 @@ class CatalogueEntry:
 
 @dataclass(frozen=True)
 class RankerEntry:
-    """A model to finetune: on a catalogue, with a loss, from a seed. `arguments` go over those of `finetune`."""
+    """A model to finetune: on a catalogue, with a loss, from a seed.
+
+    arguments: go over those of `finetune`. regime: goes over that of `prompt`.
+    """
 
     data: Name
     docids: Name
     loss: Name
     seed: Seed
     arguments: dict[str, Any] = field(default_factory=dict)
+    regime: Regime | None = None
 
 
 @dataclass(frozen=True)
 class Docids:
-    """How documents get their docIDs, and what makes tokens of them."""
+    """How documents get their docIDs. vocabulary_size: of the tokenizer that is trained for a model from scratch."""
 
-    tokenizer: str
     vocabulary_size: Annotated[int, Field(ge=300)]
     vectoriser: VectoriserSettings
     schemes: dict[Name, Annotated[Scheme, Field(discriminator="scheme")]]
@@ -91,6 +96,7 @@ class Sweep:
 class Settings:
     """All sections; the names are those of params.yaml."""
 
+    base_models: Annotated[dict[Name, Annotated[BaseModel, Field(discriminator="source")]], MinLen(1)]
     datasets: Annotated[dict[Name, Annotated[Source, Field(discriminator="source")]], MinLen(1)]
     catalogues: Annotated[dict[Name, CatalogueEntry], MinLen(1)]
     rankers: Annotated[dict[Name, RankerEntry], MinLen(1)]
@@ -115,7 +121,13 @@ class Settings:
     transfer: Transfer
     swap: Swap
 
+    def prompt_of(self, ranker: str) -> Prompt:
+        """The prompts of a ranker: those of its regime."""
+        return replace(self.prompt, regime=self.rankers[ranker].regime or self.prompt.regime)
+
     def __post_init__(self) -> None:
+        for where, folder in base_folders(self):
+            check_base(where, folder, self.base_models)
         for where, name, valid in references(self):
             if name not in valid:
                 raise ValueError(f"{where} is {name!r}, which is not there; {nearest(name, valid)}")
@@ -126,6 +138,27 @@ class Settings:
                 )
         for data in self.datasets:
             check_systems(self, data)
+
+
+def base_folders(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Every parameter that is the folder of a base model: where it stands, and the folder."""
+    yield "finetune.model", settings.finetune.model
+    for name, entry in settings.baselines.items():
+        yield f"baselines.{name}.model", entry.model
+    if settings.docids.vectoriser.name != TFIDF_SVD:
+        yield "docids.vectoriser.name", settings.docids.vectoriser.name
+
+
+def check_base(where: str, folder: str, entries: Mapping[str, BaseModel]) -> None:
+    """Raise ValueError unless the folder is that of an entry, or one elsewhere, with its whole path."""
+    name = folder.removeprefix("base_models/")
+    if Path(folder).is_absolute() or (folder.startswith("base_models/") and name in entries):
+        return
+    what = f"{where} is {folder!r}, which is neither base_models/<an entry> nor a folder's whole path"
+    if "/" in folder and not folder.startswith("base_models/"):
+        entry = f"base_models.my_model={{source: hub, name: {folder}}}"
+        raise ValueError(f"{what}; for a model of the hub set {entry} and name it base_models/my_model")
+    raise ValueError(f"{what}; {nearest(folder, [f'base_models/{each}' for each in entries])}")
 
 
 def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
@@ -178,7 +211,7 @@ def check_systems(settings: Settings, data: str) -> None:
     for system, entries in systems(settings.rankers, data).items():
         (first, *others) = (settings.rankers[name] for name in entries)
         for other, name in zip(others, list(entries)[1:], strict=True):
-            if (other.docids, other.loss, other.arguments) != (first.docids, first.loss, first.arguments):
+            if replace(other, seed=first.seed) != first:
                 problem = f"rankers.{name} and rankers.{next(iter(entries))} are both the system {system}, and differ"
                 raise ValueError(f"{problem} in more than the seed; give one another name")
         if len(set(entries.values())) < len(entries):

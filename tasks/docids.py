@@ -18,7 +18,8 @@ def docids(name: str) -> None:
     if scheme.needs_vectors:
         vectors_DE = section.vectoriser.fit([*texts, *queries["text"]])(texts)
     assignment = schemes.build(scheme, texts, vectors_DE)
-    tokenizer = catalogue.tokenizer_for(assignment, queries["text"], section.tokenizer, section.vocabulary_size)
+    base = Path(settings.finetune.model)
+    tokenizer = catalogue.tokenizer_for(assignment, queries["text"], base, section.vocabulary_size)
     catalogue.write(Path("docids", name), documents["doc_id"], assignment, tokenizer)
 
 

@@ -19,7 +19,7 @@ from tasks import stage
 def finetune(name: str) -> None:
     """data/<data>, docids/<data>-<docids> -> models/<name>/ and results/<data>/<name>.history.csv."""
     settings = params.read()
-    ranker, finetuning, prompt = settings.rankers[name], settings.finetune, settings.prompt
+    ranker, finetuning, prompt = settings.rankers[name], settings.finetune, settings.prompt_of(name)
     catalogue = open_catalogue(Path("docids", f"{ranker.data}-{ranker.docids}"))
     data = Path("data", ranker.data)
     learnt = judged_queries(tables.read(data, splits=["train"]), catalogue, prompt, ranker.seed)
@@ -27,10 +27,7 @@ def finetune(name: str) -> None:
         tables.read(data, splits=["validation"]), catalogue, prompt, ranker.seed, finetuning.validation_queries
     )
     positions = examples.longest_sequence([learnt.examples, validation.examples], catalogue, prompt)
-    if finetuning.model == "scratch":
-        model = models.from_scratch(finetuning.scratch, catalogue.tokenizer, positions, ranker.seed)
-    else:
-        model = models.by_name(finetuning.model, catalogue.tokenizer, ranker.seed)
+    model = models.from_base(Path(finetuning.model), catalogue.tokenizer, positions, ranker.seed)
     examples.check_length(learnt.examples, model.config.max_position_embeddings, learnt.query_ids)
 
     arguments = {**finetuning.arguments, **ranker.arguments}

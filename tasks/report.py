@@ -38,7 +38,8 @@ def rankers_of(settings: Settings, data: str) -> dict[str, Ranker]:
     rankers = {}
     for system, seeds in systems(settings.rankers, data).items():
         entry = settings.rankers[next(iter(seeds))]
-        rankers[system] = Ranker(entry.docids, loss_of(settings.losses[entry.loss]), seeds)
+        regime = entry.regime or settings.prompt.regime
+        rankers[system] = Ranker(entry.docids, regime, loss_of(settings.losses[entry.loss]), seeds)
     return rankers
 
 

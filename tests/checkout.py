@@ -14,6 +14,7 @@ from settings.params import apply, load
 
 PROJECT = Path(__file__).parents[1]
 KEPT = {  # entries of the quickstart that a small clone keeps; the others are taken away
+    "base_models": ["scratch"],
     "datasets": ["wordnet"],
     "catalogues": ["wordnet-text"],
     "rankers": ["wordnet-ntp", "wordnet-item"],
@@ -21,16 +22,17 @@ KEPT = {  # entries of the quickstart that a small clone keeps; the others are t
     "searches": ["evolution-1"],
 }
 RUNG = {"problems": 3, "seeds": 1, "steps": 5}
+SHAPE = {
+    "model_type": "llama",
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+}
 CHANGED = {
+    "base_models": {"scratch": {"shape": SHAPE}},
     "docids": {"vocabulary_size": 300},
     "finetune": {
-        "scratch": {
-            "model_type": "llama",
-            "hidden_size": 16,
-            "intermediate_size": 32,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-        },
         "validation_queries": 5,
         "arguments": {
             "max_steps": 4,
@@ -63,6 +65,7 @@ CHANGED = {
     "swap": {"of": ["found"], "found": 1, "steps": 2, "rates": [1.0e-3]},
 }
 STAGES = [
+    "prepare_model@scratch",
     "search@evolution-1",
     "select",
     "transfer",

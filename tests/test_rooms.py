@@ -17,6 +17,7 @@ STAGES = {name: stage.get("do", stage) for name, stage in DECLARED.items()}  # w
 PARAMS = yaml.safe_load((PROJECT / "params.yaml").read_text())
 # a room imports the rooms before it and none behind it
 FLOORS = (
+    "base_models",
     "models",
     "data",
     "docids",

@@ -4,7 +4,7 @@ A baseline is an entry of params.yaml: the data set that it ranks, a catalogue o
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from arrange.bounds import Count, CountOr0, Positive, PositiveOr0, Seed, Share
 
@@ -13,12 +13,11 @@ from arrange.bounds import Count, CountOr0, Positive, PositiveOr0, Seed, Share
 class FitBaseline:
     """How dual and cross encoders are trained, small or pretrained; see `arrange.baselines.fitting`.
 
-    scratch: the shape of a small query encoder, as `Finetune.scratch`. warmup: a share of the steps.
+    warmup: a share of the steps.
     alpha: the lists' weights are r^-alpha. temperature: of the dual encoder's softmax.
     negatives: documents that are drawn for each query of a cross encoder.
     """
 
-    scratch: dict[str, Any]
     steps: Count
     batch_size: Count
     learning_rate: Positive
@@ -31,10 +30,15 @@ class FitBaseline:
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """What the entries of all kinds have. docids: the catalogue whose tokenizer a small query encoder uses."""
+    """What the entries of all kinds have.
+
+    docids: the catalogue whose tokenizer a small query encoder uses. model: the folder of a base model; for `dual` and
+    `cross` one with random weights.
+    """
 
     data: str
     docids: str
+    model: str
     seed: Seed
 
 
@@ -58,10 +62,9 @@ class Cross(Baseline):
 class Pretrained(Baseline):
     """What the entries with a pretrained transformer have.
 
-    model: by name or folder. max_tokens: longer texts are cut. steps: 0 uses the transformer as it is.
+    max_tokens: longer texts are cut. steps: 0 uses the transformer as it is.
     """
 
-    model: str
     max_tokens: Count
     steps: CountOr0
     learning_rate: Positive

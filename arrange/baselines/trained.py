@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,8 @@ def small(
         return [[*head, *tail] for head, tail in prompts]
 
     learnt, ranked = encode(train.queries["text"]), encode(queries["text"])
-    whole: Any = models.from_scratch(fit.scratch, tokenizer, max(map(len, [*learnt, *ranked])), entry.seed)
+    positions = max(map(len, [*learnt, *ranked]))
+    whole: Any = models.from_base(Path(entry.model), tokenizer, positions, entry.seed)
     encoder = encoders.LastToken(whole.base_model, entry.width, entry.seed)
     vectors = partial(encoders.free_vectors, len(train.documents), entry.width, entry.seed)
     ids = queries["query_id"].to_list(), ranked, train.documents["doc_id"].to_list()

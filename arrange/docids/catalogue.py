@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from arrange.base_models.prepare import shape_of
 from arrange.docids import tokens, trie
 from arrange.docids.schemes import Assignment
 from arrange.errors import UserError
@@ -70,14 +71,14 @@ def _read(path: Path) -> pl.DataFrame:
 
 
 def tokenizer_for(
-    assignment: Assignment, queries: Iterable[str], name: str, vocabulary_size: int
+    assignment: Assignment, queries: Iterable[str], base: Path, vocabulary_size: int
 ) -> "PreTrainedTokenizerFast":
-    """The tokenizer of that name or folder; for "train", one of `vocabulary_size` tokens, trained for these docIDs.
+    """The tokenizer of a base model; where that has random weights, one of `vocabulary_size` tokens is trained.
 
     It is trained on the queries and on the docIDs, or on the documents' texts where docIDs are codes.
     """
-    if name != "train":
-        return tokens.load_tokenizer(name)
+    if shape_of(base) is None:
+        return tokens.load_tokenizer(str(base))
     spelt = assignment.texts if assignment.codes else [docid for (docid,) in assignment.docids]
     return tokens.train_tokenizer([*queries, *spelt], vocabulary_size)
 

@@ -9,6 +9,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils.logging import disable_progress_bar
 
+from arrange.base_models.prepare import shape_of
 from arrange.errors import UserError
 from arrange.models import pretrained
 from arrange.models.prompt_cache import takes_trees
@@ -50,6 +51,14 @@ def from_scratch(shape: Mapping[str, Any], tokenizer: Special, positions: int, s
         reason = str(error).partition(". Should contain")[0][:200]
         raise UserError(f"scratch: no model of this shape: {reason}", "mend it; its keys are model_type's") from None
     return _taking_trees(model)
+
+
+def from_base(base: Path, tokenizer: PreTrainedTokenizerFast, positions: int, seed: int) -> PreTrainedModel:
+    """The ranker that a training starts from, of the folder of a base model; arguments and errors as `from_scratch`."""
+    shape = shape_of(base)
+    if shape is not None:
+        return from_scratch(shape, tokenizer, positions, seed)
+    return by_name(str(base), tokenizer, seed)
 
 
 def by_name(name: str, tokenizer: PreTrainedTokenizerFast, seed: int) -> PreTrainedModel:

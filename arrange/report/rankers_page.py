@@ -27,9 +27,10 @@ VALIDATED = "validation_nDCG@10"
 
 @dataclass(frozen=True)
 class Ranker:
-    """A ranker of the tables: its docIDs, its loss (see `loss_of`), and its entries with their seeds."""
+    """A ranker of the tables: its docIDs, regime and loss (see `loss_of`), and its entries with their seeds."""
 
     docids: str
+    regime: str
     loss: Mapping[str, Any]
     seeds: Mapping[str, int]
 
@@ -84,6 +85,7 @@ def section(
         f"## {data}",
         about(results, rankers, conditions),
         tables.measures_table(results.metrics, columns),
+        shown(rankers, conditions),
         CONTROLS.format(k=conditions.neighbours),
         tables.definitions_table(columns),
         f"![nDCG@10]({data}-ndcg.png)",
@@ -95,6 +97,16 @@ def section(
         *maps(results, rankers, folder),
         *to_look_at(results, rankers, conditions.reference),
     ]
+
+
+def shown(rankers: Mapping[str, Ranker], conditions: Conditions) -> str:
+    """Which rankers read the judged documents in their prompt, where others search the corpus; often nothing."""
+    names = [f"`{name}`" for name, ranker in rankers.items() if ranker.regime == "in_context"]
+    if conditions.regime == "in_context" or not names:
+        return ""
+    return (
+        f"{' and '.join(names)} rank the judged documents, which the prompt shows: compare them where the set is given."
+    )
 
 
 CONTROLS = """Controls need no language model. `random` is a random order of the true documents and `root_first` their

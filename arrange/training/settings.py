@@ -10,6 +10,7 @@ from typing import Any, Literal
 from arrange.bounds import Count
 from arrange.models.normaliser import Normaliser
 
+Regime = Literal["corpus", "in_context"]
 Score = Literal["sum", "mean"]  # of the log-probabilities of a docID's tokens
 
 
@@ -17,17 +18,16 @@ Score = Literal["sum", "mean"]  # of the log-probabilities of a docID's tokens
 class Finetune:
     """How a ranker is trained.
 
-    model: "scratch" for random weights in the shape `scratch`, or a causal language model by name or folder.
-    scratch: `model_type` and options of that type's configuration in transformers.
+    model: the folder of a base model, base_models/<entry>, or any folder that transformers' save_pretrained wrote.
     lora: options of `peft.LoraConfig`; None trains all weights.
     normaliser: the tokens among which the model learns to choose; see `arrange.models.normaliser`.
     threads: another number of threads rounds otherwise, so it gives other weights.
     validation_queries: so many validation queries are ranked at every evaluation.
-    arguments: of `transformers.TrainingArguments`, passed on as they are; max_steps must be among them.
+    arguments: of `transformers.TrainingArguments`, passed on as they are; max_steps must be among them. With 0 the
+    base model ranks as it is.
     """
 
     model: str
-    scratch: dict[str, Any]
     lora: dict[str, Any] | None = None
     normaliser: Normaliser
     threads: Count
@@ -36,8 +36,8 @@ class Finetune:
 
     def __post_init__(self) -> None:
         steps = self.arguments.get("max_steps")
-        if not isinstance(steps, int) or steps < 1:
-            raise ValueError(f"arguments.max_steps is {steps!r}; give a whole number above 0")
+        if not isinstance(steps, int) or steps < 0:
+            raise ValueError(f"arguments.max_steps is {steps!r}; give a whole number, 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Prompt:
     query_tokens: a longer query is cut. score: by what the documents of `in_context` are ranked.
     """
 
-    regime: Literal["corpus", "in_context"]
+    regime: Regime
     corpus: str
     in_context: str
     candidate: str

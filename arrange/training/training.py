@@ -40,7 +40,8 @@ def train(
 ) -> list[dict[str, float]]:
     """Train a ranker on the lists of all queries and save it in `out_folder`, which appears when all is done.
 
-    One example is one query with its whole list, in one packed pass. Queries come in epochs.
+    One example is one query with its whole list, in one packed pass. Queries come in epochs. With `max_steps` 0 the
+    ranker is validated once and saved as it is.
     `arguments` go to `transformers.TrainingArguments` as they are. With `eval_strategy: steps`, `validate(ranker)`
     gives metrics, which are logged, and `metric_for_best_model` chooses the checkpoint to keep by one of them.
     With `save_strategy: steps` checkpoints go to `checkpoints`. A training that finds some there continues at the
@@ -50,6 +51,8 @@ def train(
     the metrics of `validate`. Raises UserError for arguments that transformers refuses, and when the loss is not
     finite, naming the step and the queries; checkpoints stay.
     """
+    if not arguments["max_steps"]:
+        return _untrained(ranker, out_folder, validate)
     with deterministic(threads):
         checked = _arguments(arguments, checkpoints, seed)
         count = checked.max_steps * checked.train_batch_size * checked.world_size * checked.gradient_accumulation_steps
@@ -78,6 +81,15 @@ def train(
             with replacing(out_folder) as part:
                 model.save(trainer.accelerator.unwrap_model(trainer.model), part)
     return history_of(trainer.state.log_history)
+
+
+def _untrained(ranker: torch.nn.Module, out_folder: Path, validate: Validate | None) -> list[dict[str, float]]:
+    """Save a ranker as it is. Its history has one row, of its validation."""
+    inner: Any = ranker.get_base_model() if hasattr(ranker, "get_base_model") else ranker  # type: ignore[operator]
+    metrics = {f"validation_{name}": value for name, value in (validate(inner.eval()) if validate else {}).items()}
+    with replacing(out_folder) as part:
+        model.save(ranker, part)
+    return [{"step": 0, **metrics}]
 
 
 def _arguments(arguments: Mapping[str, Any], checkpoints: Path, seed: int) -> TrainingArguments:

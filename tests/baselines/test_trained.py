@@ -4,6 +4,8 @@ import polars as pl
 import pytest
 import tiny
 
+from arrange.base_models.prepare import prepare
+from arrange.base_models.settings import Scratch
 from arrange.baselines import bm25
 from arrange.baselines.settings import Cross, Dual, Encoder, FitBaseline, Reranker
 from arrange.baselines.trained import train_baseline, weighted_lists
@@ -31,7 +33,6 @@ PROMPT = Prompt(
     score="sum",
 )
 FIT = FitBaseline(
-    scratch=tiny.SHAPE,
     steps=3,
     batch_size=2,
     learning_rate=1e-2,
@@ -41,8 +42,15 @@ FIT = FitBaseline(
     temperature=0.05,
     negatives=2,
 )
-ENTRY = {"data": "small", "docids": "text", "seed": 1}
+ENTRY = {"data": "small", "docids": "text", "model": "base_models/scratch", "seed": 1}
 PRETRAINED = {"max_tokens": 8, "steps": 2, "learning_rate": 1e-3}
+
+
+@pytest.fixture(autouse=True)
+def base_model(tmp_path, monkeypatch):
+    """The folder base_models/scratch, by a relative name as in params.yaml."""
+    monkeypatch.chdir(tmp_path)
+    prepare(Scratch(shape=tiny.SHAPE), tmp_path / "base_models" / "scratch")
 
 
 def trained(entry):
@@ -74,14 +82,14 @@ def test_small_encoders_rank_all_documents_or_the_candidates(kind):
 
 @pytest.mark.parametrize("steps", [0, 2])
 def test_a_pretrained_encoder_ranks_with_and_without_training(bert, steps):
-    search, done = trained(Encoder(**ENTRY, **PRETRAINED | {"steps": steps}, model=bert("encoder")))
+    search, done = trained(Encoder(**ENTRY | PRETRAINED | {"steps": steps, "model": bert("encoder")}))
     check_run(search(candidates=None), "run")
     assert done == list(range(1, steps + 1))
 
 
 @pytest.mark.parametrize("steps", [0, 2])
 def test_a_reranker_ranks_the_first_documents_of_bm25_or_the_candidates(bert, steps):
-    entry = Reranker(**ENTRY, **PRETRAINED | {"steps": steps}, model=bert("classifier"), first=1)
+    entry = Reranker(**ENTRY | PRETRAINED | {"steps": steps, "model": bert("classifier"), "first": 1})
     search, done = trained(entry)
     first = bm25.search(QUERIES, TRAIN.documents, depth=1)
     pairs = ["query_id", "doc_id"]

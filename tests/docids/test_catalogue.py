@@ -3,6 +3,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from arrange.base_models.prepare import prepare
+from arrange.base_models.settings import Scratch
 from arrange.docids import schemes, tokens
 from arrange.docids.catalogue import open_catalogue, read_tokenizer, tokenizer_for, write
 from arrange.errors import UserError
@@ -14,7 +16,12 @@ QUERIES = ["a hat of wool", "shoes in blue"]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     assignment = schemes.build(schemes.Text(least_words=1), TEXTS)
-    write(tmp_path / "shop", pl.Series(["a", "b", "c"]), assignment, tokenizer_for(assignment, QUERIES, "train", 300))
+    write(
+        tmp_path / "shop",
+        pl.Series(["a", "b", "c"]),
+        assignment,
+        tokenizer_for(assignment, QUERIES, scratch(tmp_path), 300),
+    )
     return tmp_path / "shop"
 
 
@@ -35,25 +42,32 @@ def test_what_is_written_is_what_is_opened(folder: Path) -> None:
     ]
 
 
+def scratch(folder: Path) -> Path:
+    """The folder of a base model with random weights."""
+    prepare(Scratch(shape={"model_type": "llama"}), folder / "scratch")
+    return folder / "scratch"
+
+
 def test_codes_are_tokens_of_the_saved_tokenizer(tmp_path: Path) -> None:
     assignment = schemes.build(schemes.Atomic(), TEXTS)
-    write(tmp_path, pl.Series(["a", "b", "c"]), assignment, tokenizer_for(assignment, QUERIES, "train", 300))
+    write(tmp_path, pl.Series(["a", "b", "c"]), assignment, tokenizer_for(assignment, QUERIES, scratch(tmp_path), 300))
     catalogue = open_catalogue(tmp_path)
     assert [len(ids) for ids in catalogue.docids["tokens"]] == [2, 2, 2]
     assert catalogue.tokenizer.convert_ids_to_tokens(catalogue.docids["tokens"][1][0]) == "<doc_1>"
 
 
-def test_a_tokenizer_is_trained_on_what_it_will_spell() -> None:
+def test_a_tokenizer_is_trained_on_what_it_will_spell(tmp_path: Path) -> None:
     named, coded = schemes.build(schemes.Text(least_words=1), TEXTS), schemes.build(schemes.Atomic(), TEXTS)
     names = [docid for (docid,) in named.docids]
     for assignment, spelt in ((named, names), (coded, TEXTS)):
         expected = tokens.train_tokenizer([*QUERIES, *spelt], 270)
-        assert tokenizer_for(assignment, QUERIES, "train", 270).get_vocab() == expected.get_vocab()
+        assert tokenizer_for(assignment, QUERIES, scratch(tmp_path), 270).get_vocab() == expected.get_vocab()
 
 
 def test_a_tokenizer_can_be_one_that_there_is(folder: Path) -> None:
     assignment = schemes.build(schemes.Numeric(), TEXTS)
-    tokenizer = tokenizer_for(assignment, QUERIES, str(folder / "tokenizer"), 0)
+    (folder / "tokenizer" / "config.json").write_text("{}")  # as in a base model's folder
+    tokenizer = tokenizer_for(assignment, QUERIES, folder / "tokenizer", 0)
     assert tokenizer.get_vocab() == read_tokenizer(folder / "tokenizer").get_vocab()
 
 

@@ -45,7 +45,7 @@ def environment(monkeypatch):
         (f"download_esci.urls=['https://host', 'https://me:{WORD}@host']", "download_esci.urls.1"),
         (f"finetune.arguments.hub_token={WORD}", "finetune.arguments.hub_token"),
         (f"rankers.wordnet-ntp.arguments.hub_token={WORD}", "rankers.wordnet-ntp.arguments.hub_token"),
-        (f"finetune.scratch.api_key={WORD}", "finetune.scratch.api_key"),
+        (f"base_models.scratch.shape.api_key={WORD}", "base_models.scratch.shape.api_key"),
         (f"llm.request.hf_token={WORD}", "llm.request.hf_token"),
         (f"llm.request.proxy=http://me:{WORD}@host", "llm.request.proxy is an address with a secret"),
     ],

@@ -39,7 +39,9 @@ def test_a_template_without_its_places_is_named(name, template):
         Prompt(**PROMPT | {name: template})
 
 
-@pytest.mark.parametrize("arguments", [{}, {"max_steps": 0}, {"max_steps": "many"}])
+@pytest.mark.parametrize("arguments", [{}, {"max_steps": -1}, {"max_steps": "many"}])
 def test_a_training_without_a_number_of_steps_is_refused(arguments):
-    with pytest.raises(ValueError, match=r"^arguments.max_steps is .*; give a whole number above 0$"):
-        Finetune(model="scratch", scratch={}, threads=1, validation_queries=1, arguments=arguments)
+    with pytest.raises(ValueError, match=r"^arguments.max_steps is .*; give a whole number, 0 or more$"):
+        Finetune(
+            model="base_models/scratch", normaliser="vocabulary", threads=1, validation_queries=1, arguments=arguments
+        )

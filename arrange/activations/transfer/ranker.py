@@ -66,7 +66,7 @@ class Trained(NamedTuple):
 def ranker_task(
     swap: Swap, data: Path, catalogue: Path, finetune: Finetune, prompt: Prompt, loss: ListLoss, decoding: Decoding
 ) -> RankerTask:
-    """The task of a prepared data set and a catalogue. The model has random weights in the shape `finetune.scratch`."""
+    """The task of a prepared data set and a catalogue. The model starts from `finetune.model`."""
     opened = open_catalogue(catalogue)
 
     def queries(split: tables.SplitName, most: int | None = None) -> JudgedQueries:
@@ -75,7 +75,7 @@ def ranker_task(
     learnt, validation = queries("train"), queries("validation", finetune.validation_queries)
     positions = longest_sequence([learnt.examples, validation.examples], opened, prompt)
     return RankerTask(
-        make=lambda: models.from_scratch(finetune.scratch, opened.tokenizer, positions, swap.seed),
+        make=lambda: models.from_base(Path(finetune.model), opened.tokenizer, positions, swap.seed),
         learnt=learnt,
         validation=validation,
         test=queries("test"),
