@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -27,13 +28,17 @@ def finetune(name: str) -> None:
         tables.read(data, splits=["validation"]), catalogue, prompt, ranker.seed, finetuning.validation_queries
     )
     positions = examples.longest_sequence([learnt.examples, validation.examples], catalogue, prompt)
-    model = models.from_base(Path(finetuning.model), catalogue.tokenizer, positions, ranker.seed)
+    base = Path(finetuning.model)
+    model: Any = models.from_base(base, catalogue.tokenizer, positions, ranker.seed)
     examples.check_length(learnt.examples, model.config.max_position_embeddings, learnt.query_ids)
+    if finetuning.lora:
+        new = models.new_tokens(base, catalogue.tokenizer)
+        model = models.with_lora(model, finetuning.lora, ranker.seed, new)
 
     arguments = {**finetuning.arguments, **ranker.arguments}
     with stage.progress(arguments["max_steps"], "steps") as reached:
         history = train(
-            models.with_lora(model, finetuning.lora, ranker.seed) if finetuning.lora else model,
+            model,
             learnt.examples,
             settings.losses[ranker.loss],
             Path("models", name),

@@ -1,12 +1,12 @@
 """The ranker: a causal language model, with random weights or pretrained."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils.logging import disable_progress_bar
 
 from arrange.base_models.prepare import shape_of
@@ -61,18 +61,39 @@ def from_base(base: Path, tokenizer: PreTrainedTokenizerFast, positions: int, se
     return by_name(str(base), tokenizer, seed)
 
 
+def new_tokens(base: Path, tokenizer: PreTrainedTokenizerFast) -> list[int]:
+    """The tokens of a catalogue that the base model's own tokenizer lacks; none for a model with random weights."""
+    if shape_of(base) is not None:
+        return []
+    known = pretrained.load("tokenizer", str(base), AutoTokenizer.from_pretrained).get_vocab()
+    return sorted(id_ for token, id_ in tokenizer.get_vocab().items() if token not in known)
+
+
 def by_name(name: str, tokenizer: PreTrainedTokenizerFast, seed: int) -> PreTrainedModel:
     """A causal language model from a local folder or the hub, with rows for all tokens of `tokenizer`.
 
-    Tokens that are new to it (codes of docIDs) get random embeddings, the same for the same seed.
+    Tokens that are new to it (codes of docIDs) get random embeddings, drawn like the old ones, the same for the same
+    seed. They differ from each other from the start; the mean of all, which transformers would give, tells none apart.
     Raises UserError if the weights can't be loaded, and for a model that takes no trees.
     """
     model: PreTrainedModel = pretrained.load("model", name, AutoModelForCausalLM.from_pretrained, dtype=torch.float32)
     if len(tokenizer) > len(model.get_input_embeddings().weight):  # type: ignore[arg-type]
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            model.resize_token_embeddings(len(tokenizer))
+        _grow(model, len(tokenizer), seed)
     return _taking_trees(model)
+
+
+@torch.no_grad()
+def _grow(model: PreTrainedModel, tokens: int, seed: int) -> None:
+    """Give the model rows for `tokens` tokens; the new ones have the old ones' mean and spread in each dimension."""
+    old = len(model.get_input_embeddings().weight)  # type: ignore[arg-type]
+    model.resize_token_embeddings(tokens, mean_resizing=False)
+    for number, layer in enumerate((model.get_input_embeddings(), model.get_output_embeddings())):
+        if number and model.config.get_text_config().tie_word_embeddings:
+            continue  # one matrix for both
+        rows_VH: Any = layer.weight
+        generator = torch.Generator().manual_seed(2 * seed + number)
+        noise = torch.randn(tokens - old, rows_VH.shape[1], generator=generator)
+        rows_VH[old:] = rows_VH[:old].mean(0) + rows_VH[:old].std(0) * noise
 
 
 def _taking_trees(model: PreTrainedModel) -> PreTrainedModel:
@@ -83,11 +104,17 @@ def _taking_trees(model: PreTrainedModel) -> PreTrainedModel:
     return model
 
 
-def with_lora(model: PreTrainedModel, options: Mapping[str, Any], seed: int) -> torch.nn.Module:
+def with_lora(
+    model: PreTrainedModel, options: Mapping[str, Any], seed: int, new: Sequence[int] = ()
+) -> torch.nn.Module:
     """The model with low-rank adapters (Hu et al. 2022) to train in place of its weights.
 
-    `options` go to `peft.LoraConfig` as they are. Raises UserError where it refuses them.
+    `options` go to `peft.LoraConfig` as they are. new: tokens that are new to the model (codes of docIDs). Their
+    embeddings are trained as well: adapters alone would leave them as they were drawn.
+    Raises UserError where peft refuses the options.
     """
+    if new:
+        options = {"trainable_token_indices": list(new), **options}
     from peft import LoraConfig, get_peft_model  # here: it takes a second to import
 
     with torch.random.fork_rng():

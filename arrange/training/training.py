@@ -11,8 +11,6 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArgu
 from transformers.trainer_callback import PrinterCallback, TrainerControl, TrainerState
 
 from arrange.errors import UserError
-from arrange.files import replacing
-from arrange.models import ranker as model
 from arrange.models.determinism import deterministic
 from arrange.models.normaliser import Normaliser
 from arrange.training import examples, pairwise
@@ -20,6 +18,7 @@ from arrange.training import packed_pass as packed
 from arrange.training.checkpoints import last_whole, mark_whole
 from arrange.training.history import history_of
 from arrange.training.losses import ListLoss
+from arrange.training.saving import save
 
 Validate = Callable[[PreTrainedModel], Mapping[str, float]]
 
@@ -52,7 +51,7 @@ def train(
     finite, naming the step and the queries; checkpoints stay.
     """
     if not arguments["max_steps"]:
-        return _untrained(ranker, out_folder, validate)
+        return _untrained(ranker, lists, out_folder, validate)
     with deterministic(threads):
         checked = _arguments(arguments, checkpoints, seed)
         count = checked.max_steps * checked.train_batch_size * checked.world_size * checked.gradient_accumulation_steps
@@ -78,17 +77,17 @@ def train(
             start = last_whole(checkpoints)
         trainer.train(resume_from_checkpoint=str(start) if start else None)
         if trainer.is_world_process_zero():
-            with replacing(out_folder) as part:
-                model.save(trainer.accelerator.unwrap_model(trainer.model), part)
+            save(trainer.accelerator.unwrap_model(trainer.model), lists, out_folder)
     return history_of(trainer.state.log_history)
 
 
-def _untrained(ranker: torch.nn.Module, out_folder: Path, validate: Validate | None) -> list[dict[str, float]]:
+def _untrained(
+    ranker: torch.nn.Module, lists: examples.Examples, out_folder: Path, validate: Validate | None
+) -> list[dict[str, float]]:
     """Save a ranker as it is. Its history has one row, of its validation."""
     inner: Any = ranker.get_base_model() if hasattr(ranker, "get_base_model") else ranker  # type: ignore[operator]
     metrics = {f"validation_{name}": value for name, value in (validate(inner.eval()) if validate else {}).items()}
-    with replacing(out_folder) as part:
-        model.save(ranker, part)
+    save(ranker, lists, out_folder)
     return [{"step": 0, **metrics}]
 
 

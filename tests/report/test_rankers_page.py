@@ -13,7 +13,7 @@ from arrange.report.results import read_results
 from arrange.training.losses import Combined, Item, Ntp
 
 CONDITIONS = page.Conditions(regime="corpus", split="test", reference="item", neighbours=10)
-ITEM = page.Ranker("text", {"rule": "item", "alpha": 1.0}, {"wordnet-item": 1, "wordnet-item-2": 2})
+ITEM = page.Ranker("text", "corpus", {"rule": "item", "alpha": 1.0}, {"wordnet-item": 1, "wordnet-item-2": 2})
 
 
 @pytest.fixture
@@ -40,9 +40,11 @@ def test_a_loss_is_its_rule_and_what_is_not_default():
 
 
 def test_this_run_is_its_rankers():
-    combined = page.Ranker("text", page.loss_of(Combined(alpha=0.0, beta=1.0, plackett_luce=1.0)), {"a-2": 2, "a": 1})
+    combined = page.Ranker(
+        "text", "corpus", page.loss_of(Combined(alpha=0.0, beta=1.0, plackett_luce=1.0)), {"a-2": 2, "a": 1}
+    )
     text = page.this_run(
-        {"zoo": {"pl": combined}, "mine": {"ntp": page.Ranker("rq", {"rule": "ntp"}, {"b": 3})}}, CONDITIONS
+        {"zoo": {"pl": combined}, "mine": {"ntp": page.Ranker("rq", "corpus", {"rule": "ntp"}, {"b": 3})}}, CONDITIONS
     )
     assert "the regime `corpus`, measured on the test queries" in text
     assert text.splitlines()[-2:] == [
@@ -114,7 +116,7 @@ def test_one_checkpoint_has_a_dash_that_is_explained(results, tmp_path):
 
 def test_maps_are_drawn_where_the_rankers_span_a_grid(results, tmp_path):
     def ranker(alpha, beta, **more):
-        return page.Ranker("text", {"rule": "combined", "alpha": alpha, "beta": beta, **more}, {})
+        return page.Ranker("text", "corpus", {"rule": "combined", "alpha": alpha, "beta": beta, **more}, {})
 
     grid = {"ntp": ranker(0.0, 0.0), "item": ranker(0.0, 1.0), "bm25": ranker(1.0, 0.0), "random": ranker(1.0, 1.0)}
     assert len(page.maps(results, grid, tmp_path)) == 1 + 3

@@ -15,7 +15,8 @@ from settings.sections import Settings, systems
 
 RANKER = {"data": "wordnet", "docids": "text", "loss": "item", "seed": 1}
 RQ = ("catalogues.wordnet-rq", {"data": "wordnet", "docids": "rq"})
-DUAL = {"kind": "dual", "data": "wordnet", "docids": "text", "width": 8, "seed": 1}
+SCRATCH = "base_models/scratch"
+DUAL = {"kind": "dual", "data": "wordnet", "docids": "text", "model": SCRATCH, "width": 8, "seed": 1}
 MISTAKES = {  # what is set (or, with no value, removed); what the first line names; what the second line has
     "a key": (("finetune.theads", 3), "finetune.theads is not a setting", "did you mean threads?"),
     "a key like nothing": (("rank.zzz", 3), "rank.zzz is not a setting", "beams"),

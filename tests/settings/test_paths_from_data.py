@@ -25,17 +25,20 @@ from arrange.report import page
 from arrange.serving import rank as command
 from records import register
 from settings import params
-from tasks import baselines, controls, docids, evaluate, export, finetune, prepare, rank
+from tasks import baselines, controls, docids, evaluate, export, finetune, prepare, prepare_model, rank
 
 NAMES = [
     *("../escaped", "..", ".", "", "/tmp/escaped", "~/escaped", "~", "a/../../escaped", "..\\escaped", "C:\\escaped"),
     *("a\0escaped", "a\nescaped", "escaped\n", "$(touch escaped)", "`touch escaped`", "a;touch escaped", "${HOME}"),
     *("%2e%2e%2fescaped", "a" * 201, "é" * 101, "a b", "a@b", "a.b"),
 ]
+SCRATCH = "base_models/scratch"
+DUAL = {"kind": "dual", "data": "wordnet", "docids": "text", "model": SCRATCH, "width": 4, "seed": 1}
 ENTRIES = {
     "catalogues": {"data": "wordnet", "docids": "text"},
     "rankers": {"data": "wordnet", "docids": "text", "loss": "item", "seed": 1},
-    "baselines": {"kind": "dual", "data": "wordnet", "docids": "text", "width": 8, "seed": 1},
+    "base_models": {"source": "scratch", "shape": {}},
+    "baselines": DUAL,
     "searches": {"arm": "random", "seed": 1},
     "losses": {"rule": "ntp"},
     "datasets": {"source": "folder", "raw": "/data"},
@@ -118,8 +121,7 @@ def project(tmp_path, monkeypatch):
     pl.DataFrame({"doc_id": words, "text": words}).write_parquet(mine / "documents.parquet")
     judged = [(queries[n][0], words[(n + step) % len(words)], 4 - step) for n in range(len(queries)) for step in (1, 2)]
     pl.DataFrame(judged, ["query_id", "doc_id", "gain"], orient="row").write_parquet(mine / "qrels.parquet")
-    dual = {"kind": "dual", "data": "wordnet", "docids": "text", "width": 4, "seed": 1}
-    start = changed(("baselines.wordnet-dual", dual), ("fit_baseline.steps", 2))
+    start = changed(("baselines.wordnet-dual", DUAL), ("fit_baseline.steps", 2))
     overrides = params.with_own_data(start, mine)
     entries = overrides["rankers"]
     overrides["rankers"] = {name: entry for name, entry in entries.items() if not entry or name == "mine-item"}
@@ -146,6 +148,7 @@ def test_ids_and_texts_name_no_file_from_preparation_to_export(project, tmp_path
     before = outside(tmp_path)
     for task, name in (
         (prepare.prepare, "mine"),
+        (prepare_model.prepare_model, "scratch"),
         (docids.docids, "mine-text"),
         (finetune.finetune, "mine-item"),
         (rank.rank, "mine-item"),

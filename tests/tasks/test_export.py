@@ -85,7 +85,7 @@ def test_the_ranker_is_the_best_by_the_validation_queries_of_its_kept_checkpoint
     assert card["validated"] == {"wordnet-ntp": 0.25, "wordnet-item": 0.30}
     assert card["metrics"]["test"] == pytest.approx(dict.fromkeys(measures.MEASURES.keys() - {"CVR"}, 0.1))
     assert card["parameters"]["loss"] | {"rule": "item", "alpha": 1.0} == card["parameters"]["loss"]
-    assert card["parameters"]["ranker"] == RANKERS["wordnet-item"] | {"arguments": {}}
+    assert card["parameters"]["ranker"] == RANKERS["wordnet-item"] | {"arguments": {}, "regime": None}
     saved = [Path(root, "model.safetensors").read_bytes() for root in ("exports/wordnet/model", "models/wordnet-item")]
     assert saved[0] == saved[1]
 

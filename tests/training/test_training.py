@@ -1,5 +1,6 @@
 """Training: what it learns, that it is deterministic, continues after a kill, and the errors that it raises."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from arrange.docids.tokens import train_tokenizer
 from arrange.errors import UserError
 from arrange.files import sha256
 from arrange.models import ranker as model
-from arrange.training import checkpoints, examples, losses, unpacked
+from arrange.training import checkpoints, examples, losses, packing, unpacked
 from arrange.training import packed_pass as packed
 
 ROOT = Path(__file__).parents[2]
@@ -159,6 +160,44 @@ def test_lora_trains_adapters_and_saves_them_merged(tmp_path):
     assert not torch.equal(merged.model.layers[0].mlp.up_proj.weight, start.model.layers[0].mlp.up_proj.weight)
     with pytest.raises(UserError, match=r"LoRA: .*\n.*peft.LoraConfig"):
         model.with_lora(tiny.ranker(), {"rank": 4}, seed=1)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_lora_trains_the_embeddings_of_new_tokens_which_differ_from_the_start(tmp_path, tied):
+    tokenizer = train_tokenizer(["a dog"], 260)
+    shape = tiny.SHAPE | {"tie_word_embeddings": tied}
+    model.from_scratch(shape, tokenizer, 32, seed=0).save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    tokenizer.add_tokens(["<a_1>", "<a_2>"])
+    new = model.new_tokens(tmp_path / "base", tokenizer)
+    assert new == [260, 261]
+    start = model.by_name(str(tmp_path / "base"), tokenizer, seed=1)
+    rows = start.get_input_embeddings().weight.detach().clone()
+    assert (rows[260] - rows[261]).abs().max() > rows[:260].std()
+    docids = packing.docid_tokens([[260, 2], [261, 2], [260, 261, 2]])
+    lists = dataclasses.replace(tiny.LISTS, docids=docids)
+    adapted = model.with_lora(start, {"r": 4, "target_modules": "all-linear"}, 1, new)
+    tiny.trained(tmp_path, adapted, lists=lists, arguments={"max_steps": 20, "learning_rate": 5e-2})
+    saved = model.load(tmp_path / "model")
+    after = saved.get_input_embeddings().weight
+    assert torch.equal(after[:260], rows[:260])
+    assert (after[260:] - rows[260:]).abs().max() > 0.01
+    assert (saved.get_output_embeddings().weight is after) == tied
+
+
+def test_a_saved_ranker_that_is_not_the_trained_one_is_an_error(tmp_path):
+    options = {"r": 4, "target_modules": ["embed_tokens", "q_proj"]}  # merged, it changes the tied output layer too
+    adapted = model.with_lora(tiny.ranker(), options, seed=1)
+    with pytest.raises(UserError, match=r"what was saved ranks otherwise than what was trained: .*\n.*target_modules"):
+        tiny.trained(tmp_path, adapted, arguments={"max_steps": 20, "learning_rate": 5e-2})
+    assert not (tmp_path / "model").exists()
+
+
+def test_no_steps_save_the_base_model_with_its_validation(tmp_path):
+    history = tiny.trained(tmp_path, arguments={"max_steps": 0})
+    assert history == [{"step": 0, "validation_quality": 0.5}]
+    saved, start = model.load(tmp_path / "model").state_dict(), tiny.ranker().state_dict()
+    assert all(torch.equal(saved[name], start[name]) for name in start)
 
 
 def test_a_model_by_name_gets_rows_for_new_tokens_and_a_missing_one_is_named(tmp_path, monkeypatch):

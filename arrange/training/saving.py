@@ -1,0 +1,45 @@
+"""Saving a ranker, and reading it back: what ranks later is what was trained."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from arrange.errors import UserError
+from arrange.files import replacing
+from arrange.models import ranker as model
+from arrange.training import packed_pass as packed
+from arrange.training.examples import Examples, batch
+
+QUERIES = 4  # that are compared
+NATS = 0.05  # by which log-probabilities of whole docIDs may differ: adapters round otherwise once they are merged
+
+
+def save(ranker: torch.nn.Module, lists: Examples, folder: Path) -> None:
+    """Save a ranker, whole or not at all. Adapters are merged.
+
+    Raises UserError unless the saved model gives the docIDs of some queries the log-probabilities of `ranker`. A
+    tied output layer that adapters changed would not come back, for one.
+    """
+    expected_D = _scores(ranker, lists)
+    with replacing(folder) as part:
+        model.save(ranker, part)
+        found_D = _scores(model.load(part), lists)
+        if not (difference := (found_D - expected_D).abs().max().item()) < NATS:
+            raise UserError(
+                f"what was saved ranks otherwise than what was trained: log-probabilities differ by {difference:.2g}",
+                "leave embed_tokens and lm_head out of finetune.lora.target_modules, or train without LoRA",
+            )
+
+
+@torch.no_grad()
+def _scores(ranker: torch.nn.Module, lists: Examples) -> Tensor:
+    """log P(docID | prompt) of the documents of the first queries."""
+    inner: PreTrainedModel = ranker.get_base_model() if hasattr(ranker, "get_base_model") else ranker  # type: ignore
+    queries = [(query, query) for query in range(min(QUERIES, len(lists.prompts)))]
+    packed_batch = {name: part.to(inner.device) for name, part in batch(queries, lists).items()}
+    was_training = ranker.training
+    log_probability_E = packed.edge_log_probabilities(ranker.eval(), packed_batch, inner)
+    ranker.train(was_training)
+    return packed.document_log_probabilities(log_probability_E, packed_batch).cpu()
