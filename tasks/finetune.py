@@ -11,7 +11,7 @@ from arrange.decoding.validation import judged_queries, validate
 from arrange.docids.catalogue import open_catalogue
 from arrange.files import replacing
 from arrange.models import ranker as models
-from arrange.training import examples
+from arrange.training import examples, needs
 from arrange.training.training import train
 from settings import params
 from tasks import stage
@@ -21,6 +21,8 @@ def finetune(name: str) -> None:
     """data/<data>, docids/<data>-<docids> -> models/<name>/ and results/<data>/<name>.history.csv."""
     settings = params.read()
     ranker, finetuning, prompt = settings.rankers[name], settings.finetune, settings.prompt_of(name)
+    base, arguments = Path(finetuning.model), {**finetuning.arguments, **ranker.arguments}
+    needs.check(base, bool(finetuning.lora), arguments.get("save_total_limit", 1))
     catalogue = open_catalogue(Path("docids", f"{ranker.data}-{ranker.docids}"))
     data = Path("data", ranker.data)
     learnt = judged_queries(tables.read(data, splits=["train"]), catalogue, prompt, ranker.seed)
@@ -28,14 +30,12 @@ def finetune(name: str) -> None:
         tables.read(data, splits=["validation"]), catalogue, prompt, ranker.seed, finetuning.validation_queries
     )
     positions = examples.longest_sequence([learnt.examples, validation.examples], catalogue, prompt)
-    base = Path(finetuning.model)
     model: Any = models.from_base(base, catalogue.tokenizer, positions, ranker.seed)
     examples.check_length(learnt.examples, model.config.max_position_embeddings, learnt.query_ids)
     if finetuning.lora:
         new = models.new_tokens(base, catalogue.tokenizer)
         model = models.with_lora(model, finetuning.lora, ranker.seed, new)
 
-    arguments = {**finetuning.arguments, **ranker.arguments}
     with stage.progress(arguments["max_steps"], "steps") as reached:
         history = train(
             model,
