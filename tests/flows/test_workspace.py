@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tracemalloc
 from contextlib import ExitStack
 
 import pytest
@@ -66,6 +67,62 @@ def test_a_workspace_that_went_along_with_its_checkout_is_made_anew(home, go):
     assert git(root, "rev-parse", "--show-toplevel").strip() == str(root)
     assert git(root, "rev-parse", "--git-common-dir").strip() == str(there / ".git")
     assert git(root, "status", "--porcelain") == "?? params.yaml\n"
+
+
+def write(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+
+
+def files(folder):
+    """The files of a worktree, without git's and DVC's own."""
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return {name for name in names if not name.startswith(".") and name != "params.yaml"}
+
+
+def test_new_code_is_copied_and_new_data_is_not(home):
+    code = {"helpers.py", "extra.yaml", "pyproject.toml", "rooms/__init__.py", "rooms/inner/new.py", "rooms/words.md"}
+    write(home, *code, "mydata/queries.csv", "mydata/read.py", "mydata/deep/a.yaml", "notes.csv", "rooms/x.ignored")
+    (home / ".gitignore").write_text("/.workspaces/\n/state/\n*.ignored\n")
+    assert files(laid_out(home)) == {"dvc.yaml", *code}
+    git(home, "add", "mydata")  # tracked: a stage may name it as a dependency
+    assert files(laid_out(home)) == {"dvc.yaml", *code, "mydata/queries.csv", "mydata/read.py", "mydata/deep/a.yaml"}
+
+
+def test_tracked_files_are_as_they_are_in_the_checkout(home):
+    write(home, "changed.txt", "removed.txt", "staged.txt")
+    commit(home)
+    laid_out(home)
+    write(home, "added.txt")
+    git(home, "add", "added.txt")
+    (home / "changed.txt").write_text("CHANGED.TXT")  # of the same size
+    (home / "removed.txt").unlink()
+    root = laid_out(home)
+    assert files(root) == {"dvc.yaml", "changed.txt", "staged.txt", "added.txt"}
+    assert (root / "changed.txt").read_text() == "CHANGED.TXT"
+
+
+def test_what_an_older_version_copied_and_what_is_no_code_any_more_goes(home):
+    write(home, "rooms/__init__.py", "rooms/new.py", "mydata/queries.csv")
+    root = laid_out(home)
+    write(root, "mydata/queries.csv")
+    (home / "rooms/new.py").unlink()
+    assert files(laid_out(home)) == {"dvc.yaml", "rooms/__init__.py"}
+
+
+def test_large_files_are_compared_piece_by_piece(home):
+    with (home / "large.bin").open("wb") as file:
+        file.truncate(50_000_000)
+    commit(home)
+    laid_out(home)
+    tracemalloc.start()
+    try:
+        laid_out(home)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000
 
 
 def test_a_clone_within_the_checkout_is_not_copied(home):
