@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from arrange.errors import UserError
+from settings.paths import absolute_address, home
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient  # takes seconds, and flows that reuse everything don't need it
@@ -17,18 +18,9 @@ if TYPE_CHECKING:
 EXPERIMENT = "arrange"
 
 
-def home() -> Path:
-    """The user's checkout, also when called from one of its worktrees or from a DVC experiment's folder.
-
-    DVC tells the checkout in DVC_ROOT, of an experiment's temporary clone too.
-    """
-    root = Path(os.environ.get("DVC_ROOT", ".")).resolve()
-    return root.parents[1] if root.parent.name == ".workspaces" else root
-
-
 def tracking_uri() -> str:
-    """The address of the MLflow store."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+    """The address of the MLflow store; a relative one is relative to the checkout, wherever the caller works."""
+    return absolute_address(os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db", home())
 
 
 def address() -> str:
