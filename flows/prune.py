@@ -22,6 +22,7 @@ from mlflow.entities import Run
 from arrange.errors import UserError
 from flows.workspace import git, lock_of, locked
 from records import store
+from records.opening import opened
 from records.states import stage_hash
 
 KINDS = ("workspaces", "cache", "runs")
@@ -53,7 +54,7 @@ def prune(home: Path, kinds: Sequence[str], days: float, go: bool) -> None:
             if go:
                 collect(home, left)
         if "runs" in kinds:
-            client = MlflowClient(tracking_uri=store.address())
+            client = opened()
             old = old_runs(client, kept_hashes([home, *left]), time.time() - days * 86400)
             say("MLflow runs", [artifacts(run) for run in old], go)
             if go and old:
