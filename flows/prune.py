@@ -22,6 +22,7 @@ from mlflow.entities import Run
 from arrange.errors import UserError
 from flows.workspace import git, lock_of, locked
 from records import store
+from records.opening import opened
 from records.states import stage_hash
 
 KINDS = ("workspaces", "cache", "runs")
@@ -44,6 +45,7 @@ def main() -> None:
 
 def prune(home: Path, kinds: Sequence[str], days: float, go: bool) -> None:
     """Say what would go, or remove it. Workspaces first: they hold what the cache and MLflow keep."""
+    client = opened() if "runs" in kinds else None  # what it refuses is told before anything goes
     with ExitStack() as held:  # no run may start in what goes until all is done
         gone = prune_workspaces(home, held, go) if "workspaces" in kinds else []
         left = sorted(path.parent for path in home.glob(".workspaces/*/dvc.yaml") if path.parent not in gone)
@@ -52,8 +54,7 @@ def prune(home: Path, kinds: Sequence[str], days: float, go: bool) -> None:
             say("cached objects", [Path(line[9:]) for line in lines if line.startswith("Removing ")], go)
             if go:
                 collect(home, left)
-        if "runs" in kinds:
-            client = MlflowClient(tracking_uri=store.address())
+        if client:
             old = old_runs(client, kept_hashes([home, *left]), time.time() - days * 86400)
             say("MLflow runs", [artifacts(run) for run in old], go)
             if go and old:

@@ -21,9 +21,11 @@ from flows.schedule import Place, run_stages, runner_on
 from flows.show import say
 from flows.stages import REUSED, graph, mend_lock, problem_of_disk
 from flows.workspace import assignments, lock_of, opened
-from records import store
+from records import opening, store
 from settings import params
 from tasks.stage import STARTER
+
+RECORDED = Path("state", "recorded")  # in a workspace
 
 Derive = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -98,6 +100,8 @@ def run_in(
     say(f"works in {place.root}, records in {store.tracking_uri()}")
     mend_lock(place.root)
     before, stale = graph(place.root, targets)
+    if stale or not is_recorded(place.root):
+        opening.check()
     # the mark goes first: the runner waits for its tasks, and these end without it
     with runner_on(cluster, parallel) as runner, supervision.at_work(place.mark, place.flow_run):
         states = run_stages(place, runner, before, stale, parallel)
@@ -120,17 +124,24 @@ def record(place: Place, states: Mapping[str, State], status: str) -> None:
     when the stages gave the same outputs as before, or when the store is another one. A run with nothing new in the
     store that had it last is not recorded again.
     """
-    mark, lock = place.root / "state" / "recorded", place.root / "dvc.lock"
-    if not lock.exists():
-        return
-    key = hashlib.sha256(store.identity().encode() + lock.read_bytes()).hexdigest()
-    if mark.exists() and mark.read_text() == key:
+    if not (place.root / "dvc.lock").exists() or is_recorded(place.root):
         return
     has_tracked = "track" in states and states["track"].is_completed() and states["track"].name != REUSED
     if (has_tracked or note_in("MLflow", place, ["tasks.track", status])) and status == "FINISHED":
-        mark.write_text(key)
+        (place.root / RECORDED).write_text(key_of(place.root))
         if place.root != Path.cwd():
             save_experiment(place, states)
+
+
+def is_recorded(root: Path) -> bool:
+    """Whether the last record of this workspace was of its state as it is, and in the store at hand."""
+    mark, lock = root / RECORDED, root / "dvc.lock"
+    return lock.exists() and mark.exists() and mark.read_text() == key_of(root)
+
+
+def key_of(root: Path) -> str:
+    """What tells this workspace's state in the store at hand from another state, and from one in another store."""
+    return hashlib.sha256(store.identity().encode() + (root / "dvc.lock").read_bytes()).hexdigest()
 
 
 def save_experiment(place: Place, names: Iterable[str]) -> None:

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from arrange.errors import UserError
 from flows.servers import Processes, check, end, free_port, start, wait_for
 from records import store
+from records.opening import opened
 
 Command = tuple[list[str], dict[str, str]]  # the words of a Python module, and its environment
 
@@ -101,9 +102,7 @@ def share_records(is_alone: bool) -> None:
     """
     if os.environ.get("MLFLOW_BACKEND_STORE_URI"):
         return
-    from mlflow import MlflowClient  # takes seconds
-
-    client = MlflowClient(tracking_uri=store.tracking_uri())
+    client = opened()
     experiment = client.get_experiment_by_name(store.EXPERIMENT)
     if is_alone and not experiment:
         store.experiment_id(client)

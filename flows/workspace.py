@@ -2,8 +2,14 @@
 
 The worktree is named by the hash of the effective parameters, so that the same ones always meet the same folder. It
 shares the checkout's DVC cache, so that stages that are the same are restored, not run again.
+
+It has the checkout's code as it stands. Code is every file that git tracks, as it is in the working tree, and of the
+files that are new to git those that stages import or run: all in the top folders that are Python packages, and beside
+these *.py, *.toml and *.yaml. Files that git ignores are no code. All else that is new is data: it stays where it is,
+and a run reads it there (DATA=mydata is an absolute path in the worktree's params.yaml).
 """
 
+import filecmp
 import hashlib
 import json
 import math
@@ -98,22 +104,29 @@ def is_worktree(home: Path, root: Path) -> bool:
 
 
 def copy_code(home: Path, root: Path) -> None:
-    """Bring the worktree's files to the state of the checkout's tracked and new ones."""
-    wanted = listed(home)
-    for name in listed(root) - wanted - OWN:
+    """Bring the worktree's files to the state of the checkout's code."""
+    wanted = code(home) - OWN
+    for name in listed(root, "--cached", "--others") - wanted - OWN:
         (root / name).unlink(missing_ok=True)
-    for name in sorted(wanted - OWN):
+    for name in sorted(wanted):
         source, target = home / name, root / name
         if not source.exists():
             target.unlink(missing_ok=True)
-        elif not target.exists() or source.read_bytes() != target.read_bytes():
+        elif not target.exists() or not filecmp.cmp(source, target, shallow=False):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
 
 
-def listed(folder: Path) -> set[str]:
-    """The tracked and the new files of a checkout, without the ignored ones and without checkouts within it."""
-    names = git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+def code(home: Path) -> set[str]:
+    """The files of a checkout that its worktrees have too; the module says which."""
+    packages = [f":(top,literal){path.parent.name}" for path in home.glob("*/__init__.py")]
+    beside = [f":(top,glob)*.{ending}" for ending in ("py", "toml", "yaml")]
+    return listed(home, "--cached") | listed(home, "--others", "--", *packages, *beside)
+
+
+def listed(folder: Path, *which: str) -> set[str]:
+    """The tracked (--cached) or the new files (--others), without the ignored ones and without checkouts within it."""
+    names = git(folder, "ls-files", "-z", "--exclude-standard", *which)
     return {name for name in names.split("\0") if name and not (folder / name).is_dir()}
 
 

@@ -23,6 +23,7 @@ from requests import RequestException
 
 from arrange.report.cost import with_cost
 from records import store
+from records.opening import opened
 from records.states import done_stages, read_record, stage_hash
 from settings import params
 
@@ -33,9 +34,9 @@ LONGEST_NOTE = 5000  # characters: MLflow refuses tags above 8000
 
 def log(status: str) -> None:
     """Log the stages of dvc.lock that MLflow lacks below one parent run, which ends with `status`; link the others."""
-    store.check_server()
+    client = opened()
     try:
-        log_new(MlflowClient(tracking_uri=store.address()), status)
+        log_new(client, status)
     except (MlflowException, RequestException):
         store.check_server()  # a server that has gone is no bug
         raise

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,25 +11,24 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from arrange.errors import UserError
+from settings.paths import absolute_address, home
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient  # takes seconds, and flows that reuse everything don't need it
 
 EXPERIMENT = "arrange"
-
-
-def home() -> Path:
-    """The user's checkout, also when called from one of its worktrees or from a DVC experiment's folder.
-
-    DVC tells the checkout in DVC_ROOT, of an experiment's temporary clone too.
-    """
-    root = Path(os.environ.get("DVC_ROOT", ".")).resolve()
-    return root.parents[1] if root.parent.name == ".workspaces" else root
+TRACKING, REGISTRY = "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"
 
 
 def tracking_uri() -> str:
-    """The address of the MLflow store."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+    """The address of the MLflow store; a relative one is relative to the checkout, wherever the caller works."""
+    return absolute_address(os.environ.get(TRACKING) or "sqlite:///mlflow.db", home())
+
+
+def registry_uri() -> str | None:
+    """The address of a model registry that is not in the MLflow store; None where it is."""
+    uri = os.environ.get(REGISTRY)
+    return absolute_address(uri, home()) if uri else None
 
 
 def address() -> str:
@@ -55,9 +55,15 @@ def identity() -> str:
 def experiment_id(client: "MlflowClient") -> str:
     """The project's experiment, made on first use; artifacts of the local store lie beside it.
 
-    Raises UserError where a server has the artifacts, and the store is used without it.
+    Raises UserError where it was deleted, and where a server has the artifacts and the store is used without it.
     """
     experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment and experiment.lifecycle_stage == "deleted":
+        raise UserError(
+            f"the experiment {EXPERIMENT} was deleted in {redacted(tracking_uri())}",
+            f"{TRACKING}={shlex.quote(redacted(tracking_uri()))} .venv/bin/mlflow experiments restore --experiment-id "
+            f"{experiment.experiment_id}",
+        )
     is_local = not tracking_uri().startswith("http")
     if experiment and is_local and experiment.artifact_location.startswith("mlflow-artifacts:"):
         raise UserError(
@@ -77,17 +83,20 @@ def find_logged(client: "MlflowClient", experiment: str, key: str) -> str | None
     return runs[0].info.run_id if runs else None
 
 
-def check_server() -> None:
-    """Raise UserError if the store is a server that doesn't answer: better before the work than after it."""
-    uri = tracking_uri()
+def check_server(name: str = TRACKING, address: str | None = None) -> None:
+    """Raise UserError if the store is a server that doesn't answer: better before the work than after it.
+
+    name: the variable that has the address.
+    """
+    uri = address or tracking_uri()
     if not uri.startswith(("http://", "https://")):
         return
     try:
         requests.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
     except requests.RequestException:
         raise UserError(
-            f"MLFLOW_TRACKING_URI is {redacted(uri)}, and no MLflow server answers there",
-            "start it, or unset MLFLOW_TRACKING_URI to log to mlflow.db in this checkout",
+            f"{name} is {redacted(uri)}, and no MLflow server answers there",
+            f"start it, or unset {name} to log to mlflow.db in this checkout",
         ) from None
 
 

@@ -11,6 +11,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from arrange.errors import UserError
+from settings import paths
 from settings.explain import explain, nearest
 from settings.secrets import check_secrets
 from settings.sections import Settings
@@ -70,14 +71,18 @@ def adapter() -> TypeAdapter[Settings]:
 def effective(params: Mapping[str, Any], preset: str | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Sections + preset + overrides, as a plain dictionary that validates.
 
-    What nobody changes stays as it is written, without defaults, so that DVC finds it unchanged.
+    What nobody changes stays as it is written, without defaults, so that DVC finds it unchanged. But with a preset or
+    overrides a run works in another folder, so the user's own places are absolute then.
     """
     layers = {str(PARAMS): {name: section for name, section in params.items() if name != "presets"}}
     if preset is not None:
         with_preset = apply(layers[str(PARAMS)], find_preset(params.get("presets"), preset))
         layers[f"{PARAMS}, preset {preset}"] = with_preset
     *_, last = layers.values()
-    layers["the overrides"] = merged = apply(last, overrides)
+    merged = apply(last, overrides)
+    if preset is not None or overrides:
+        merged = paths.of_user(merged, paths.home())
+    layers["the overrides"] = merged
     try:
         validate(merged, "the overrides")
     except UserError:

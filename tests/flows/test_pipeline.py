@@ -243,8 +243,8 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(finished, tmp_path):
 
 
 @pytest.mark.soak
-def test_data_of_ones_own_is_ranked_and_wordnet_left_alone(finished, tmp_path):
-    folder = tmp_path / "my zoo"
+def test_data_of_ones_own_in_the_checkout_is_ranked_there_and_wordnet_left_alone(finished):
+    folder = finished.path / "my zoo"
     folder.mkdir()
     kinds = ["cat", "dog", "fox", "owl"]
     documents = [f"{kind}-{number}" for kind in kinds for number in range(3)]
@@ -260,12 +260,13 @@ def test_data_of_ones_own_is_ranked_and_wordnet_left_alone(finished, tmp_path):
     }
     for name, lines in rows.items():
         (folder / name).write_text("\n".join(lines) + "\n")
-    found = outcomes(finished.flow("--data", str(folder)))
+    found = outcomes(finished.flow("--data", "my zoo"))
     names = [stage.replace("wordnet", "my_zoo") for stage in STAGES if stage != "download_wordnet"]
     assert found == dict.fromkeys(names, "ran") | dict.fromkeys(MINED, "restored")
     (report,) = finished.path.glob(".workspaces/*/reports/report.md")
     assert "## my_zoo\n" in report.read_text()
     assert "WordNet" not in report.read_text()
+    assert not (report.parents[1] / "my zoo").exists()
     assert parents(runs_in(finished))[-1].data.tags["data_source"] == "own data (my zoo)"
 
 

@@ -11,9 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
+import sqlalchemy
 from checkout import STAGES, outcomes
 from mlflow import MlflowClient
 from servers import free_port
+
+from arrange.errors import UserError
+from records import opening, store
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
@@ -120,6 +124,22 @@ def postgres():
     finally:
         run("pg_ctl", "stop", "--wait", "-m", "immediate", "-D", str(folder / "data"))
         shutil.rmtree(folder)
+
+
+def test_records_may_go_to_postgresql_without_a_server(postgres, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(store.TRACKING, f"postgresql+psycopg2://{postgres}/nowhere")
+    with pytest.raises(UserError, match='database "nowhere" does not exist'):
+        opening.check()
+    address = f"postgresql+psycopg2://{postgres}/mlflow"
+    monkeypatch.setenv(store.TRACKING, address)
+    opening.check()  # MLflow makes its tables
+    opening.check()
+    engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("UPDATE alembic_version SET version_num = '451aebb31d03'"))
+    with pytest.raises(UserError, match="a database of an older MLflow"):
+        opening.check()
 
 
 def test_a_team_shares_postgresql_and_a_dvc_remote(checkout, postgres, tmp_path):

@@ -1,0 +1,138 @@
+"""Opens MLflow's store. What is wrong with it is told in two lines, and flows ask before the work, not after it."""
+
+import logging
+import os
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from arrange.errors import UserError
+from records import store
+from settings.paths import NO_FOLDERS
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient  # takes seconds, and flows that reuse everything don't need it
+
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+ELSEWHERE = "mend it, or let {} name another store"
+
+
+def check() -> None:
+    """Raise UserError unless a run can be recorded: the store opens and takes a write, and its files have a place."""
+    client = opened()
+    with told(store.TRACKING, store.address()):
+        experiment = client.get_experiment(store.experiment_id(client))
+        client.set_experiment_tag(experiment.experiment_id, "last_run_began", time.strftime("%Y-%m-%d %H:%M:%S"))
+        check_files(str(experiment.artifact_location))
+
+
+def opened() -> "MlflowClient":
+    """A client of the store, which answers.
+
+    Raises UserError where there is no server, driver, database or folder for it, and where it is one that the installed
+    MLflow can't use.
+    """
+    store.check_server()
+    uri, registry = store.address(), store.registry_uri()
+    with told(store.TRACKING, uri):
+        check_kind(store.TRACKING, uri)
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri=uri, registry_uri=registry)
+        client.get_experiment_by_name(store.EXPERIMENT)
+    if registry:
+        store.check_server(store.REGISTRY, registry)
+        with told(store.REGISTRY, registry):
+            check_kind(store.REGISTRY, registry)
+            client.search_registered_models(max_results=1)
+    return client
+
+
+@contextmanager
+def told(name: str, uri: str) -> Iterator[None]:
+    """Errors of MLflow, and of what it opens stores with, as UserError, without MLflow's own log of them."""
+    from alembic.util import CommandError
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    log = logging.getLogger("mlflow")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    except ImportError as error:  # a driver's
+        remedy = "install it into .venv, or name one that is there: postgresql+psycopg2://..."
+        raise refused(name, uri, f"and there is no driver for it: {error}", remedy) from None
+    except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
+        lines = store.redacted(str(error)).strip().splitlines() or [type(error).__name__]
+        raise refused(name, uri, f"which can't be used: {lines[0][:300]}", ELSEWHERE.format(name)) from None
+    finally:
+        log.setLevel(level)
+
+
+def refused(name: str, uri: str, why: str, remedy: str) -> UserError:
+    """The two lines about the store in a variable, or about the one that is used where the variable is not set."""
+    what = f"{name} is" if os.environ.get(name) else "the records of this checkout are in"
+    return UserError(f"{what} {store.redacted(uri)}, {why}", remedy)
+
+
+def check_kind(name: str, uri: str) -> None:
+    """Raise UserError for a store that keeps nothing, for files where MLflow writes none, for a foreign database."""
+    kind = urlsplit(uri).scheme.partition("+")[0]
+    if kind in ("", "file") and uri not in NO_FOLDERS and os.environ.get("MLFLOW_ALLOW_FILE_STORE") != "true":
+        remedy = f"let {name} name a database: sqlite:///mlflow.db; `mlflow migrate-filestore` takes the records there"
+        raise refused(name, uri, "a folder of files, which MLflow writes no more", remedy)
+    if kind == "sqlite" and (uri.endswith(":///") or uri.endswith("://") or ":memory:" in uri):
+        raise refused(name, uri, "which ends with the process that opens it", "name a file: sqlite:///mlflow.db")
+    if kind in DATABASES:
+        check_schema(name, uri)
+
+
+def check_schema(name: str, uri: str) -> None:
+    """Raise UserError unless a database is the installed MLflow's, or empty. MLflow itself would write into others.
+
+    One that is older but has no experiment yet was left by an MLflow that was killed when it made the tables; the next
+    one goes on there.
+    """
+    import mlflow
+    import sqlalchemy
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        tables = sqlalchemy.inspect(connection).get_table_names()
+        found = MigrationContext.configure(connection).get_current_revision()
+        has_any = "experiments" in tables
+        is_used = has_any and connection.execute(sqlalchemy.text("SELECT 1 FROM experiments")).first() is not None
+    scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
+    known = {each.revision for each in scripts.walk_revisions()}
+    here = f"MLflow {metadata.version('mlflow')} is installed"
+    if found is not None and found not in known:
+        why = f"a database of a newer MLflow or of another program (its schema is {found}); {here}"
+        raise refused(name, uri, why, f"install what made it, or let {name} name another store")
+    if found is None and tables and not has_any and uri.startswith("sqlite"):
+        raise refused(name, uri, "the database of another program", f"let {name} name another file")
+    if found != scripts.get_current_head() and is_used:
+        remedy = f"copy the database, then: .venv/bin/mlflow db upgrade {shlex.quote(store.redacted(uri))}"
+        raise refused(name, uri, f"a database of an older MLflow; {here}", remedy)
+
+
+def check_files(location: str) -> None:
+    """Raise UserError where the files of an experiment can't be written; an ImportError for want of a driver."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    parts, uri = urlsplit(location), store.address()
+    if parts.scheme not in ("", "file"):
+        get_artifact_repository(location, tracking_uri=uri)
+        return
+    folder = Path(unquote(parts.path) if parts.scheme else location)
+    above = next(each for each in [folder, *folder.parents] if each.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK)):
+        why = f"and the files of its experiment belong into {folder}, which can't be written to"
+        raise refused(store.TRACKING, uri, why, ELSEWHERE.format(store.TRACKING))

@@ -1,0 +1,107 @@
+"""The user's places. A run may work in another folder than the user (a workspace, DVC's clone of an experiment).
+
+So what a user says of a place, in the environment or in params.yaml, is made absolute before such a folder is entered.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+PATHS = (
+    *("WORDNET_DIR", "HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "HF_TOKEN_PATH", "TORCH_HOME", "NETRC"),
+    *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    *("MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_CLIENT_CERT_PATH"),
+    *("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "GOOGLE_APPLICATION_CREDENTIALS"),
+    *("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR"),
+)
+NO_FOLDERS = {"databricks", "databricks-uc", "uc"}  # words that MLflow takes for an address
+SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///(?:file:)?)([^?]+)(.*)", re.DOTALL)
+
+ARGUMENTS = ("deepspeed", "fsdp_config", "accelerator_config")  # of TrainingArguments, those that may be files
+PLACES = (  # parameters that may name a folder or a file; * is any key
+    ("finetune", "model"),
+    ("docids", "tokenizer"),
+    ("docids", "vectoriser", "name"),
+    ("datasets", "*", "raw"),
+    ("datasets", "*", "teacher", "vectoriser", "name"),
+    ("baselines", "*", "model"),
+    *(("finetune", "arguments", name) for name in ARGUMENTS),
+    *(("rankers", "*", "arguments", name) for name in ARGUMENTS),
+)
+WORDS = {"scratch", "train", "tfidf-svd"}  # what some of these parameters say instead
+RAW = ("data", "raw")  # where stages put what they fetch: a path of the pipeline's own
+
+
+def home() -> Path:
+    """The user's checkout, also when called from one of its worktrees or from a DVC experiment's folder.
+
+    DVC tells the checkout in DVC_ROOT, of an experiment's temporary clone too.
+    """
+    root = Path(os.environ.get("DVC_ROOT", ".")).resolve()
+    return root.parents[1] if root.parent.name == ".workspaces" else root
+
+
+def absolute(path: str, base: Path) -> str:
+    """A path that is relative to `base`, or to a user's home (~), as an absolute one.
+
+    >>> absolute("../wordnet", Path("/work/checkout")), absolute("/data", Path("/work"))
+    ('/work/wordnet', '/data')
+    """
+    full = os.path.expanduser(path)  # noqa: PTH111 Path.expanduser raises for a user that is not there
+    return full if Path(full).is_absolute() else str((base / full).resolve())
+
+
+def absolute_address(uri: str, base: Path) -> str:
+    """An address of MLflow's; a database in a file, and a folder, as absolute ones.
+
+    >>> absolute_address("sqlite:///runs.db", Path("/work")), absolute_address("file:runs", Path("/work"))
+    ('sqlite:////work/runs.db', 'file:///work/runs')
+    >>> absolute_address("./mlruns", Path("/work")), absolute_address("http://host:5000", Path("/work"))
+    ('/work/mlruns', 'http://host:5000')
+    """
+    if found := SQLITE.fullmatch(uri):
+        scheme, path, options = found.groups()
+        return uri if path == ":memory:" else f"{scheme}{absolute(path, base)}{options}"
+    parts = urlsplit(uri)
+    if parts.scheme == "file" and not parts.netloc and parts.path:
+        return Path(absolute(unquote(parts.path), base)).as_uri()
+    return uri if parts.scheme or not uri or uri in NO_FOLDERS else absolute(uri, base)
+
+
+def of_environment(environ: Mapping[str, str], base: Path) -> dict[str, str]:
+    """The variables of the environment that name places, with absolute values."""
+    addresses = {name: absolute_address(environ[name], base) for name in ADDRESSES if environ.get(name)}
+    return addresses | {name: absolute(environ[name], base) for name in PATHS if environ.get(name)}
+
+
+def of_user(sections: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """Sections in which what names something that is there, relative to `base`, is absolute.
+
+    What is not there is a name on a hub, a stage's output or a mistake, and stays.
+    """
+    changed: Any = sections
+    for path in PLACES:
+        changed = _at(changed, path, base)
+    return dict(changed)
+
+
+def _at(nested: Any, path: Sequence[str], base: Path) -> Any:
+    """What is nested, with the value at `path` as `_if_there` has it."""
+    if not path:
+        return _if_there(nested, base) if isinstance(nested, str) else nested
+    if not isinstance(nested, Mapping):
+        return nested
+    keys = [key for key in nested if path[0] in ("*", key)]
+    return dict(nested) | {key: _at(nested[key], path[1:], base) for key in keys}
+
+
+def _if_there(value: str, base: Path) -> str:
+    """The absolute path if there is such a folder or file; otherwise the value."""
+    if not value or "\0" in value or value in WORDS or Path(value).parts[:2] == RAW:
+        return value
+    path = absolute(value, base)
+    return path if os.path.exists(path) else value  # noqa: PTH110 Path.exists raises for a name that is too long

@@ -1,0 +1,131 @@
+"""The user's places: relative ones are relative to the checkout, whatever folder a run works in."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sections import SECTIONS
+
+from settings import params, paths
+
+BASE = Path("/work/a checkout")
+
+
+@pytest.mark.parametrize(
+    ("uri", "there"),
+    [
+        ("sqlite:///rel.db", "sqlite:////work/a checkout/rel.db"),
+        ("sqlite:///../team/rel.db?timeout=9", "sqlite:////work/team/rel.db?timeout=9"),
+        ("sqlite+pysqlite:///rel.db", "sqlite+pysqlite:////work/a checkout/rel.db"),
+        ("sqlite:///file:rel.db?mode=rw&uri=true", "sqlite:///file:/work/a checkout/rel.db?mode=rw&uri=true"),
+        ("sqlite:///~/mine.db", "sqlite:////users/me/mine.db"),
+        ("sqlite:////abs/a.db", "sqlite:////abs/a.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite://", "sqlite://"),
+        ("./mlruns", "/work/a checkout/mlruns"),
+        ("mlruns", "/work/a checkout/mlruns"),
+        ("file:rel", "file:///work/a%20checkout/rel"),
+        ("file:./a%20b", "file:///work/a%20checkout/a%20b"),
+        ("file:///abs", "file:///abs"),
+        ("file://host/share", "file://host/share"),
+        ("http://host:5000", "http://host:5000"),
+        ("postgresql://me:secret@host/base", "postgresql://me:secret@host/base"),
+        ("databricks", "databricks"),
+        ("databricks://profile", "databricks://profile"),
+    ],
+)
+def test_addresses(monkeypatch, uri, there):
+    monkeypatch.setenv("HOME", "/users/me")
+    assert paths.absolute_address(uri, BASE) == there
+    assert paths.absolute_address(there, Path("/elsewhere")) == there
+
+
+def test_the_places_of_the_environment():
+    given = {
+        "MLFLOW_REGISTRY_URI": "sqlite:///models.db",
+        "WORDNET_DIR": "../wn",
+        "HF_HOME": "/abs",
+        "SSL_CERT_FILE": "",
+        "X": "y",
+    }
+    assert paths.of_environment(given, BASE) == {
+        "MLFLOW_REGISTRY_URI": "sqlite:////work/a checkout/models.db",
+        "WORDNET_DIR": "/work/wn",
+        "HF_HOME": "/abs",
+    }
+
+
+@pytest.mark.parametrize("inside", [".workspaces/0a1b2c3d4e5f", ".dvc/tmp/exps/tmp1"])
+def test_a_stage_that_works_elsewhere_finds_the_places_of_its_environment(tmp_path, inside):
+    """Before any other import: libraries read some of these when they are imported."""
+    folder = tmp_path / inside
+    folder.mkdir(parents=True)
+    env = os.environ | {"WORDNET_DIR": "wn", "HF_HOME": "../hub", "PYTHONPATH": str(Path(__file__).parents[2])}
+    env |= {"DVC_ROOT": str(tmp_path)} if "exps" in inside else {}
+    code = "import tasks, os; from huggingface_hub import constants as c; print(os.environ['WORDNET_DIR'], c.HF_HOME)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=env, capture_output=True, text=True)
+    assert done.stdout.split() == [str(tmp_path / "wn"), str(tmp_path.parent / "hub")], done.stderr
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """The user's folder, with a folder for each word that some parameter may have."""
+    home = tmp_path / "checkout"
+    names = ("mine/model", "scratch", "train", "tfidf-svd", "wordnet", "data/raw/products", "item", "sum", "steps")
+    for name in (*names, "../beside"):
+        (home / name).mkdir(parents=True)
+    monkeypatch.chdir(home)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    return home
+
+
+NAMED = {
+    "finetune": {"model": "../beside", "arguments": {"deepspeed": "mine"}},
+    "docids": {"tokenizer": "./mine/model", "vectoriser": {"name": "mine/model"}},
+    "datasets": {"more": {"source": "folder", "raw": "mine"}},
+    "rankers": {"wordnet-item": {"arguments": {"fsdp_config": "mine"}}},
+    "baselines": {
+        "wordnet-encoder": {
+            **{"data": "wordnet", "docids": "text", "kind": "encoder", "model": "mine/model", "seed": 1},
+            **{"max_tokens": 9, "steps": 0, "learning_rate": 1.0},
+        }
+    },
+}
+
+
+def test_folders_that_overrides_name_are_the_user_s(checkout):
+    found = params.effective(SECTIONS, None, NAMED)
+    beside, mine = str(checkout.parent / "beside"), str(checkout / "mine")
+    assert found["finetune"]["model"] == beside
+    assert found["finetune"]["arguments"]["deepspeed"] == mine
+    assert found["docids"]["tokenizer"] == found["docids"]["vectoriser"]["name"] == f"{mine}/model"
+    assert found["datasets"]["more"]["raw"] == mine
+    assert found["rankers"]["wordnet-item"]["arguments"]["fsdp_config"] == mine
+    assert found["baselines"]["wordnet-encoder"]["model"] == f"{mine}/model"
+    assert params.effective(found, None, {"rank": {"beams": 3}})["finetune"]["model"] == beside
+
+
+def test_a_folder_that_params_yaml_names_is_found_from_a_workspace_and_stays_in_the_checkout(checkout):
+    start = params.apply(SECTIONS, {"finetune": {"model": "mine/model"}})
+    assert params.effective(start, None, {}) == start
+    in_workspace = params.effective({**start, "presets": {"few": {}}}, "few", {})
+    assert in_workspace == params.apply(start, {"finetune": {"model": str(checkout / "mine/model")}})
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"rank": {"beams": 3}},
+        {"finetune": {"model": "scratch"}},  # words and names, though there are such folders
+        {"finetune": {"model": "Qwen/Qwen3-0.6B"}},
+        {"finetune": {"model": "a" * 300}},
+        {"finetune": {"model": ""}},
+        {"docids": {"tokenizer": "train", "vectoriser": {"name": "tfidf-svd"}}},
+        {"datasets": {"products": {"raw": "data/raw/products"}}},
+        {"prompt": {"score": "sum"}, "evaluate": {"reference": "item"}},
+    ],
+)
+def test_what_is_no_folder_of_the_user_s_stays(checkout, overrides):
+    assert params.effective(SECTIONS, None, overrides) == params.apply(SECTIONS, overrides)
