@@ -24,7 +24,6 @@ SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///(?:file:)?)([^?]+)(.*)", re.DOTALL)
 ARGUMENTS = ("deepspeed", "fsdp_config", "accelerator_config")  # of TrainingArguments, those that may be files
 PLACES = (  # parameters that may name a folder or a file; * is any key
     ("finetune", "model"),
-    ("docids", "tokenizer"),
     ("docids", "vectoriser", "name"),
     ("datasets", "*", "raw"),
     ("datasets", "*", "teacher", "vectoriser", "name"),
@@ -32,8 +31,8 @@ PLACES = (  # parameters that may name a folder or a file; * is any key
     *(("finetune", "arguments", name) for name in ARGUMENTS),
     *(("rankers", "*", "arguments", name) for name in ARGUMENTS),
 )
-WORDS = {"scratch", "train", "tfidf-svd"}  # what some of these parameters say instead
-RAW = ("data", "raw")  # where stages put what they fetch: a path of the pipeline's own
+WORDS = {"tfidf-svd"}  # what a vectoriser may be instead of a folder
+OWN = ("data/raw/", "base_models/")  # what stages fetch: paths of the pipeline's own, in each workspace
 
 
 def home() -> Path:
@@ -101,7 +100,7 @@ def _at(nested: Any, path: Sequence[str], base: Path) -> Any:
 
 def _if_there(value: str, base: Path) -> str:
     """The absolute path if there is such a folder or file; otherwise the value."""
-    if not value or "\0" in value or value in WORDS or Path(value).parts[:2] == RAW:
+    if not value or "\0" in value or value in WORDS or value.startswith(OWN):
         return value
     path = absolute(value, base)
     return path if os.path.exists(path) else value  # noqa: PTH110 Path.exists raises for a name that is too long

@@ -121,10 +121,6 @@ class Settings:
     transfer: Transfer
     swap: Swap
 
-    def prompt_of(self, ranker: str) -> Prompt:
-        """The prompts of a ranker: those of its regime."""
-        return replace(self.prompt, regime=self.rankers[ranker].regime or self.prompt.regime)
-
     def __post_init__(self) -> None:
         for where, folder in base_folders(self):
             check_base(where, folder, self.base_models)

@@ -29,7 +29,8 @@ def export(data: str) -> None:
             part.mkdir()
         return
     name = max(validated, key=lambda ranker: -1.0 if (value := validated[ranker]) is None else value)
-    ranker, prompt, decoding = settings.rankers[name], settings.prompt_of(name), settings.rank
+    ranker, decoding = settings.rankers[name], settings.rank
+    prompt = settings.prompt.of(ranker.regime)
     data_folder, catalogue_folder = Path("data", data), Path("docids", f"{data}-{ranker.docids}")
     catalogue, dataset = open_catalogue(catalogue_folder), tables.read(data_folder, splits=["validation"])
     torch.set_num_threads(decoding.threads)
@@ -59,13 +60,10 @@ def export(data: str) -> None:
 
 
 def validation_scores(data: str, settings: Settings) -> dict[str, float | None]:
-    """nDCG@10 of each ranker of the data set, at the checkpoint that training kept; None if it was never validated.
-
-    Rankers of another regime than that of `prompt` are left out: their numbers can't be compared.
-    """
+    """nDCG@10 of each ranker of prompt.regime at the checkpoint that training kept; None if it was never validated."""
     scores = {}
     for name, ranker in settings.rankers.items():
-        if ranker.data == data and settings.prompt_of(name).regime == settings.prompt.regime:
+        if ranker.data == data and ranker.regime in (None, settings.prompt.regime):
             history = pl.read_csv(Path("results", data, f"{name}.history.csv"), infer_schema_length=None)
             arguments = {**settings.finetune.arguments, **ranker.arguments}
             scores[name] = kept_value(history, "validation_nDCG@10", arguments)
@@ -77,7 +75,7 @@ def parameters(settings: Settings, name: str) -> dict[str, Any]:
     ranker = settings.rankers[name]
     catalogue = settings.catalogues[f"{ranker.data}-{ranker.docids}"]
     sections: dict[str, Any] = {"ranker": ranker, "loss": settings.losses[ranker.loss], "catalogue": catalogue}
-    sections |= {"docids": settings.docids, "prompt": settings.prompt_of(name), "finetune": settings.finetune}
+    sections |= {"docids": settings.docids, "prompt": settings.prompt.of(ranker.regime), "finetune": settings.finetune}
     return {section: asdict(values) for section, values in sections.items()}
 
 

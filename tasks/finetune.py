@@ -20,7 +20,8 @@ from tasks import stage
 def finetune(name: str) -> None:
     """data/<data>, docids/<data>-<docids> -> models/<name>/ and results/<data>/<name>.history.csv."""
     settings = params.read()
-    ranker, finetuning, prompt = settings.rankers[name], settings.finetune, settings.prompt_of(name)
+    ranker, finetuning = settings.rankers[name], settings.finetune
+    prompt = settings.prompt.of(ranker.regime)
     base, arguments = Path(finetuning.model), {**finetuning.arguments, **ranker.arguments}
     needs.check(base, bool(finetuning.lora), arguments.get("save_total_limit", 1))
     catalogue = open_catalogue(Path("docids", f"{ranker.data}-{ranker.docids}"))

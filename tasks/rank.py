@@ -24,7 +24,8 @@ def rank(name: str) -> None:
     judged: the run of each query's judged documents alone. The diagnostics are {} for the regime `in_context`.
     """
     settings = params.read()
-    ranker, prompt, decoding = settings.rankers[name], settings.prompt_of(name), settings.rank
+    ranker, decoding = settings.rankers[name], settings.rank
+    prompt = settings.prompt.of(ranker.regime)
     torch.set_num_threads(decoding.threads)
     catalogue = open_catalogue(Path("docids", f"{ranker.data}-{ranker.docids}"))
     dataset = tables.read(Path("data", ranker.data), splits=[decoding.split])

@@ -4,7 +4,7 @@ Importable without torch: a flow checks settings without waiting for it.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from arrange.bounds import Count
@@ -63,6 +63,10 @@ class Prompt:
             template = getattr(self, name)
             if re.findall(r"{\w*}", template) != places:
                 raise ValueError(f"{name} is {template!r}; it needs {' and '.join(places)}, in this order, once each")
+
+    def of(self, regime: Regime | None) -> "Prompt":
+        """The prompts of another regime; None for the same."""
+        return replace(self, regime=regime or self.regime)
 
     @property
     def template(self) -> str:

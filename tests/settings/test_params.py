@@ -65,6 +65,21 @@ MISTAKES = {  # what is set (or, with no value, removed); what the first line na
     ),
     "gains that are not whole": (("datasets.products.gains", {"E": 1, "S": 1, "I": 0}), "gains", "C"),
     "a misnamed catalogue": (("catalogues.mine", RQ[1]), "catalogues.mine has rq docIDs", "name it wordnet-rq"),
+    "a base model that is no entry": (
+        ("finetune.model", "base_models/scrach"),
+        "finetune.model is 'base_models/scrach', which is neither",
+        "did you mean base_models/scratch?",
+    ),
+    "a base model by its name on the hub": (
+        ("finetune.model", "Qwen/Qwen3-0.6B"),
+        "finetune.model is 'Qwen/Qwen3-0.6B', which is neither",
+        "set base_models.my_model={source: hub, name: Qwen/Qwen3-0.6B}",
+    ),
+    "a wheel with a broken checksum": (
+        ("base_models.mine", {"source": "wheel", "package": "a", "version": "1", "sha256": "12", "path": "b"}),
+        "base_models.mine",
+        "",
+    ),
 }
 NAMES = {  # every parameter that names something: what is set, where, what was meant
     "rankers.wordnet-item.loss": ("itme", "did you mean item?"),
