@@ -28,15 +28,16 @@ def finetune(name: str) -> None:
     )
     positions = examples.longest_sequence([learnt.examples, validation.examples], catalogue, prompt)
     if finetuning.model == "scratch":
-        model = models.from_scratch(finetuning.scratch, catalogue.tokenizer, positions, ranker.seed)
+        model = models.from_scratch(finetuning.scratch, catalogue.tokenizer, positions, ranker.seed, "finetune.scratch")
     else:
         model = models.by_name(finetuning.model, catalogue.tokenizer, ranker.seed)
-    examples.check_length(learnt.examples, model.config.max_position_embeddings, learnt.query_ids)
+    for queries in (learnt, validation):
+        examples.check_length(queries.examples, model.config.max_position_embeddings, queries.query_ids)
 
     arguments = {**finetuning.arguments, **ranker.arguments}
     with stage.progress(arguments["max_steps"], "steps") as reached:
         history = train(
-            models.with_lora(model, finetuning.lora, ranker.seed) if finetuning.lora else model,
+            models.with_lora(model, finetuning.lora, ranker.seed),
             learnt.examples,
             settings.losses[ranker.loss],
             Path("models", name),

@@ -60,7 +60,8 @@ def small(
         return [[*head, *tail] for head, tail in prompts]
 
     learnt, ranked = encode(train.queries["text"]), encode(queries["text"])
-    whole: Any = models.from_scratch(fit.scratch, tokenizer, max(map(len, [*learnt, *ranked])), entry.seed)
+    longest = max(map(len, [*learnt, *ranked]))
+    whole: Any = models.from_scratch(fit.scratch, tokenizer, longest, entry.seed, "fit_baseline.scratch")
     encoder = encoders.LastToken(whole.base_model, entry.width, entry.seed)
     vectors = partial(encoders.free_vectors, len(train.documents), entry.width, entry.seed)
     ids = queries["query_id"].to_list(), ranked, train.documents["doc_id"].to_list()

@@ -21,7 +21,8 @@ class Finetune:
     lora: options of `peft.LoraConfig`; None trains all weights.
     threads: another number of threads rounds otherwise, so it gives other weights.
     validation_queries: so many validation queries are ranked at every evaluation.
-    arguments: of `transformers.TrainingArguments`, passed on as they are; max_steps must be among them.
+    arguments: of `transformers.TrainingArguments`, without those that `arrange.training.arguments` refuses; max_steps
+    must be among them.
     """
 
     model: str
