@@ -26,6 +26,7 @@ from settings import params
 from tasks.stage import STARTER
 
 RECORDED = Path("state", "recorded")  # in a workspace
+TRAIN = {"finetune", "baselines", "swap"}  # stages that pass options on to other libraries
 
 Derive = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -102,6 +103,8 @@ def run_in(
     before, stale = graph(place.root, targets)
     if stale or not is_recorded(place.root):
         opening.check()
+    if TRAIN & {stage.partition("@")[0] for stage in stale}:
+        check_options(place.root)
     # the mark goes first: the runner waits for its tasks, and these end without it
     with runner_on(cluster, parallel) as runner, supervision.at_work(place.mark, place.flow_run):
         states = run_stages(place, runner, before, stale, parallel)
@@ -115,6 +118,17 @@ def run_in(
             return Failed(message=failed[0].message)
         store.check_server()  # the page `report` links to it
         return results.conclude(place, sections, states)
+
+
+def check_options(root: Path) -> None:
+    """Raise UserError for an option that the class of another library won't take, before the first stage runs."""
+    words = [sys.executable, "-m", "settings.options"]
+    done = subprocess.run(words, cwd=root, capture_output=True, text=True)
+    if done.returncode:
+        if not done.stdout:
+            raise RuntimeError(done.stderr)
+        what, _, remedy = done.stdout.strip().rpartition("\n")
+        raise UserError(what, remedy)
 
 
 def record(place: Place, states: Mapping[str, State], status: str) -> None:

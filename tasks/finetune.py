@@ -2,7 +2,6 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -31,15 +30,14 @@ def finetune(name: str) -> None:
         tables.read(data, splits=["validation"]), catalogue, prompt, ranker.seed, finetuning.validation_queries
     )
     positions = examples.longest_sequence([learnt.examples, validation.examples], catalogue, prompt)
-    model: Any = models.from_base(base, catalogue.tokenizer, positions, ranker.seed)
-    examples.check_length(learnt.examples, model.config.max_position_embeddings, learnt.query_ids)
-    if finetuning.lora:
-        new = models.new_tokens(base, catalogue.tokenizer)
-        model = models.with_lora(model, finetuning.lora, ranker.seed, new)
+    model = models.from_base(base, catalogue.tokenizer, positions, ranker.seed)
+    for queries in (learnt, validation):
+        examples.check_length(queries.examples, model.config.max_position_embeddings, queries.query_ids)
+    new = models.new_tokens(base, catalogue.tokenizer) if finetuning.lora else []
 
     with stage.progress(arguments["max_steps"], "steps") as reached:
         history = train(
-            model,
+            models.with_lora(model, finetuning.lora, ranker.seed, new),
             learnt.examples,
             settings.losses[ranker.loss],
             Path("models", name),

@@ -48,7 +48,7 @@ def rank(name: str) -> None:
     diagnostics = {}
     if prompt.regime == "corpus" and decoding.diagnosed:
         count = min(decoding.diagnosed, len(queries.query_ids))
-        prompts = [examples.prompt_of(queries.examples, query, query) for query in range(count)]
+        prompts = [examples.prompt_of(queries.examples, query) for query in range(count)]
         tokenizer = catalogue.tokenizer
         special = {"end_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
         diagnostics = diagnose(model, prompts, catalogue.trie, **search, **special)

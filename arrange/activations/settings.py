@@ -146,6 +146,22 @@ class Llm:
     seconds: Positive = 120.0  # for one attempt
     retries: CountOr0 = 3  # of an attempt that was refused
 
+    def __post_init__(self) -> None:
+        given = {name: value for name, value in self.request.items() if value is not None}
+        for name in ("model", "temperature", "max_tokens"):
+            if name in given:
+                raise ValueError(f"request.{name} would replace llm.{name}; set that one, or null here to send none")
+        if "messages" in given or given.get("stream"):
+            name = "messages" if "messages" in given else "stream"
+            raise ValueError(f"request.{name} leaves no question or no answer to read; take it out")
+        if given.get("n", 1) != 1:
+            raise ValueError("request.n is paid for and one answer is read; search.generation_size says how many")
+        most = given.get("max_completion_tokens", 1)
+        if not isinstance(most, int) or isinstance(most, bool) or not 0 < most <= self.max_tokens:
+            raise ValueError(
+                f"request.max_completion_tokens is {most!r}; give at most llm.max_tokens, which bounds the cost"
+            )
+
     def cost(self, tokens_in: int, tokens_out: int) -> float:
         """The price of so many tokens."""
         return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6

@@ -16,6 +16,7 @@ from transformers.trainer_callback import PrinterCallback, TrainerControl, Train
 
 from arrange.errors import UserError
 from arrange.models.determinism import deterministic
+from arrange.training.arguments import on_one_gpu
 from arrange.training.examples import Order
 
 List = tuple[NDArray[np.int64], NDArray[np.float64]]  # rows of the document table, their weights (sum 1)
@@ -70,7 +71,7 @@ def fit(
             report_to="none",
             disable_tqdm=True,
         )
-        trainer = Trainer(model, checked, collate, train_dataset=list(examples), callbacks=[history])
+        trainer = Trainer(model, on_one_gpu(checked), collate, train_dataset=list(examples), callbacks=[history])
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     model.eval()

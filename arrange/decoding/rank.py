@@ -1,5 +1,6 @@
 """Ranking with a finetuned model: beam search in the corpus, full scoring of the candidates in context."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -9,11 +10,12 @@ from transformers import PreTrainedModel
 
 from arrange.decoding.beam import beam_search
 from arrange.docids.trie import Trie
+from arrange.errors import UserError
 from arrange.evaluation import runs
 from arrange.models.normaliser import Normaliser
+from arrange.training import losses
 from arrange.training import packed_pass as packed
-from arrange.training.examples import Examples, batch, list_weights, prompt_of
-from arrange.training.losses import Item
+from arrange.training.examples import Examples, Item, batch, check_length, list_weights, prompt_of
 from arrange.training.settings import Score
 
 ScoredRows = list[tuple[int, float]]  # rows of the document table and their scores, best first
@@ -36,15 +38,22 @@ def rank(
 
     If prompts show candidates, all of these are scored and ranked by `score`. Otherwise beam search under `normaliser`
     finds `beams` documents of the corpus. query_ids, doc_ids: of the rows of `examples` and of the document table.
+    Raises UserError, naming the query, where its prompt is longer than the model's context, and where a score is no
+    number.
     """
+    check_length(examples, model.config.max_position_embeddings, query_ids)
     if examples.candidate is None:
-        prompts = [prompt_of(examples, query, query) for query in range(len(query_ids))]
+        prompts = [prompt_of(examples, query) for query in range(len(query_ids))]
         results = beam_search(
             model, prompts, trie, beams=beams, batch_size=batch_size, normaliser=normaliser, progress=progress
         )
         ranked = [top.pairs() for top in results]
     else:
         ranked = rank_lists(model, examples, batch_size, score, progress, normaliser=normaliser)
+    for query_id, pairs in zip(query_ids, ranked, strict=True):
+        if not pairs or any(math.isnan(value) for _, value in pairs):  # beam search keeps no score that is nan
+            what = f"query {query_id}: {model.name_or_path or 'the model'} gives scores that are no numbers (nan)"
+            raise UserError(what, "train it again with a lower learning rate or a longer warm-up")
     return runs.make_run(query_ids, ranked, doc_ids, depth=max(map(len, ranked)))
 
 
@@ -86,7 +95,7 @@ def common_loss(
 ) -> float:
     """The item loss with alpha = 1, in nats per query: one measure of fit for models trained with different losses."""
     model.eval()
-    weights_Q = list_weights(examples, Item(alpha=1.0))
+    weights_Q = list_weights(examples, losses.Item(alpha=1.0))
     total = 0.0
     for rows in _batches(examples, batch_size):
         packed_batch = batch(rows, examples, weights_Q, negatives=False, normaliser=normaliser)
@@ -96,8 +105,8 @@ def common_loss(
     return float(np.round(total / len(examples.prompts), 6))
 
 
-def _batches(examples: Examples, batch_size: int) -> Iterator[list[tuple[int, int]]]:
-    """The queries in order. A query's place, which decides the order of its candidates, is its row."""
+def _batches(examples: Examples, batch_size: int) -> Iterator[list[Item]]:
+    """The queries in order. They have no place in a training, so that their candidates don't depend on the row."""
     count = len(examples.prompts)
     for start in range(0, count, batch_size):
-        yield [(query, query) for query in range(start, min(start + batch_size, count))]
+        yield [(query, None) for query in range(start, min(start + batch_size, count))]

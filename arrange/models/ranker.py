@@ -1,17 +1,25 @@
 """The ranker: a causal language model, with random weights or pretrained."""
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_type_hints
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from huggingface_hub.errors import StrictDataclassError
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.utils.logging import disable_progress_bar
 
 from arrange.base_models.prepare import shape_of
 from arrange.errors import UserError
-from arrange.models import pretrained
+from arrange.models import options, pretrained
 from arrange.models.prompt_cache import takes_trees
 
 
@@ -25,13 +33,32 @@ class Special(Protocol):
     def __len__(self) -> int: ...
 
 
-def from_scratch(shape: Mapping[str, Any], tokenizer: Special, positions: int, seed: int) -> PreTrainedModel:
+NO_SHAPE = {  # of a configuration, why
+    **dict.fromkeys(("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id"), "the tokenizer decides"),
+    **dict.fromkeys((field.name for field in fields(PreTrainedConfig)), "it is no part of a model's shape"),
+    "use_cache": "it is no part of a model's shape",
+}
+NO_ADAPTER = {  # of peft.LoraConfig, why
+    **dict.fromkeys(
+        ("task_type", "peft_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision"),
+        "the model to finetune decides",
+    ),
+    **dict.fromkeys(("inference_mode", "runtime_config"), "the adapters are trained"),
+    **dict.fromkeys(("megatron_config", "megatron_core"), "the model is one of transformers, not of Megatron"),
+    "alora_invocation_tokens": "adapters are merged into the weights when they are saved",
+}
+REFUSALS = (KeyError, TypeError, ValueError, RuntimeError, ImportError, StrictDataclassError)
+
+
+def from_scratch(
+    shape: Mapping[str, Any], tokenizer: Special, positions: int, seed: int, where: str = "scratch"
+) -> PreTrainedModel:
     """A causal language model with random weights; the same seed gives the same weights.
 
     `shape`: `model_type` and options of that type's configuration in transformers, say
     {"model_type": "llama", "hidden_size": 96}. The vocabulary is the tokenizer's; a sequence may have `positions`
-    tokens; input and output embeddings are tied unless `shape` says otherwise. Raises UserError for a shape that
-    transformers refuses, and for a model that takes no trees.
+    tokens; input and output embeddings are tied unless `shape` says otherwise. Raises UserError, which names the
+    section `where`, for a shape that transformers refuses, and for a model that takes no trees.
     """
     fitting = {
         "vocab_size": len(tokenizer),
@@ -40,24 +67,29 @@ def from_scratch(shape: Mapping[str, Any], tokenizer: Special, positions: int, s
         **{name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")},
     }
     try:
-        defaults = AutoConfig.for_model(shape["model_type"])
-        if unknown := [name for name in shape if not hasattr(defaults, name)]:
-            close = get_close_matches(unknown[0], defaults.to_dict(), n=1) or ["see its configuration in transformers"]
-            raise UserError(f"scratch: {shape['model_type']} has no option {unknown[0]!r}", f"perhaps {close[0]}")
+        _check_shape(shape, where)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**fitting | dict(shape)))
-    except (KeyError, TypeError, ValueError) as error:
-        reason = str(error).partition(". Should contain")[0][:200]
-        raise UserError(f"scratch: no model of this shape: {reason}", "mend it; its keys are model_type's") from None
-    return _taking_trees(model)
+    except REFUSALS as error:
+        reason = " ".join(str(error).partition(". Should contain")[0].split())[:200]
+        raise UserError(f"{where}: no model of this shape: {reason}", "mend it; its keys are model_type's") from None
+    return model if model.device.type == "meta" else _taking_trees(model)
+
+
+def _check_shape(shape: Mapping[str, Any], where: str) -> None:
+    """Raise UserError for an option that the configuration of `model_type` has not, or that is no shape."""
+    defaults = AutoConfig.for_model(shape["model_type"])
+    names = {"model_type", *(field.name for field in fields(defaults)), *defaults.attribute_map}
+    # of another type: the configuration says so itself
+    options.check(shape, where, shape["model_type"], dict.fromkeys(names, Any), NO_SHAPE)
 
 
 def from_base(base: Path, tokenizer: PreTrainedTokenizerFast, positions: int, seed: int) -> PreTrainedModel:
     """The ranker that a training starts from, of the folder of a base model; arguments and errors as `from_scratch`."""
     shape = shape_of(base)
     if shape is not None:
-        return from_scratch(shape, tokenizer, positions, seed)
+        return from_scratch(shape, tokenizer, positions, seed, f"{base}")
     return by_name(str(base), tokenizer, seed)
 
 
@@ -105,24 +137,52 @@ def _taking_trees(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def with_lora(
-    model: PreTrainedModel, options: Mapping[str, Any], seed: int, new: Sequence[int] = ()
+    model: PreTrainedModel,
+    adapters: Mapping[str, Any] | None,
+    seed: int,
+    new: Sequence[int] = (),
+    where: str = "finetune.lora",
 ) -> torch.nn.Module:
     """The model with low-rank adapters (Hu et al. 2022) to train in place of its weights.
 
-    `options` go to `peft.LoraConfig` as they are. new: tokens that are new to the model (codes of docIDs). Their
-    embeddings are trained as well: adapters alone would leave them as they were drawn.
-    Raises UserError where peft refuses the options.
+    `adapters`: options of `peft.LoraConfig`; {} takes its defaults, None leaves the model as it is. new: tokens that
+    are new to the model (codes of docIDs). Their embeddings are trained as well: adapters alone would leave them as
+    they were drawn. Raises UserError, which names the section `where`, if peft refuses the options.
     """
+    if adapters is None:
+        return model
     if new:
-        options = {"trainable_token_indices": list(new), **options}
-    from peft import LoraConfig, get_peft_model  # here: it takes a second to import
+        adapters = {"trainable_token_indices": list(new), **adapters}
+    from peft import get_peft_model  # here: it takes a second to import
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
+        config = lora_config(adapters, where)
         try:
-            return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **options))
-        except (TypeError, ValueError) as error:
-            raise UserError(f"LoRA: {error}", "mend finetune.lora: its keys are those of peft.LoraConfig") from None
+            return get_peft_model(model, config)
+        except REFUSALS as error:
+            raise UserError(
+                f"{where}: {' '.join(str(error).split())}", "mend it: its keys are those of peft.LoraConfig"
+            ) from None
+
+
+def lora_config(adapters: Mapping[str, Any], where: str = "finetune.lora") -> Any:
+    """The `peft.LoraConfig` of these options. Raises UserError, which names `where`, for one that it has not."""
+    from peft import LoraConfig
+
+    types = get_type_hints(LoraConfig)
+    options.check(adapters, where, "peft.LoraConfig", types, NO_ADAPTER)
+    try:
+        return LoraConfig(task_type="CAUSAL_LM", **adapters)
+    except REFUSALS as error:
+        raise UserError(
+            f"{where}: {' '.join(str(error).split())}", "mend it: its keys are those of peft.LoraConfig"
+        ) from None
+
+
+def no_number(model: torch.nn.Module) -> str:
+    """The name of the first weights that are not all numbers (nan or infinite); "" if all are."""
+    return next((name for name, weight in model.named_parameters() if not weight.isfinite().all()), "")
 
 
 def save(model: torch.nn.Module, folder: Path) -> None:
@@ -135,15 +195,19 @@ def save(model: torch.nn.Module, folder: Path) -> None:
 def load(folder: Path) -> PreTrainedModel:
     """The model that was saved in a local folder, in evaluation mode. Downloads nothing, opens no pickle.
 
-    Raises UserError where the folder holds no whole model.
+    Raises UserError where the folder holds no whole model, and where a weight is no number.
     """
     disable_progress_bar()
     try:
         if not folder.is_dir():
             raise FileNotFoundError(f"no folder {folder}")
-        return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+        loaded = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
     except Exception as error:  # whatever json, safetensors or transformers raise on broken files
         reason = str(error).partition("\n")[0]
         raise UserError(
             f"{folder}: cannot load a model: {reason}", "train it again, or give its right folder"
         ) from error
+    if name := no_number(loaded):
+        what = f"{folder}: the weights {name} are not all numbers (nan or infinite), so the model ranks nothing"
+        raise UserError(what, "train it again with a lower learning rate or a longer warm-up")
+    return loaded

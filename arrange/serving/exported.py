@@ -177,7 +177,7 @@ class Exported:
                 "this ranker reads its candidates in the prompt", "give the documents to choose from as `among`"
             )
         else:
-            ranked = [self._score(query, rows) for query in queries]
+            ranked = self._score(queries, rows)
         ids, texts = self.catalogue.docids["doc_id"], self.catalogue.docids["text"]
         return [[Ranked(ids[row], texts[row], score) for row, score in pairs[:k]] for pairs in ranked]
 
@@ -207,23 +207,24 @@ class Exported:
         )
         return [top.pairs() for top in results]
 
-    def _score(self, query: str, rows: NDArray[np.int64]) -> ScoredRows:
+    def _score(self, queries: Sequence[str], rows: NDArray[np.int64]) -> list[ScoredRows]:
         """Score all candidates, which the prompt shows. One query at a time, so that the others don't affect it."""
         if not len(rows):
-            return []
+            return [[] for _ in queries]
         tokenizer = self.catalogue.tokenizer
-        example = Examples(
-            self._prompts([query]),
-            [(np.arange(len(rows)), np.full(len(rows), np.nan))],
-            docid_tokens(self.catalogue.docids["tokens"].gather(rows).to_list()),
-            tokenizer.pad_token_id,
-            around_docid(tokenizer, self.recipe.candidate),
-            self.recipe.seed,
-            self.catalogue.trie,
-        )
-        check_length(example, self.model.config.max_position_embeddings, [repr(query[:40])])
-        [ranked] = rank_lists(self.model, example, 1, self.recipe.score, normaliser=self.recipe.normaliser)
-        return [(int(rows[place]), score) for place, score in ranked]
+        docids = docid_tokens(self.catalogue.docids["tokens"].gather(rows).to_list())
+        listed = [(np.arange(len(rows)), np.full(len(rows), np.nan))]
+        around = around_docid(tokenizer, self.recipe.candidate)
+        seed, trie = self.recipe.seed, self.catalogue.trie
+        examples = [
+            Examples([prompt], listed, docids, tokenizer.pad_token_id, around, seed, trie)
+            for prompt in self._prompts(queries)
+        ]
+        for query, example in zip(queries, examples, strict=True):
+            check_length(example, self.model.config.max_position_embeddings, [repr(query[:40])])
+        how = self.recipe.score, self.recipe.normaliser
+        ranked = [rank_lists(self.model, each, 1, how[0], normaliser=how[1])[0] for each in examples]
+        return [[(int(rows[place]), score) for place, score in scored] for scored in ranked]
 
     def _prompts(self, queries: Sequence[str]) -> list[Prompt]:
         tokenizer = self.catalogue.tokenizer

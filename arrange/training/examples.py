@@ -1,7 +1,8 @@
 """From queries and judged lists to batches: the order of the queries, their prompts, their documents and weights.
 
 There are two regimes. In `corpus` the prompt holds the query alone. In `in_context` it holds the query's judged
-documents too, in an order that is drawn anew each time, and the model ranks these candidates.
+documents too, and the model ranks these candidates. Training draws their order anew each time; where queries are
+ranked it follows from the seed, the query and the candidates alone, so that all who rank show the same.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from arrange.training.packing import DocidTokens, Lists, docid_tokens, legal_tok
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-Item = tuple[int, int]  # a query's row, and the place of this example in the training
+Item = tuple[int, int | None]  # a query's row, and the place of this example in the training; None for ranking
 JudgedList = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
@@ -82,13 +83,19 @@ class Order(Dataset[Item]):
         return int(self.query_N[place]), place
 
 
-def prompt_of(examples: Examples, query: int, place: int) -> list[int]:
-    """The tokens of a query's prompt. `place` and the seed decide the order of its candidates, if it has any."""
+def prompt_of(examples: Examples, query: int, place: int | None = None) -> list[int]:
+    """The tokens of a query's prompt.
+
+    The order of its candidates, if it has any, is drawn by the seed and the `place` in the training; without a place by
+    the seed and the query's tokens, from the candidates in the order of the document table.
+    """
     head, tail = examples.prompts[query]
     if examples.candidate is None:
         return [*head, *tail]
     before, behind = examples.candidate
-    rows_D = np.random.default_rng((examples.seed, place)).permutation(examples.lists[query][0])
+    key = (examples.seed, *head) if place is None else (examples.seed, place)
+    rows_D = examples.lists[query][0]
+    rows_D = np.random.default_rng(key).permutation(np.sort(rows_D) if place is None else rows_D)
     tokens = [examples.docids.tokens_DT[row, : examples.docids.length_D[row] - 1].tolist() for row in rows_D]
     return [*head, *(id_ for docid in tokens for id_ in (*before, *docid, *behind)), *tail]
 
@@ -139,12 +146,16 @@ def batch(
 def longest_sequence(splits: Sequence[Examples], catalogue: Catalogue, prompt: settings.Prompt) -> int:
     """How many tokens the longest sequence has, prompt and docID: of these splits' queries, and of any later query.
 
-    A later query has at most `query_tokens`. Its candidates are not counted, because their number isn't known.
+    A later query has at most `query_tokens`, and no more candidates than one of these, but perhaps the longest docIDs.
     """
     [(head, tail)] = encode_prompts(catalogue.tokenizer, prompt.template, [""], 0)
     longest_docid = max(int(examples.docids.length_D.max()) for examples in splits)
+    candidates = 0
+    if around := around_docid(catalogue.tokenizer, prompt.templates()["candidate"]):
+        most = max(len(rows_D) for examples in splits for rows_D, _ in examples.lists)
+        candidates = most * (sum(map(len, around)) + longest_docid - 1)
     lengths = (_length(examples, query) for examples in splits for query in range(len(examples.prompts)))
-    return max(len(head) + prompt.query_tokens + len(tail) + longest_docid, *lengths)
+    return max(len(head) + prompt.query_tokens + candidates + len(tail) + longest_docid, *lengths)
 
 
 def check_length(examples: Examples, limit: int, query_ids: Sequence[str]) -> None:
@@ -154,13 +165,15 @@ def check_length(examples: Examples, limit: int, query_ids: Sequence[str]) -> No
         if tokens > limit:
             raise UserError(
                 f"query {query_id}: prompt and docID have {tokens} tokens, the model's context {limit}",
-                "show fewer query tokens or candidates (section prompt), or take a model with a longer context",
+                "show fewer query tokens or candidates (section prompt), or take a model with a longer context "
+                "(for one from scratch: finetune.scratch.max_position_embeddings)",
             )
 
 
 def _length(examples: Examples, query: int) -> int:
-    rows_D = examples.lists[query][0]
-    return len(prompt_of(examples, query, 0)) + int(examples.docids.length_D[rows_D].max(initial=0))
+    """Of the prompt with the longest docID that may follow it: of all documents, or of the candidates."""
+    rows_D = slice(None) if examples.candidate is None else examples.lists[query][0]
+    return len(prompt_of(examples, query)) + int(examples.docids.length_D[rows_D].max(initial=0))
 
 
 def of_queries(

@@ -28,7 +28,9 @@ def kept_value(history: pl.DataFrame, column: str, arguments: Mapping[str, Any])
     """
     if column not in history.columns:
         return None
-    validated = history.drop_nulls(column)
+    validated = history.drop_nulls(column).filter(pl.col("step") > 0)  # the first weights are in no checkpoint
+    if validated.is_empty():
+        return None
     if not arguments.get("load_best_model_at_end"):
         return validated[column][-1]
     metric = arguments.get("metric_for_best_model", "loss").removeprefix("eval_")

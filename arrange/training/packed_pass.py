@@ -22,7 +22,7 @@ def edge_log_probabilities(model: torch.nn.Module, batch: Batch, inner: PreTrain
     batch: what `packing.pack` returns; it says over which tokens p is normalised. inner: the language model itself,
     where `model` wraps it (several GPUs). The output layer is computed only at the N tokens that have edges.
     """
-    inner = inner or model  # type: ignore[assignment]
+    inner = model if inner is None else inner  # type: ignore[assignment]  # a compiled module has no truth
     assert inner is not None
     slot_L = torch.arange(batch["input_ids"].shape[1], device=batch["input_ids"].device)
     sees_BLL = (slot_L[None, :] <= slot_L[:, None]) & (slot_L[None, :, None] < batch["end"][:, None, :])

@@ -23,8 +23,8 @@ class Finetune:
     normaliser: the tokens among which the model learns to choose; see `arrange.models.normaliser`.
     threads: another number of threads rounds otherwise, so it gives other weights.
     validation_queries: so many validation queries are ranked at every evaluation.
-    arguments: of `transformers.TrainingArguments`, passed on as they are; max_steps must be among them. With 0 the
-    base model ranks as it is.
+    arguments: of `transformers.TrainingArguments`, without those that `arrange.training.arguments` refuses; max_steps
+    must be among them. With 0 the base model ranks as it is.
     """
 
     model: str

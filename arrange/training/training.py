@@ -1,6 +1,5 @@
 """Finetuning: `transformers.Trainer` on packed batches, deterministic, and resumable at its last checkpoint."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,10 +10,12 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArgu
 from transformers.trainer_callback import PrinterCallback, TrainerControl, TrainerState
 
 from arrange.errors import UserError
+from arrange.models import ranker as model
 from arrange.models.determinism import deterministic
 from arrange.models.normaliser import Normaliser
 from arrange.training import examples, pairwise
 from arrange.training import packed_pass as packed
+from arrange.training.arguments import training_arguments
 from arrange.training.checkpoints import last_whole, mark_whole
 from arrange.training.history import history_of
 from arrange.training.losses import ListLoss
@@ -41,19 +42,20 @@ def train(
 
     One example is one query with its whole list, in one packed pass. Queries come in epochs. With `max_steps` 0 the
     ranker is validated once and saved as it is.
-    `arguments` go to `transformers.TrainingArguments` as they are. With `eval_strategy: steps`, `validate(ranker)`
-    gives metrics, which are logged, and `metric_for_best_model` chooses the checkpoint to keep by one of them.
+    `arguments` are those of `transformers.TrainingArguments` that count here; `arguments.REFUSED` has the others. With
+    `eval_strategy: steps`, `validate(ranker)` gives metrics, which are logged, and `metric_for_best_model` chooses the
+    checkpoint to keep by one of them.
     With `save_strategy: steps` checkpoints go to `checkpoints`. A training that finds some there continues at the
     last whole one. It ends with the same weights as one that was never stopped, bit by bit on one machine's CPU.
 
     Returns one dict per logged step: `step`, `loss` (mean since the one before), `learning_rate`, `grad_norm`, and
-    the metrics of `validate`. Raises UserError for arguments that transformers refuses, and when the loss is not
-    finite, naming the step and the queries; checkpoints stay.
+    the metrics of `validate`. Raises UserError for arguments that are refused, and when the loss or a weight is not
+    finite, naming the step; checkpoints stay.
     """
     if not arguments["max_steps"]:
         return _untrained(ranker, lists, out_folder, validate)
     with deterministic(threads):
-        checked = _arguments(arguments, checkpoints, seed)
+        checked = training_arguments(arguments, checkpoints, seed)
         count = checked.max_steps * checked.train_batch_size * checked.world_size * checked.gradient_accumulation_steps
         trainer = _Trainer(
             ranker,
@@ -76,6 +78,7 @@ def train(
         with trainer.accelerator.main_process_first():  # which removes what isn't whole
             start = last_whole(checkpoints)
         trainer.train(resume_from_checkpoint=str(start) if start else None)
+        trainer.check_weights()
         if trainer.is_world_process_zero():
             save(trainer.accelerator.unwrap_model(trainer.model), lists, out_folder)
     return history_of(trainer.state.log_history)
@@ -89,34 +92,6 @@ def _untrained(
     metrics = {f"validation_{name}": value for name, value in (validate(inner.eval()) if validate else {}).items()}
     save(ranker, lists, out_folder)
     return [{"step": 0, **metrics}]
-
-
-def _arguments(arguments: Mapping[str, Any], checkpoints: Path, seed: int) -> TrainingArguments:
-    """The user's arguments over our defaults, which make a training deterministic and quiet; some can't be changed."""
-    valid = {field.name for field in dataclasses.fields(TrainingArguments) if field.init}
-    if unknown := sorted(arguments.keys() - valid):
-        raise UserError(f"finetune.arguments: transformers has no {unknown[0]!r}", "see its TrainingArguments")
-    defaults: dict[str, Any] = {
-        "full_determinism": True,
-        "logging_nan_inf_filter": False,
-        "report_to": "none",
-        "disable_tqdm": True,
-        "use_cpu": not torch.cuda.is_available(),
-    }
-    fixed: dict[str, Any] = {
-        "output_dir": str(checkpoints),
-        "seed": seed,
-        "train_sampling_strategy": "sequential",  # the order was drawn with the examples
-        "remove_unused_columns": False,
-    }
-    try:
-        checked = TrainingArguments(**defaults | dict(arguments) | fixed)
-    except (ValueError, TypeError, ImportError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"finetune.arguments: {reason}", "see transformers' TrainingArguments") from None
-    if checked.max_steps < 1:
-        raise UserError("finetune.arguments: max_steps is missing", "give the number of steps to train")
-    return checked
 
 
 class _Trainer(Trainer):
@@ -150,16 +125,28 @@ class _Trainer(Trainer):
         assert self.model is not None
         inner = self._inner(self.model)
         assert self.validate is not None, "eval_strategy needs `validate`"
+        self.check_weights()
         inner.eval()
         metrics = {f"eval_{name}": value for name, value in self.validate(inner).items()}
         inner.train()
+        best = self.args.metric_for_best_model
+        if best is not None and f"eval_{best.removeprefix('eval_')}" not in metrics:
+            valid = ", ".join(name.removeprefix("eval_") for name in metrics)
+            raise UserError(f"finetune.arguments.metric_for_best_model is {best!r}", f"give one of {valid}")
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def check_weights(self) -> None:
+        """Raise UserError, naming the step, where a weight is no number: such a model ranks nothing."""
+        assert self.model is not None
+        if name := model.no_number(self.model):
+            what = f"training: after step {self.state.global_step} the weights {name} are not all numbers"
+            raise UserError(what, "give a lower learning rate or a longer warm-up; the last checkpoint stays")
+
     def _inner(self, wrapped: torch.nn.Module) -> PreTrainedModel:
-        """The language model itself, without what accelerate or peft have put around it."""
-        unwrapped = self.accelerator.unwrap_model(wrapped)
+        """The language model itself, without what accelerate, torch.compile or peft have put around it."""
+        unwrapped = self.accelerator.unwrap_model(wrapped, keep_torch_compile=False)
         return unwrapped.get_base_model() if hasattr(unwrapped, "get_base_model") else unwrapped
 
     def _save_checkpoint(self, *args: Any) -> None:

@@ -1,5 +1,6 @@
 from math import log
 
+import gpus
 import numpy as np
 import polars as pl
 import pytest
@@ -55,6 +56,13 @@ def test_the_same_seed_gives_the_same_weights(encoder):
     assert losses_a == losses_b
     assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
     assert losses_a != losses_c
+
+
+def test_a_process_that_sees_two_gpus_trains_on_one(encoder, monkeypatch):
+    few = FitArguments(**vars(ARGUMENTS) | {"steps": 4})
+    one = trained(encoder, few)[1]
+    gpus.see_two(monkeypatch)
+    assert trained(encoder, few)[1] == one
 
 
 def test_a_run_is_by_inner_product_over_all_or_over_candidates(encoder):

@@ -9,6 +9,7 @@ import torch
 
 from arrange.decoding import rank
 from arrange.docids import trie
+from arrange.errors import UserError
 from arrange.training import examples, unpacked
 
 IN_CONTEXT = replace(tiny.LISTS, candidate=([5], [6]), seed=3)
@@ -19,7 +20,7 @@ HOW = {"beams": 3, "batch_size": 3, "score": "sum", "normaliser": "vocabulary"}
 def expected(model, lists, query, score):
     """Documents and scores, best first, each docID in a sequence of its own."""
     with torch.no_grad():
-        prompt = examples.prompt_of(lists, query, query)
+        prompt = examples.prompt_of(lists, query)
         scores_D = unpacked.document_log_probabilities(model.eval(), prompt, tiny.DOCIDS).numpy()
     if score == "mean":
         scores_D = scores_D / [len(docid) for docid in tiny.DOCIDS]
@@ -55,3 +56,23 @@ def test_the_common_loss_is_the_weighted_mean_of_the_lists_log_probabilities():
         scores = dict(expected(model, tiny.LISTS, query, "sum"))
         losses.append(-(scores[0] + scores[1] / 2 + scores[2] / 3) / (1 + 1 / 2 + 1 / 3))
     assert rank.common_loss(model, tiny.LISTS, 3) == pytest.approx(np.mean(losses), abs=1e-5)
+
+
+@pytest.mark.parametrize("lists", [tiny.LISTS, IN_CONTEXT], ids=["corpus", "in context"])
+def test_scores_that_are_no_numbers_are_told_with_the_model(lists):
+    model = tiny.ranker()
+    model.config._name_or_path = model.name_or_path = "models/item"
+    with torch.no_grad():
+        model.model.norm.weight[0] = torch.nan
+    with pytest.raises(
+        UserError, match=r"query a: models/item gives scores that are no numbers \(nan\)\n.*learning rate"
+    ):
+        rank.rank(model, lists, trie.build(tiny.DOCIDS), *IDS, **HOW)
+
+
+def test_a_query_that_the_context_does_not_hold_is_told_before_the_work():
+    model, done = tiny.ranker(), []
+    model.config.max_position_embeddings = 9
+    with pytest.raises(UserError, match="query d: prompt and docID have 10 tokens, the model's context 9"):
+        rank.rank(model, tiny.LISTS, trie.build(tiny.DOCIDS), *IDS, **HOW, progress=done.append)
+    assert done == []

@@ -33,6 +33,13 @@ def test_a_fresh_clone_runs_to_the_end(first_run):
     assert checkout.git("status", "--porcelain").split() == ["??", "dvc.lock"]
 
 
+def test_an_option_that_its_class_does_not_take_is_told_before_any_stage(env, server, tmp_path):
+    checkout = clone(tmp_path / "new", env | {"PREFECT_API_URL": server})
+    output = checkout.flow("--set", "finetune.lora.rr=4", code=1)
+    assert output.splitlines()[-2:] == ["finetune.lora.rr: peft.LoraConfig has no 'rr'", "perhaps 'r'"]
+    assert outcomes(output) == {}
+
+
 def test_after_the_flow_dvc_has_nothing_to_do(finished):
     assert finished.is_up_to_date()
     assert "Running stage" not in finished.dvc("repro", "track")

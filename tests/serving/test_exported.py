@@ -10,11 +10,13 @@ import small_export
 import torch
 from small_export import IDS, IN_CONTEXT, QUERIES
 
+from arrange.decoding.rank import rank
 from arrange.docids import tokens
 from arrange.errors import UserError
 from arrange.serving import exported
 from arrange.training import examples, unpacked
 from arrange.training.packing import docid_tokens
+from arrange.training.settings import Prompt
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +108,32 @@ def test_candidates_in_the_prompt_are_scored_in_full(tmp_path, score):
     [prompt] = tokens.encode_prompts(reader.catalogue.tokenizer, IN_CONTEXT["template"], QUERIES[:1], 12)
     judged = [(np.arange(3), np.ones(3))]
     shown = examples.Examples([prompt], judged, docids, 0, around, seed=1)
-    scores = scores_of(reader, examples.prompt_of(shown, 0, 0), rows.tolist())
+    scores = scores_of(reader, examples.prompt_of(shown, 0), rows.tolist())
     if score == "mean":
         scores = {each: value / len(reader.catalogue.docids["tokens"][int(each[1:])]) for each, value in scores.items()}
     [found] = reader.rank(QUERIES[:1], among=["d7", "d1", "d4"])
     assert ids(found) == best(scores)
     assert [each.log_probability for each in found] == pytest.approx(sorted(scores.values())[::-1], abs=1e-5)
     assert reader.rank(QUERIES, among=[]) == [[], [], []]
+
+
+def test_in_context_the_exported_ranker_gives_the_scores_of_the_run(reader):
+    """The run's queries stand in other rows, and their judgements in another order, than what is asked later."""
+    among = {"q2": ["d7", "d1", "d4", "d0"], "q0": ["d3", "d2", "d6"], "q1": IDS}
+    texts = dict(zip(("q0", "q1", "q2"), QUERIES, strict=True))
+    queries = pl.DataFrame({"query_id": list(among), "text": [texts[query] for query in among]})
+    judged = [(query, doc_id, rank + 1) for query, ids in among.items() for rank, doc_id in enumerate(ids)]
+    qrels = pl.DataFrame(judged, schema=["query_id", "doc_id", "rank"], orient="row")
+    templates = {"in_context": IN_CONTEXT["template"], "candidate": IN_CONTEXT["candidate"], "corpus": "{query}"}
+    prompt = Prompt(regime="in_context", query_tokens=12, score="sum", **templates)
+    lists = examples.of_queries(queries, qrels, reader.catalogue, prompt, reader.recipe.seed)
+    how = {"beams": 4, "batch_size": 3, "normaliser": "vocabulary", "score": "sum"}
+    run = rank(reader.model, lists, reader.catalogue.trie, list(among), IDS, **how)
+    for query, ids_of_query in among.items():
+        [found] = reader.rank([texts[query]], among=ids_of_query)
+        scored = run.filter(pl.col("query_id") == query)
+        assert ids(found) == scored["doc_id"].to_list()
+        assert [each.log_probability for each in found] == pytest.approx(scored["score"].to_list(), abs=1e-5)
 
 
 @pytest.mark.parametrize(

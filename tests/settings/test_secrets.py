@@ -63,7 +63,7 @@ def test_a_parameter_that_is_a_secret_is_refused_and_not_shown(word, where):
 @pytest.mark.parametrize(
     "word",
     [
-        "llm.request={max_tokens: 5, stop_token_ids: [1], logit_bias: {'50': 1}, key: 1, tokenizer: none}",
+        "llm.request={max_completion_tokens: 5, stop_token_ids: [1], logit_bias: {'50': 1}, key: 1, tokenizer: none}",
         "llm.key_variable=MY_KEY_2",
         "llm.url=http://localhost:8000/v1@2?version=2",
         "losses.token.beta=2",

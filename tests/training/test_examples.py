@@ -56,6 +56,14 @@ def test_in_context_the_prompt_shows_every_candidate_once_in_an_order_of_its_pla
     assert examples.prompt_of(IN_CONTEXT, 1, 4) == examples.prompt_of(IN_CONTEXT, 1, 4)
 
 
+def test_where_queries_are_ranked_the_candidates_order_is_that_of_the_query_and_the_set():
+    orders = [examples.prompt_of(IN_CONTEXT, query) for query in range(4)]
+    moved = replace(IN_CONTEXT, prompts=tiny.PROMPTS[::-1], lists=[(np.array([2, 0, 1]), tiny.RANKS)] * 4)
+    assert [examples.prompt_of(moved, query) for query in range(4)] == orders[::-1]
+    seeds = {tuple(examples.prompt_of(replace(IN_CONTEXT, seed=seed), 1)) for seed in range(40)}
+    assert len(seeds) == 6  # all orders of three
+
+
 def test_judged_negatives_are_among_the_documents_only_where_they_are_asked_for():
     weights = examples.list_weights(WITH_NEGATIVE, Item(alpha=1.0))
     whole = examples.batch([(0, 0), (2, 1)], WITH_NEGATIVE, weights)
@@ -90,6 +98,10 @@ def test_the_longest_sequence_is_one_of_the_splits_or_a_query_that_fills_its_tok
     assert examples.longest_sequence([tiny.LISTS], CATALOGUE, prompt()) == 6 + 4  # of the fourth query
     long = prompt(corpus="dog{query}<docid>", query_tokens=20)
     assert examples.longest_sequence([tiny.LISTS, tiny.LISTS], CATALOGUE, long) == 1 + 1 + 20 + 1 + 4
+    shown = prompt(regime="in_context", candidate="{docid} dog", query_tokens=20)
+    dog = len(TOKENIZER(" dog", add_special_tokens=False)["input_ids"])
+    # three candidates of the longest docID, which has an end token behind its three
+    assert examples.longest_sequence([IN_CONTEXT], CATALOGUE, shown) == 1 + 20 + 3 * (3 + dog) + 1 + 4
 
 
 def test_examples_of_queries_fill_the_templates():

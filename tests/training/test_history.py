@@ -42,5 +42,11 @@ def test_the_value_is_that_of_the_checkpoint_that_training_kept(arguments, value
     assert kept_value(HISTORY, "validation_nDCG@10", arguments) == value
 
 
+def test_an_evaluation_before_the_first_step_is_of_no_checkpoint():
+    first = pl.DataFrame({"step": [0], "validation_loss": [0.1], "validation_nDCG@10": [0.9]})
+    assert kept_value(pl.concat([first, HISTORY]), "validation_nDCG@10", BEST) == 0.25
+    assert kept_value(first, "validation_nDCG@10", BEST) is None
+
+
 def test_what_was_never_logged_has_no_value():
     assert kept_value(HISTORY, "validation_AP", BEST) is None

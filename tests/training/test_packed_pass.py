@@ -273,3 +273,14 @@ def test_plackett_luce_treats_ties_alike_and_both_terms_have_finite_gradients():
     assert scores.grad[1, 2] == 0  # padding
     swapped = pairwise.plackett_luce(SCORES[:, [1, 0, 2]], tied[:, [1, 0, 2]])
     assert swapped.item() == pytest.approx(pairwise.plackett_luce(SCORES, tied).item())
+
+
+def test_a_compiled_model_gives_the_same_log_probabilities():
+    """It has no truth value, which an `or` would ask for; each batch has other outputs and another width."""
+    model, weights = families.model("llama"), weights_of(ITEM)
+    compiled = torch.compile(model, backend="aot_eager")
+    for queries in ([0, 1], [2], [1, 2, 0]):
+        batch = pack(queries, weights, whole=False)
+        with torch.no_grad():
+            found = packed.edge_log_probabilities(compiled, batch, compiled)
+            assert torch.allclose(found, packed.edge_log_probabilities(model, batch), atol=1e-5)

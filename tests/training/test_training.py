@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def probabilities(ranker, query):
-    prompt = examples.prompt_of(tiny.LISTS, query, query)
+    prompt = examples.prompt_of(tiny.LISTS, query)
     with torch.no_grad():
         return unpacked.document_log_probabilities(ranker.eval(), prompt, tiny.DOCIDS).exp().tolist()
 
@@ -136,12 +136,39 @@ def test_a_loss_that_is_no_number_is_named_with_step_and_queries_and_checkpoints
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
 
 
+@pytest.mark.parametrize("evaluated", [True, False])
+def test_weights_that_are_no_numbers_are_told_with_the_step_before_they_are_ranked_with_or_saved(tmp_path, evaluated):
+    def poison(step):
+        if step == 10:
+            with torch.no_grad():
+                ranker.lm_head.weight[2] = torch.nan
+
+    ranker, validated = tiny.ranker(), []
+    arguments = {"max_steps": 10} | ({} if evaluated else {"eval_strategy": "no", "save_strategy": "no"} | NO_BEST)
+    with pytest.raises(UserError, match=r"after step 10 the weights model\.embed_tokens\.weight are not all numbers\n"):
+        tiny.trained(tmp_path, ranker, arguments=arguments, progress=poison, validate=validated.append)
+    assert validated == []
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_model_with_weights_that_are_no_numbers_is_told_by_its_folder(tmp_path):
+    ranker = tiny.ranker()
+    with torch.no_grad():
+        ranker.model.norm.weight[0] = torch.inf
+    model.save(ranker, tmp_path / "m")
+    with pytest.raises(UserError, match=rf"{tmp_path / 'm'}: the weights model\.norm\.weight are not all numbers"):
+        model.load(tmp_path / "m")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"learning_rat": 1}, "transformers has no 'learning_rat'"),
+        (
+            {"learning_rat": 1},
+            "finetune.arguments.learning_rat: transformers.TrainingArguments has no .*\nperhaps 'learning_rate'",
+        ),
         ({"eval_steps": 7}, "finetune.arguments: "),  # saving steps must be a multiple of them
-        ({"max_steps": -1}, "max_steps is missing"),
+        ({"max_steps": -1}, "finetune.arguments.max_steps is -1"),
     ],
 )
 def test_arguments_that_transformers_refuses_are_named(tmp_path, arguments, words):
@@ -158,8 +185,16 @@ def test_lora_trains_adapters_and_saves_them_merged(tmp_path):
     merged = model.load(tmp_path / "model")
     assert torch.equal(merged.get_input_embeddings().weight, start.get_input_embeddings().weight)
     assert not torch.equal(merged.model.layers[0].mlp.up_proj.weight, start.model.layers[0].mlp.up_proj.weight)
-    with pytest.raises(UserError, match=r"LoRA: .*\n.*peft.LoraConfig"):
-        model.with_lora(tiny.ranker(), {"rank": 4}, seed=1)
+    with pytest.raises(UserError, match=r"finetune\.lora\.rr: peft\.LoraConfig has no 'rr'\nperhaps 'r'"):
+        model.with_lora(tiny.ranker(), {"rr": 4}, seed=1)
+
+
+def test_lora_without_options_has_the_defaults_and_none_trains_all_weights():
+    start = tiny.ranker()
+    assert model.with_lora(start, None, seed=1) is start
+    trained = {name for name, weight in model.with_lora(start, {}, seed=1).named_parameters() if weight.requires_grad}
+    assert trained
+    assert all("lora_" in name for name in trained)
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -249,7 +284,10 @@ def test_the_first_loss_is_that_of_the_first_batch_in_the_drawn_order(tmp_path):
     [
         ({"model_type": "lama"}, "no model of this shape: Unrecognized model identifier: lama"),
         ({"hidden_size": 8}, "no model of this shape: 'model_type'"),
-        ({"model_type": "llama", "hidden_sise": 8}, "llama has no option 'hidden_sise'\nperhaps hidden_size"),
+        (
+            {"model_type": "llama", "hidden_sise": 8},
+            "scratch.hidden_sise: llama has no 'hidden_sise'\nperhaps 'hidden_size'",
+        ),
     ],
 )
 def test_a_shape_that_transformers_does_not_know_is_named(shape, words):

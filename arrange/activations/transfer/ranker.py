@@ -72,13 +72,13 @@ def ranker_task(
     def queries(split: tables.SplitName, most: int | None = None) -> JudgedQueries:
         return judged_queries(tables.read(data, splits=[split]), opened, prompt, swap.seed, most)
 
-    learnt, validation = queries("train"), queries("validation", finetune.validation_queries)
-    positions = longest_sequence([learnt.examples, validation.examples], opened, prompt)
+    learnt, validation, test = queries("train"), queries("validation", finetune.validation_queries), queries("test")
+    positions = longest_sequence([each.examples for each in (learnt, validation, test)], opened, prompt)
     return RankerTask(
         make=lambda: models.from_base(Path(finetune.model), opened.tokenizer, positions, swap.seed),
         learnt=learnt,
         validation=validation,
-        test=queries("test"),
+        test=test,
         catalogue=opened,
         loss=loss,
         arguments={**finetune.arguments, "max_steps": swap.steps, "load_best_model_at_end": False},
