@@ -27,7 +27,7 @@ def sweep(
 
 
 def cells(sections: Mapping[str, Any]) -> dict[str, Any]:
-    """The sweep as overrides: its losses, a ranker for each loss and seed in place of those there are, no baselines."""
+    """The sweep as overrides: its losses, a ranker for each loss and seed, and no baselines, fusions or rerankings."""
     grid = sections["sweep"]
     data, docids = grid["data"], grid["docids"]
     weights = [
@@ -51,7 +51,7 @@ def cells(sections: Mapping[str, Any]) -> dict[str, Any]:
         "catalogues": dict.fromkeys(others),
         "losses": losses,
         "rankers": dict.fromkeys(sections["rankers"]) | rankers,
-        "baselines": dict.fromkeys(sections["baselines"]),
+        **{name: dict.fromkeys(sections[name]) for name in ("baselines", "fusions", "reranked")},
         "rank": {"split": "validation"},
         "evaluate": {"reference": reference},
         "swap": {"data": data, "docids": docids, "loss": reference, "of": []},  # what it names must be there

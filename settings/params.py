@@ -169,11 +169,27 @@ def with_own_data(params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     for section in ("sweep", "swap"):
         if params[section]["data"] == first:
             overrides[section] = {"data": name}
-    for section in ("catalogues", "rankers", "baselines"):
+    chained = ("catalogues", "rankers", "baselines", "fusions", "reranked")
+    of_first = {key for section in chained for key, entry in params[section].items() if entry["data"] == first}
+    names = {first: name} | {key: f"{name}{key.removeprefix(first)}" for key in of_first}
+    for section in chained:
         renamed = {
-            f"{name}{key.removeprefix(first)}": {**entry, "data": name}
+            names[key]: entry | {"data": name} | _runs_of_other(entry, names)
             for key, entry in params[section].items()
             if entry["data"] == first
         }
         overrides[section] = {**dict.fromkeys(params[section]), **renamed}  # None takes an entry away
     return overrides
+
+
+def _runs_of_other(entry: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:
+    """What an entry says of the runs that it begins with, under new names of data sets and entries.
+
+    >>> _runs_of_other({"first": "runs/w/w-dual/run.parquet", "depth": 9}, {"w": "mine", "w-dual": "mine-dual"})
+    {'first': 'runs/mine/mine-dual/run.parquet'}
+    """
+    named = {key: entry[key] for key in ("first", "second", "ranker") if isinstance(entry.get(key), str)}
+    return {
+        key: value if value.startswith("/") else "/".join(names.get(part, part) for part in value.split("/"))
+        for key, value in named.items()
+    }

@@ -4,8 +4,10 @@ The entries that chain stages (catalogues, rankers, the sweep) are declared here
 checked here.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,6 +64,43 @@ class RankerEntry:
 
 
 @dataclass(frozen=True)
+class FusionEntry:
+    """Two systems of a data set as one: the names of their folders in runs/<data>."""
+
+    data: Name
+    first: Name
+    second: Name
+
+    def __post_init__(self) -> None:
+        if self.first == self.second:
+            raise ValueError(f"second is {self.second!r} too; name two different systems")
+
+
+@dataclass(frozen=True)
+class RerankedEntry:
+    """The first `depth` documents of the run file `first`, ranked anew by a ranker.
+
+    docids: the ranker's. first: a run of the pipeline, or a file of the user's, in parquet or TREC's format.
+    """
+
+    data: Name
+    docids: Name
+    ranker: Name
+    first: str
+    depth: Count
+
+    def __post_init__(self) -> None:
+        if not self.of_pipeline and (not Path(self.first).is_absolute() or "\0" in self.first):
+            what = f"first {self.first!r} is no run of the pipeline and no absolute path"
+            raise ValueError(f"{what}; give runs/{self.data}/bm25/run.parquet or the like, or the path of your file")
+
+    @property
+    def of_pipeline(self) -> re.Match[str] | None:
+        """The data set and the folder's name of `first`, if it is a run of the pipeline."""
+        return re.fullmatch(r"runs/([\w-]+)/([\w-]+)/run\.parquet", self.first)
+
+
+@dataclass(frozen=True)
 class Docids:
     """How documents get their docIDs. vocabulary_size: of the tokenizer that is trained for a model from scratch."""
 
@@ -109,6 +148,8 @@ class Settings:
     rank: Decoding
     baselines: dict[Name, Annotated[BaselineEntry, Field(discriminator="kind")]]
     fit_baseline: FitBaseline
+    fusions: dict[Name, FusionEntry]
+    reranked: dict[Name, RerankedEntry]
     controls: Controls
     evaluate: Evaluate
     sweep: Sweep
@@ -134,6 +175,7 @@ class Settings:
                 )
         for data in self.datasets:
             check_systems(self, data)
+        check_order(self)
 
 
 def base_folders(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -165,6 +207,7 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
         yield f"catalogues.{name}.docids", catalogue.docids, list(settings.docids.schemes)
     users: dict[str, Any] = {f"rankers.{name}": entry for name, entry in settings.rankers.items()}
     users |= {f"baselines.{name}": entry for name, entry in settings.baselines.items()}
+    users |= {f"reranked.{name}": entry for name, entry in settings.reranked.items()}
     for where, entry in {**users, "sweep": settings.sweep, "swap": settings.swap}.items():
         yield f"{where}.data", entry.data, datasets
         if f"{entry.data}-{entry.docids}" not in catalogues:
@@ -173,14 +216,57 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     for name, ranker in settings.rankers.items():
         yield f"rankers.{name}.loss", ranker.loss, list(settings.losses)
     yield "swap.loss", settings.swap.loss, list(settings.losses)
+    yield from references_to_runs(settings)
     everywhere = [system for data in datasets for system in all_systems(settings, data)]
     yield "evaluate.reference", settings.evaluate.reference, everywhere
 
 
+def references_to_runs(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
+    """As `references`, of what fusions and rerankings begin with."""
+    for name, fusion in settings.fusions.items():
+        yield f"fusions.{name}.data", fusion.data, list(settings.datasets)
+        for key in ("first", "second"):
+            yield f"fusions.{name}.{key}", getattr(fusion, key), run_folders(settings, fusion.data)
+    for name, entry in settings.reranked.items():
+        catalogue = (entry.data, entry.docids)
+        same = [ranker for ranker, each in settings.rankers.items() if (each.data, each.docids) == catalogue]
+        yield f"reranked.{name}.ranker (one of {entry.data}-{entry.docids})", entry.ranker, same
+        if entry.of_pipeline:
+            data, system = entry.of_pipeline.groups()
+            yield f"reranked.{name}.first (its data set)", data, [entry.data]
+            yield f"reranked.{name}.first (a run of {data})", system, run_folders(settings, data)
+
+
+def run_folders(settings: Settings, data: str) -> list[str]:
+    """The folders in runs/<data>: one for each entry that ranks it, and for each control."""
+    sections = settings.rankers, settings.baselines, settings.fusions, settings.reranked
+    return [*of_data(data, *sections), *CONTROLS]
+
+
+def of_data(data: str, *sections: Mapping[str, Any]) -> list[str]:
+    """The names of the sections' entries that are of a data set."""
+    return [name for section in sections for name, entry in section.items() if entry.data == data]
+
+
+def check_order(settings: Settings) -> None:
+    """Raise ValueError where fusions and rerankings wait for each other."""
+    made_of = {
+        (each.data, name): [(each.data, each.first), (each.data, each.second)]
+        for name, each in settings.fusions.items()
+    }
+    for name, entry in settings.reranked.items():
+        made_of[entry.data, name] = [(run[1], run[2])] if (run := entry.of_pipeline) else []
+    try:
+        TopologicalSorter(made_of).prepare()
+    except CycleError as error:
+        circle = ", ".join(sorted({name for _, name in error.args[1]}))
+        raise ValueError(f"these runs are made of each other: {circle}; begin one of them with another run") from None
+
+
 def all_systems(settings: Settings, data: str) -> list[str]:
-    """The systems of a data set's tables: rankers, baselines, controls."""
-    baselines = [name.removeprefix(f"{data}-") for name, entry in settings.baselines.items() if entry.data == data]
-    return [*systems(settings.rankers, data), *baselines, *CONTROLS]
+    """The systems of a data set's tables: rankers, baselines, fusions, rerankings, controls."""
+    others = of_data(data, settings.baselines, settings.fusions, settings.reranked)
+    return [*systems(settings.rankers, data), *(name.removeprefix(f"{data}-") for name in others), *CONTROLS]
 
 
 def systems(rankers: Mapping[str, RankerEntry], data: str) -> dict[str, dict[str, int]]:

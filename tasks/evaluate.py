@@ -7,7 +7,7 @@ from arrange.data import tables
 from arrange.evaluation import evaluation
 from arrange.files import replacing
 from settings import params
-from settings.sections import CONTROLS, systems
+from settings.sections import CONTROLS, of_data, systems
 from tasks import stage
 
 
@@ -15,7 +15,7 @@ def evaluate(data: str) -> None:
     """runs/<data>, data/<data> -> results/<data>: {metrics,judged}.json, tables as parquet, about.json."""
     settings = params.read()
     source, results = Path("data", data), Path("results", data)
-    others = [name for name, baseline in settings.baselines.items() if baseline.data == data]
+    others = of_data(data, settings.baselines, settings.fusions, settings.reranked)
     found = evaluation.evaluate(
         systems(settings.rankers, data) | {name.removeprefix(f"{data}-"): {name: 0} for name in (*others, *CONTROLS)},
         Path("runs", data),

@@ -19,6 +19,8 @@ KEPT = {  # entries of the quickstart that a small clone keeps; the others are t
     "catalogues": ["wordnet-text"],
     "rankers": ["wordnet-ntp", "wordnet-item"],
     "baselines": [],
+    "fusions": [],
+    "reranked": [],
     "searches": ["evolution-1"],
 }
 RUNG = {"problems": 3, "seeds": 1, "steps": 5}

@@ -82,11 +82,14 @@ def test_what_the_sections_have_is_left_out_and_choices_are_made_by_validation()
 
 
 def test_rankers_that_an_override_names_are_left_out_too():
-    dual = {"kind": "dual", "data": "wordnet", "docids": "text", "width": 8, "seed": 1}
+    dual = {"kind": "dual", "data": "wordnet", "docids": "text", "model": "base_models/scratch", "width": 8, "seed": 1}
+    fusion = {"data": "wordnet", "first": "bm25", "second": "wordnet-again"}
+    again = {"data": "wordnet", "docids": "text", "ranker": "wordnet-item", "first": "/run.txt", "depth": 9}
     seed = {"rankers": {"wordnet-item": {"seed": 2}}, "baselines": {"wordnet-dual": dual}}
+    seed |= {"fusions": {"wordnet-both": fusion}, "reranked": {"wordnet-again": again}}
     _, settings = swept(seed, alpha=[1.0], beta=[1.0])
     assert list(settings.rankers) == ["wordnet-combined-a1-b1-g1-1"]
-    assert settings.baselines == {}
+    assert settings.baselines == settings.fusions == settings.reranked == {}
 
 
 def test_a_sweep_over_own_data(tmp_path):

@@ -12,7 +12,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from arrange.errors import UserError
-from arrange.files import replacing
+from arrange.files import read_text, replacing
 
 SCHEMA = pl.Schema({"query_id": pl.String, "doc_id": pl.String, "rank": pl.Int32, "score": pl.Float64})
 
@@ -97,7 +97,12 @@ def write_run(run: pl.DataFrame, path: Path, tag: str) -> None:
 
 
 def read_run(path: Path) -> pl.DataFrame:
-    """Read the parquet file of a run. Raises UserError where it is missing, broken or no run."""
+    """Read a run: a parquet file as described above, or, by any other suffix, a file in TREC's format.
+
+    Raises UserError where it is missing, broken or no run.
+    """
+    if path.suffix != ".parquet":
+        return _read_trec(path)
     try:
         run = pl.read_parquet(path)
     except (OSError, PolarsError) as error:
@@ -105,6 +110,25 @@ def read_run(path: Path) -> pl.DataFrame:
         raise UserError(f"{path}: cannot read the run: {reason}", "make the run again") from error
     check_run(run, str(path))
     return run
+
+
+def _read_trec(path: Path) -> pl.DataFrame:
+    """The run of lines `query_id Q0 doc_id rank score tag`: by score, as trec_eval reads it, whatever the ranks say."""
+    groups = r"^(?<query_id>\S+)\s+\S+\s+(?<doc_id>\S+)\s+\S+\s+(?<score>\S+)\s+\S+$"
+    lines = pl.DataFrame({"text": read_text(path).split("\n")}).with_row_index("line", offset=1)
+    lines = lines.with_columns(pl.col("text").str.strip_chars()).filter(pl.col("text") != "")
+    table = lines.with_columns(pl.col("text").str.extract_groups(groups).struct.unnest())
+    table = table.with_columns(pl.col("score").cast(pl.Float64, strict=False))
+    problems = {
+        "no line of a run, query_id Q0 doc_id rank score tag": pl.col("query_id").is_null(),
+        "a score that is no finite number": ~pl.col("score").is_finite().fill_null(False),
+        "a document that its query has twice": ~pl.struct("query_id", "doc_id").is_first_distinct(),
+    }
+    for problem, is_bad in problems.items():
+        bad = table.filter(is_bad)
+        if len(bad):
+            raise UserError(f"{path}, line {bad['line'][0]}: {problem}", f"mend it: {bad['text'][0][:80]}")
+    return from_scores(table.select("query_id", "doc_id", "score"), depth=len(table))
 
 
 def _strict_scores(run: pl.DataFrame) -> list[str]:

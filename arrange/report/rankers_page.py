@@ -129,7 +129,7 @@ def kinds(systems: Collection[str], rankers: Collection[str]) -> dict[str, str]:
     """Of which kind each system is, as a legend says it."""
     given = "control, given the true set"
     return {
-        system: "ranker" if system in rankers else given if system in GIVEN_THE_SET else "baseline or control"
+        system: "ranker" if system in rankers else given if system in GIVEN_THE_SET else "baseline, fusion or control"
         for system in systems
     }
 

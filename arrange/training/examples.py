@@ -158,15 +158,16 @@ def longest_sequence(splits: Sequence[Examples], catalogue: Catalogue, prompt: s
     return max(len(head) + prompt.query_tokens + candidates + len(tail) + longest_docid, *lengths)
 
 
-def check_length(examples: Examples, limit: int, query_ids: Sequence[str]) -> None:
+FEWER = "show fewer query tokens or candidates (section prompt), or take a model with a longer context"
+
+
+def check_length(examples: Examples, limit: int, query_ids: Sequence[str], remedy: str = FEWER) -> None:
     """Raise UserError, naming the query, where prompt and docID are longer than the model's context of `limit`."""
     for query, query_id in enumerate(query_ids):
         tokens = _length(examples, query)
         if tokens > limit:
             raise UserError(
-                f"query {query_id}: prompt and docID have {tokens} tokens, the model's context {limit}",
-                "show fewer query tokens or candidates (section prompt), or take a model with a longer context "
-                "(for one from scratch: finetune.scratch.max_position_embeddings)",
+                f"query {query_id}: prompt and docID have {tokens} tokens, the model's context {limit}", remedy
             )
 
 

@@ -103,3 +103,45 @@ def test_missing_or_broken_files_are_named(tmp_path, content):
         (tmp_path / "r.parquet").write_bytes(content)
     with pytest.raises(UserError, match=r"r\.parquet"):
         read_run(tmp_path / "r.parquet")
+
+
+def test_trecs_format_is_read_by_score_as_trec_eval_does(tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_text("q Q0 b 1 0.5 tag\r\nq\tQ0\tc\t2\t7e-1\ttag\n\nq Q0 q 3 9 tag\n  a Q0 é 0 -1 tag\nq Q0 a 9 .5 t\n")
+    assert read_run(path).equals(
+        run_of(("a", "é", 1, -1.0), ("q", "c", 1, 0.7), ("q", "a", 2, 0.5), ("q", "b", 3, 0.5))
+    )
+    path.write_text("")
+    assert read_run(path).equals(run_of())
+
+
+def test_what_is_written_in_trecs_format_is_read_as_the_same_ranks(tmp_path):
+    run = run_of(("a", "z", 1, -0.5), ("a", "y", 2, -0.5), ("b", "x", 1, 0.0), ("b", "z", 2, 0.0))
+    write_run(run, tmp_path / "r.parquet", "t")
+    assert read_run(tmp_path / "r.trec").drop("score").equals(run.drop("score"))
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("q 0 b 1", "no line of a run"),
+        ("q Q0 b 1 0.5 my tag", "no line of a run"),
+        ("q Q0 b 1 best tag", "a score that is no finite number"),
+        ("q Q0 b 1 nan tag", "a score that is no finite number"),
+        ("q Q0 a 2 0.1 tag", "a document that its query has twice"),
+    ],
+)
+def test_a_bad_line_in_trecs_format_is_named(tmp_path, line, problem):
+    path = tmp_path / "mine.trec"
+    path.write_text(f"q Q0 a 1 0.5 tag\n\n{line}\n")
+    with pytest.raises(UserError) as caught:
+        read_run(path)
+    assert caught.value.what == f"{path}, line 3: {problem}" + (
+        ", query_id Q0 doc_id rank score tag" * ("no l" in problem)
+    )
+    assert line in caught.value.remedy
+
+
+def test_a_missing_file_in_trecs_format_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"mine\.run can't be read"):
+        read_run(tmp_path / "mine.run")

@@ -51,6 +51,15 @@ def test_the_quickstart_has_both(tmp_path):
     assert stages_of_both < needed(params.effective(SECTIONS, None, {}), tmp_path)
 
 
+def test_a_reranking_waits_for_its_first_stage_and_a_fusion_for_both_its_systems(tmp_path):
+    fusions = {"wordnet-both": {"data": "wordnet", "first": "wordnet-plackett_luce_bm25", "second": "wordnet-dual"}}
+    needed(params.effective(SECTIONS, "full", {"fusions": fusions}), tmp_path)
+    before, _ = stages.graph(tmp_path, ["evaluate"])
+    assert {"controls@wordnet", "rank@wordnet-plackett_luce"} < {*before["rerank@wordnet-plackett_luce_bm25"]}
+    assert before["fuse@wordnet-both"] == ["rerank@wordnet-plackett_luce_bm25", "baselines@wordnet-dual"]
+    assert {"rerank@wordnet-plackett_luce_bm25", "fuse@wordnet-both"} < {*before["evaluate@wordnet"]}
+
+
 def test_a_sweep_over_products_needs_nothing_of_wordnet(tmp_path):
     sections = params.effective(SECTIONS, None, {"sweep": {"data": "products", "docids": "rq"}})
     found = needed(params.apply(sections, cells(sections)), tmp_path)

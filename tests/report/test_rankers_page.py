@@ -127,4 +127,4 @@ def test_maps_are_drawn_where_the_rankers_span_a_grid(results, tmp_path):
 
 def test_systems_have_their_kind():
     kinds = page.kinds(["item", "bm25", "random"], ["item"])
-    assert list(kinds.values()) == ["ranker", "baseline or control", "control, given the true set"]
+    assert list(kinds.values()) == ["ranker", "baseline, fusion or control", "control, given the true set"]

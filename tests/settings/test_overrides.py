@@ -13,6 +13,7 @@ from sections import SECTIONS, changed
 from arrange.errors import UserError
 from flows.workspace import assignments
 from settings import params
+from settings.sections import FusionEntry
 
 
 def test_what_is_effective_does_not_change_when_it_is_written_and_read_again(tmp_path):
@@ -86,6 +87,25 @@ def test_own_data_takes_the_place_of_the_first_data_set(tmp_path):
     assert list(settings.rankers) == [name.replace("wordnet", "my_data_2") for name in rankers]
     assert (settings.rankers["my_data_2-item"].seed, settings.rankers["my_data_2-item"].data) == (7, "my_data_2")
     assert settings.sweep.data == settings.swap.data == "my_data_2"
+
+
+def test_own_data_take_fusions_and_rerankings_with_the_runs_that_they_begin_with(tmp_path):
+    (tmp_path / "mine").mkdir()
+    fusion = {"data": "wordnet", "first": "bm25", "second": "wordnet-item"}
+    reranked = {"data": "wordnet", "docids": "text", "ranker": "wordnet-item", "depth": 9}
+    settings = own(
+        tmp_path / "mine",
+        ("fusions", {"wordnet-both": fusion, "of_products": fusion | {"data": "products", "second": "copy"}}),
+        ("reranked.wordnet-first", reranked | {"first": "runs/wordnet/bm25/run.parquet"}),
+        ("reranked.wordnet-both_again", reranked | {"first": "runs/wordnet/wordnet-both/run.parquet"}),
+        ("reranked.wordnet-own", reranked | {"first": "/wordnet/wordnet-item/run.txt"}),
+    )
+    assert settings.fusions == {"mine-both": FusionEntry("mine", "bm25", "mine-item")}
+    assert {name: (entry.ranker, entry.first) for name, entry in settings.reranked.items()} == {
+        "mine-first": ("mine-item", "runs/mine/bm25/run.parquet"),
+        "mine-both_again": ("mine-item", "runs/mine/mine-both/run.parquet"),
+        "mine-own": ("mine-item", "/wordnet/wordnet-item/run.txt"),
+    }
 
 
 def test_own_data_is_found_from_anywhere(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from sections import SECTIONS, changed
 from arrange.errors import UserError
 from settings import params
 from settings.explain import place, union
-from settings.sections import Settings, systems
+from settings.sections import CONTROLS, Settings, all_systems, systems
 
 RANKER = {"data": "wordnet", "docids": "text", "loss": "item", "seed": 1}
 RQ = ("catalogues.wordnet-rq", {"data": "wordnet", "docids": "rq"})
@@ -114,6 +114,81 @@ def test_a_name_of_something_that_is_not_there_is_told_with_the_nearest_one(path
     assert path in failure.value.what
     assert repr(name) in failure.value.what
     assert meant in failure.value.remedy
+
+
+FUSION = {"data": "wordnet", "first": "bm25", "second": "neighbours"}
+RERANKED = {
+    "data": "wordnet",
+    "docids": "text",
+    "ranker": "wordnet-item",
+    "first": "runs/wordnet/bm25/run.parquet",
+    "depth": 9,
+}
+
+
+def test_fusions_and_rerankings_are_systems_and_take_any_system_of_their_data():
+    entries = {
+        "fusions": {
+            "wordnet-both": FUSION,
+            "wordnet-more": FUSION | {"first": "wordnet-ntp", "second": "wordnet-both"},
+        },
+        "reranked": {
+            "wordnet-again": RERANKED | {"first": "runs/wordnet/wordnet-more/run.parquet"},
+            "wordnet-mine": RERANKED | {"first": "/my/run.txt"},
+        },
+    }
+    settings = params.validate(changed(*entries.items()), "here")
+    assert [name for name in all_systems(settings, "wordnet") if name not in CONTROLS][-4:] == [
+        "both",
+        "more",
+        "again",
+        "mine",
+    ]
+    assert all_systems(settings, "products")[1:] == [*CONTROLS]
+
+
+@pytest.mark.parametrize(
+    ("entries", "where", "remedy"),
+    [
+        ({"fusions.wordnet-x": FUSION | {"first": "bm52"}}, "fusions.wordnet-x.first is 'bm52'", "did you mean bm25?"),
+        ({"fusions.wordnet-x": FUSION | {"second": "item"}}, "fusions.wordnet-x.second", "did you mean wordnet-item?"),
+        ({"fusions.wordnet-x": FUSION | {"second": "products-item"}}, "fusions.wordnet-x.second", "valid: "),
+        ({"fusions.wordnet-x": FUSION | {"data": "wordnte"}}, "fusions.wordnet-x.data", "did you mean wordnet?"),
+        ({"fusions.wordnet-x": FUSION | {"second": "bm25"}}, "second is 'bm25' too", "name two different systems"),
+        ({"fusions.wordnet-item": FUSION}, "two systems of wordnet are called item", "another name"),
+        ({"fusions.wordnet-x": FUSION, "reranked.wordnet-x": RERANKED}, "are called x", "another name"),
+        ({"fusions.wordnet-x": FUSION | {"first": "wordnet-x"}}, "made of each other: wordnet-x", "another run"),
+        ({"reranked.wordnet-x": RERANKED | {"ranker": "wordnet-itm"}}, "ranker (one of wordnet-text)", "wordnet-item?"),
+        ({"reranked.wordnet-x": RERANKED | {"ranker": "products-item"}}, "ranker (one of wordnet-text)", "valid: "),
+        ({"reranked.wordnet-x": RERANKED | {"docids": "txt"}}, "reranked.wordnet-x.docids", "did you mean text?"),
+        ({"reranked.wordnet-x": RERANKED | {"first": "runs/wordnet/bm/run.parquet"}}, "x.first (a run", "bm25?"),
+        (
+            {"reranked.wordnet-x": RERANKED | {"first": "runs/products/bm25/run.parquet"}},
+            "x.first (its d",
+            "valid: wordn",
+        ),
+        (
+            {"reranked.wordnet-x": RERANKED | {"first": "../run.txt"}},
+            "'../run.txt'",
+            "give runs/wordnet/bm25/run.parquet",
+        ),
+        ({"reranked.wordnet-x": RERANKED | {"depth": 0}}, "reranked.wordnet-x.depth", "greater than"),
+        (
+            {
+                "fusions.wordnet-x": FUSION | {"first": "wordnet-y"},
+                "reranked.wordnet-y": RERANKED | {"first": "runs/wordnet/wordnet-x/run.parquet"},
+            },
+            "made of each other: wordnet-x, wordnet-y",
+            "another run",
+        ),
+    ],
+)
+def test_a_mistake_in_fusions_and_rerankings_is_told(entries, where, remedy):
+    with pytest.raises(UserError) as failure:
+        params.validate(changed(*entries.items()), "here")
+    assert where in failure.value.what
+    assert remedy in failure.value.remedy
+    assert str(failure.value).count("\n") == 1
 
 
 @pytest.mark.parametrize(

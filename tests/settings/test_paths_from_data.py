@@ -25,7 +25,7 @@ from arrange.report import page
 from arrange.serving import rank as command
 from records import register
 from settings import params
-from tasks import baselines, controls, docids, evaluate, export, finetune, prepare, prepare_model, rank
+from tasks import baselines, controls, docids, evaluate, export, finetune, fuse, prepare, prepare_model, rank, rerank
 
 NAMES = [
     *("../escaped", "..", ".", "", "/tmp/escaped", "~/escaped", "~", "a/../../escaped", "..\\escaped", "C:\\escaped"),
@@ -39,6 +39,8 @@ ENTRIES = {
     "rankers": {"data": "wordnet", "docids": "text", "loss": "item", "seed": 1},
     "base_models": {"source": "scratch", "shape": {}},
     "baselines": DUAL,
+    "fusions": {"data": "wordnet", "first": "bm25", "second": "copy"},
+    "reranked": {"data": "wordnet", "docids": "text", "ranker": "wordnet-item", "first": "/my/run.txt", "depth": 9},
     "searches": {"arm": "random", "seed": 1},
     "losses": {"rule": "ntp"},
     "datasets": {"source": "folder", "raw": "/data"},
@@ -60,6 +62,14 @@ def test_a_name_that_is_no_plain_one_is_refused(section, name):
     entry = ENTRIES[section]
     what, _ = refused({section: {name: entry}})
     assert what.startswith(f"the overrides: {section}")
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["runs/wordnet/../../escaped/run.parquet", "../run.trec", "~/run.trec", "/a\0", "", "runs/wordnet/bm25/run.trec"],
+)
+def test_a_first_stage_is_a_run_of_the_pipeline_or_an_absolute_path(first):
+    refused({"reranked": {"mine": ENTRIES["reranked"] | {"first": first}}})
 
 
 @pytest.mark.parametrize("path", ["sweep.data", "swap.data", "swap.loss", "rankers.wordnet-item.data"])
@@ -121,7 +131,15 @@ def project(tmp_path, monkeypatch):
     pl.DataFrame({"doc_id": words, "text": words}).write_parquet(mine / "documents.parquet")
     judged = [(queries[n][0], words[(n + step) % len(words)], 4 - step) for n in range(len(queries)) for step in (1, 2)]
     pl.DataFrame(judged, ["query_id", "doc_id", "gain"], orient="row").write_parquet(mine / "qrels.parquet")
-    start = changed(("baselines.wordnet-dual", DUAL), ("fit_baseline.steps", 2))
+    start = changed(
+        ("baselines.wordnet-dual", DUAL),
+        ("fit_baseline.steps", 2),
+        ("fusions.wordnet-fused", ENTRIES["fusions"] | {"second": "wordnet-dual"}),
+        (
+            "reranked.wordnet-again",
+            ENTRIES["reranked"] | {"first": "runs/wordnet/wordnet-fused/run.parquet", "depth": 3},
+        ),
+    )
     overrides = params.with_own_data(start, mine)
     entries = overrides["rankers"]
     overrides["rankers"] = {name: entry for name, entry in entries.items() if not entry or name == "mine-item"}
@@ -154,6 +172,8 @@ def test_ids_and_texts_name_no_file_from_preparation_to_export(project, tmp_path
         (rank.rank, "mine-item"),
         (controls.controls, "mine"),
         (baselines.baselines, "mine-dual"),
+        (fuse.fuse, "mine-fused"),
+        (rerank.rerank, "mine-again"),
         (evaluate.evaluate, "mine"),
         (export.export, "mine"),
     ):
@@ -163,10 +183,27 @@ def test_ids_and_texts_name_no_file_from_preparation_to_export(project, tmp_path
     assert len(yaml.safe_load(capsys.readouterr().out)) == 10
     assert outside(tmp_path) == before
     assert not [path for path in project.rglob("*") if "escaped" in str(path)]
-    made = ["mine-dual", "mine-item", "copy", "neighbours", "popularity", "random", "root_first", "bm25"]
+    made = [
+        "mine-dual",
+        "mine-item",
+        "mine-fused",
+        "mine-again",
+        "copy",
+        "neighbours",
+        "popularity",
+        "random",
+        "root_first",
+        "bm25",
+    ]
     assert {path.parent.name for path in Path("runs/mine").rglob("*.*")} == {*made}
     run = pl.read_parquet("runs/mine/mine-item/run.parquet")
     assert set(run["query_id"]) == {f"{word}3" for word in words}  # as they came
+    pairs = ["query_id", "doc_id"]
+    again, first = (pl.read_parquet(f"runs/mine/mine-{name}/run.parquet") for name in ("again", "fused"))
+    assert again.select(pairs).sort(pairs).equals(first.filter(pl.col("rank") <= 3).select(pairs).sort(pairs))
+    judged = [pl.read_parquet(f"runs/mine/mine-{name}/judged.parquet") for name in ("again", "item")]
+    assert judged[0].equals(judged[1])
+    assert {"fused", "again"} < set(pl.read_parquet("results/mine/per_query.parquet")["system"])
 
 
 @pytest.mark.parametrize("id", ["a b", "a\nb", "\n", " ", "a\u2028b"])
