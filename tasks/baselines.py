@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+
 from arrange.baselines.trained import train_baseline
 from arrange.data import tables
 from arrange.docids.catalogue import read_tokenizer
@@ -17,10 +19,10 @@ def baselines(name: str) -> None:
     train = tables.read(Path("data", entry.data), splits=["train"])
     ranked = tables.read(Path("data", entry.data), splits=[settings.rank.split])
     tokenizer = read_tokenizer(Path("docids", f"{entry.data}-{entry.docids}", "tokenizer"))
-    with stage.progress(getattr(entry, "steps", fit.steps), "steps") as reached:
-        search = train_baseline(
-            entry, fit, train, ranked.queries, tokenizer=tokenizer, prompt=settings.prompt, progress=reached
-        )
+    torch.set_num_threads(fit.threads)  # of what is no training too: another number rounds otherwise
+    search = train_baseline(
+        entry, fit, train, ranked.queries, tokenizer=tokenizer, prompt=settings.prompt, progress=stage.progress
+    )
     judged = search(candidates=ranked.qrels)
     run = judged if settings.prompt.regime == "in_context" else search(candidates=None)
     for file, table in (("run", run), ("judged", judged)):

@@ -19,6 +19,7 @@ from transformers import (
 from arrange.baselines.cross import Example, examples, sigmoid_loss, with_negatives
 from arrange.baselines.fitting import FitArguments, List, fit
 from arrange.baselines.scores import Rows, Scores, rank
+from arrange.errors import UserError
 from arrange.models import pretrained
 
 
@@ -55,16 +56,32 @@ class PairClassifier(nn.Module):
         return np.concatenate(parts)
 
 
-def by_name(name: str, max_tokens: int, seed: int) -> PairClassifier:
-    """The transformer of a local folder or of a name on the hub; `seed` decides its output layer if it has none.
+def by_name(name: str, max_tokens: int, seed: int, *, to_train: bool) -> PairClassifier:
+    """The transformer of a local folder or of a name on the hub, and its tokenizer.
 
-    Raises UserError where it can't be loaded, and for a transformer with more than one output.
+    to_train: it may have no output layer yet; `seed` decides its first weights.
+    Raises UserError where it can't be loaded or lacks weights, and for a transformer with more than one output.
     """
     tokenizer = pretrained.load("tokenizer", name, AutoTokenizer.from_pretrained)
+    if tokenizer.pad_token is None:
+        raise UserError(f"tokenizer {name!r} has no padding token", "take a cross encoder, such as BERT's")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        loader = AutoModelForSequenceClassification.from_pretrained
-        return PairClassifier(pretrained.load("model", name, loader, num_labels=1), tokenizer, max_tokens)
+        body = pretrained.load(
+            "model",
+            name,
+            AutoModelForSequenceClassification.from_pretrained,
+            may_lack=lambda model, weight: to_train and is_output(model, weight),
+            without="it was not trained to score pairs: train it (steps above 0), or take a cross encoder",
+            num_labels=1,
+            dtype=torch.float32,
+        )
+    return PairClassifier(body, tokenizer, max_tokens)
+
+
+def is_output(model: PreTrainedModel, weight: str) -> bool:
+    """Whether a weight stands behind the transformer's body."""
+    return not weight.startswith(f"{model.base_model_prefix}.") or "pooler." in weight
 
 
 def train(
@@ -98,6 +115,7 @@ def rerank(
     *,
     depth: int = 100,
     batch_size: int = 64,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> pl.DataFrame:
     """The run of each query's candidates by the transformer's score.
 
@@ -107,7 +125,9 @@ def rerank(
     query_texts, document_texts = queries["text"].to_list(), documents["text"].to_list()
 
     def score(query: int, rows_K: Rows) -> Scores:
-        return model.scores(query_texts[query], [document_texts[row] for row in rows_K], batch_size)
+        scored = model.scores(query_texts[query], [document_texts[row] for row in rows_K], batch_size)
+        progress(query + 1)
+        return scored
 
     query_ids, doc_ids = queries["query_id"].to_list(), documents["doc_id"].to_list()
     return rank(query_ids, doc_ids, score, candidates=candidates, depth=depth)

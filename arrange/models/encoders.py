@@ -3,7 +3,7 @@
 B texts of a batch, L tokens of the longest, H hidden numbers of a transformer, N numbers of a vector.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from arrange.errors import UserError
 from arrange.models import pretrained
 
 
@@ -42,13 +43,19 @@ class Encoder(nn.Module):
         }
 
     @torch.no_grad()
-    def vectors(self, texts: Sequence[Sequence[int]], batch_size: int = 64) -> Tensor:
+    def vectors(
+        self,
+        texts: Sequence[Sequence[int]],
+        batch_size: int = 64,
+        progress: Callable[[int], object] = lambda done: None,
+    ) -> Tensor:
         """The vectors of all texts in evaluation mode, T x N, on the encoder's device."""
         self.eval()
         parts = []
         for start in range(0, len(texts), batch_size):
             batch = self.batch(texts[start : start + batch_size])
             parts.append(self(**{name: tensor.to(self.body.device) for name, tensor in batch.items()}))
+            progress(min(start + batch_size, len(texts)))
         return torch.cat(parts)
 
 
@@ -87,9 +94,22 @@ def free_vectors(count: int, width: int, seed: int, scale: float) -> Tensor:
 
 
 def by_name(name: str) -> tuple[PreTrainedTokenizerBase, MeanPooled]:
-    """An encoder of a local folder or of a name on the hub, with its tokenizer; UserError where it can't be had."""
+    """An encoder of a local folder or of a name on the hub, with its tokenizer.
+
+    Raises UserError where it can't be had or lacks weights, and for an encoder with a decoder behind it.
+    """
     tokenizer = pretrained.load("tokenizer", name, AutoTokenizer.from_pretrained)
-    return tokenizer, MeanPooled(pretrained.load("model", name, AutoModel.from_pretrained))
+    body = pretrained.load(
+        "model",
+        name,
+        AutoModel.from_pretrained,
+        may_lack=lambda _, weight: "pooler." in weight,  # no vector is made of it
+        without="give an encoder's folder or name, whole",
+        dtype=torch.float32,
+    )
+    if body.config.is_encoder_decoder:
+        raise UserError(f"model {name!r} ({body.config.model_type}) has a decoder too", "take an encoder alone")
+    return tokenizer, MeanPooled(body)
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_tokens: int) -> list[list[int]]:

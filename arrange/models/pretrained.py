@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from arrange.errors import UserError
@@ -13,18 +14,30 @@ Loaded = TypeVar("Loaded")
 PICKLES = "ARRANGE_PICKLES"  # the environment variable that, set to "yes", allows weights in pickles
 
 
-def load(kind: str, name: str, loader: Callable[..., Loaded], **options: Any) -> Loaded:
+def load(
+    kind: str,
+    name: str,
+    loader: Callable[..., Loaded],
+    *,
+    may_lack: Callable[[PreTrainedModel, str], bool] = lambda model, weight: False,
+    without: str = "give a model of the kind that is wanted here, whole",
+    **options: Any,
+) -> Loaded:
     """`loader(name, **options)`, a `from_pretrained` of transformers.
 
     A model's weights must be safetensors. A pickle may run code when it is loaded, so the environment variable
     ARRANGE_PICKLES must allow it. `kind` is "model" or "tokenizer".
-    Raises UserError, which says what was looked for and where, if it can't be loaded.
+    may_lack: of a model and a weight's name, whether it may do without it. transformers draws such weights at random.
+    Raises UserError, which says what was looked for and where, if it can't be loaded. For a weight that is not there
+    and has to be, its second line is `without`.
     """
     disable_progress_bar()
-    if kind == "model" and os.environ.get(PICKLES) != "yes":
-        options["use_safetensors"] = True
+    if kind == "model":
+        options["output_loading_info"] = True
+        if os.environ.get(PICKLES) != "yes":
+            options["use_safetensors"] = True
     try:
-        return loader(name, **options)
+        loaded: Any = loader(name, **options)
     except Exception as error:  # whatever the hub's client, json, safetensors or tokenizers raise
         reason = str(error).strip().partition("\n")[0].partition(", and ")[0]
         if Path(name).is_dir():
@@ -34,3 +47,15 @@ def load(kind: str, name: str, loader: Callable[..., Loaded], **options: Any) ->
         if "named model.safetensors" in reason:
             remedy = f"save it as safetensors; if you trust where its pickle comes from, {PICKLES}=yes loads that"
         raise UserError(f"no {kind} {name!r}, looked for {where}: {reason}", remedy) from None
+    if kind != "model":
+        return loaded  # type: ignore[no-any-return]
+    model, info = loaded
+    if missing := sorted(weight for weight in info["missing_keys"] if not may_lack(model, weight)):
+        raise UserError(f"model {name!r} has no weights {missing[0]} ({len(missing)} are not there)", without)
+    return model  # type: ignore[no-any-return]
+
+
+def most_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """How many tokens of a text, special ones included, the model reads at most."""
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return min(tokenizer.model_max_length, positions or tokenizer.model_max_length)

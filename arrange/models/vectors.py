@@ -123,8 +123,9 @@ class SentenceEncoder:
     def __call__(self, texts: Sequence[str]) -> Floats:
         """The vectors, D x E."""
         from arrange.models.encoders import encode
+        from arrange.models.pretrained import most_tokens
 
-        tokens = encode(self.tokenizer, list(texts), min(TITLE_TOKENS, self.tokenizer.model_max_length))
+        tokens = encode(self.tokenizer, list(texts), min(TITLE_TOKENS, most_tokens(self.model.body, self.tokenizer)))
         by_length = np.argsort([len(ids) for ids in tokens], kind="stable")  # so that a batch pads little
         vectors_DE = self.model.vectors([tokens[row] for row in by_length]).float().numpy(force=True)
         return vectors_DE[np.argsort(by_length)]

@@ -1,5 +1,7 @@
 """A baseline of each kind, from its settings to a run."""
 
+from contextlib import contextmanager
+
 import polars as pl
 import pytest
 import tiny
@@ -11,6 +13,7 @@ from arrange.baselines.settings import Cross, Dual, Encoder, FitBaseline, Rerank
 from arrange.baselines.trained import train_baseline, weighted_lists
 from arrange.data.tables import Dataset
 from arrange.docids.tokens import train_tokenizer
+from arrange.errors import UserError
 from arrange.evaluation.runs import check_run
 from arrange.training.settings import Prompt
 
@@ -55,6 +58,11 @@ def base_model(tmp_path, monkeypatch):
 
 def trained(entry):
     done = []
+
+    @contextmanager
+    def bar(total, unit):
+        yield lambda reached: done.append((reached, total, unit))
+
     search = train_baseline(
         entry,
         FIT,
@@ -62,7 +70,7 @@ def trained(entry):
         QUERIES,
         tokenizer=train_tokenizer([*TRAIN.queries["text"], *QUERIES["text"]], 300),
         prompt=PROMPT,
-        progress=done.append,
+        progress=bar,
     )
     return search, done
 
@@ -72,7 +80,7 @@ def test_small_encoders_rank_all_documents_or_the_candidates(kind):
     search, done = trained(kind(**ENTRY, width=4))
     run = search(candidates=None)
     check_run(run, "run")
-    assert done == [1, 2, 3]
+    assert done == [(step, 3, "steps") for step in (1, 2, 3)]
     assert run.group_by("query_id").len()["len"].to_list() == [3, 3]
     judged = search(candidates=CANDIDATES)
     assert judged.select("query_id", "doc_id").sort(pl.all()).equals(CANDIDATES.sort(pl.all()))
@@ -84,7 +92,7 @@ def test_small_encoders_rank_all_documents_or_the_candidates(kind):
 def test_a_pretrained_encoder_ranks_with_and_without_training(bert, steps):
     search, done = trained(Encoder(**ENTRY | PRETRAINED | {"steps": steps, "model": bert("encoder")}))
     check_run(search(candidates=None), "run")
-    assert done == list(range(1, steps + 1))
+    assert done == [(3, 3, "documents"), *((step, steps, "steps") for step in range(1, steps + 1))]
 
 
 @pytest.mark.parametrize("steps", [0, 2])
@@ -95,7 +103,16 @@ def test_a_reranker_ranks_the_first_documents_of_bm25_or_the_candidates(bert, st
     pairs = ["query_id", "doc_id"]
     assert search(candidates=None).select(pairs).equals(first.select(pairs))
     assert search(candidates=CANDIDATES).select(pairs).sort(pairs).equals(CANDIDATES.sort(pairs))
-    assert done == list(range(1, steps + 1))
+    read = [(1, 2, "queries"), (2, 2, "queries")]
+    assert done == [*((step, steps, "steps") for step in range(1, steps + 1)), *read, *read]
+
+
+@pytest.mark.parametrize(("kind", "saved"), [(Encoder, "encoder"), (Reranker, "classifier")])
+def test_texts_longer_than_the_transformer_reads_are_refused(bert, kind, saved):
+    more = {"first": 1} if kind is Reranker else {}
+    entry = kind(**ENTRY, **PRETRAINED | {"max_tokens": 33, "steps": 0}, **more, model=bert(saved))
+    with pytest.raises(UserError, match=r"max_tokens is 33, and .* reads 32\ngive 32 or fewer"):
+        trained(entry)
 
 
 def test_the_weights_of_a_list_are_powers_of_the_ranks_and_sum_to_1():

@@ -1,5 +1,9 @@
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from transformers import T5Config, T5ForConditionalGeneration
 
 from arrange.errors import UserError
 from arrange.models import encoders
@@ -31,6 +35,21 @@ def test_a_missing_encoder_is_told(tmp_path):
     with pytest.raises(UserError, match="looked for") as caught:
         encoders.by_name(missing)
     assert missing in caught.value.what
+
+
+def test_a_folder_that_holds_no_whole_encoder_is_told(bert):
+    folder = Path(bert("encoder"))
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: values for name, values in weights.items() if "pooler" not in name}, folder / "model.safetensors")
+    encoders.by_name(str(folder))  # no vector is made of the pooler
+    save_file({f"other.{name}": values for name, values in weights.items()}, folder / "model.safetensors")
+    with pytest.raises(UserError, match=r"no weights .*\ngive an encoder's folder or name, whole"):
+        encoders.by_name(str(folder))
+    T5ForConditionalGeneration(
+        T5Config(vocab_size=10, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)
+    ).save_pretrained(folder)
+    with pytest.raises(UserError, match=r"\(t5\) has a decoder too"):
+        encoders.by_name(str(folder))
 
 
 def test_seeds_decide_the_first_weights_and_leave_torch_alone(encoder):
