@@ -110,7 +110,7 @@ def test_a_reranker_ranks_the_first_documents_of_bm25_or_the_candidates(bert, st
 @pytest.mark.parametrize(("kind", "saved"), [(Encoder, "encoder"), (Reranker, "classifier")])
 def test_texts_longer_than_the_transformer_reads_are_refused(bert, kind, saved):
     more = {"first": 1} if kind is Reranker else {}
-    entry = kind(**ENTRY, **PRETRAINED | {"max_tokens": 33, "steps": 0}, **more, model=bert(saved))
+    entry = kind(**ENTRY | PRETRAINED | {"max_tokens": 33, "steps": 0, "model": bert(saved)} | more)
     with pytest.raises(UserError, match=r"max_tokens is 33, and .* reads 32\ngive 32 or fewer"):
         trained(entry)
 
