@@ -165,7 +165,7 @@ def test_a_failing_stage_says_so_in_two_lines_and_leaves_nothing_half_written(fi
         "perhaps animal.n.01 or mammal.n.01 or placental.n.01?",
     ]
     assert "Traceback" not in output
-    independent = dict.fromkeys(MINED, "reused")
+    independent = dict.fromkeys([*MINED, "prepare_model@scratch"], "reused")
     assert outcomes(output) == {"download_wordnet": "reused", "prepare@wordnet": "failed"} | independent
     assert [path.name for path in (finished.path / "data").rglob("*")] == ["raw", "wordnet.parquet"]
     finished.change("datasets", wordnet={"root": "animal.n.01"})
