@@ -38,10 +38,11 @@ def rank(name: str) -> None:
         run = library.rank(
             model, queries.examples, catalogue.trie, *ids, **search, score=prompt.score, progress=reached
         )
-    lists = library.rank_lists(
-        model, queries.examples, decoding.batch_size, prompt.score, normaliser=decoding.normaliser
-    )
-    judged = runs.make_run(ids[0], lists, ids[1], depth=max(map(len, lists)))
+    judged = run  # in context the prompt shows the judged documents, and these are ranked
+    if prompt.regime == "corpus":
+        how = decoding.batch_size, prompt.score
+        lists = library.rank_lists(model, queries.examples, *how, normaliser=decoding.normaliser)
+        judged = runs.make_run(ids[0], lists, ids[1], depth=max(map(len, lists)))
     for file, table in (("run", run), ("judged", judged)):
         runs.write_run(table, Path("runs", ranker.data, name, f"{file}.parquet"), tag=name)
 
