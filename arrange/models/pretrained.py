@@ -48,11 +48,11 @@ def load(
             remedy = f"save it as safetensors; if you trust where its pickle comes from, {PICKLES}=yes loads that"
         raise UserError(f"no {kind} {name!r}, looked for {where}: {reason}", remedy) from None
     if kind != "model":
-        return loaded  # type: ignore[no-any-return]
+        return loaded
     model, info = loaded
     if missing := sorted(weight for weight in info["missing_keys"] if not may_lack(model, weight)):
         raise UserError(f"model {name!r} has no weights {missing[0]} ({len(missing)} are not there)", without)
-    return model  # type: ignore[no-any-return]
+    return model
 
 
 def most_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
