@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -21,6 +22,8 @@ from arrange.baselines.fitting import FitArguments, List, fit
 from arrange.baselines.scores import Rows, Scores, rank
 from arrange.errors import UserError
 from arrange.models import pretrained
+
+PAIRS = 64  # that a training reads at a time
 
 
 class PairClassifier(nn.Module):
@@ -40,8 +43,19 @@ class PairClassifier(nn.Module):
         return dict(encoded)
 
     def forward(self, positive: Tensor, negative: Tensor, **pairs: Tensor) -> dict[str, Tensor]:
-        scores_P = self.body(**pairs).logits.squeeze(1)
+        # A step may have thousands of pairs. What is between input and score of each piece is computed again for the
+        # gradients, not kept: it would be ten megabytes a pair of MiniLM.
+        names, tensors = zip(*pairs.items(), strict=True)
+        pieces = zip(*(tensor.split(PAIRS) for tensor in tensors), strict=True)
+        scores = [
+            checkpoint(self._scores, **dict(zip(names, piece, strict=True)), use_reentrant=False) for piece in pieces
+        ]
+        scores_P = torch.cat(scores)
         return {"loss": sigmoid_loss(scores_P, positive, negative)}
+
+    def _scores(self, **pairs: Tensor) -> Tensor:
+        scores_P: Tensor = self.body(**pairs).logits.squeeze(1)
+        return scores_P
 
     @torch.no_grad()
     def scores(self, query: str, documents: list[str], batch_size: int) -> Scores:

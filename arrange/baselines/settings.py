@@ -79,10 +79,16 @@ class Encoder(Pretrained):
 
 @dataclass(frozen=True, kw_only=True)
 class Reranker(Pretrained):
-    """A pretrained transformer that reads a query with a document. It ranks the `first` documents of BM25 anew."""
+    """A pretrained transformer that reads a query with a document. It ranks the `first` documents of BM25 anew.
+
+    batch_size, negatives: queries of a step, and documents drawn for each of them, in place of those of `FitBaseline`:
+    a pass for every listed and drawn document costs far more than with a small cross encoder.
+    """
 
     kind: Literal["reranker"] = "reranker"
     first: Count
+    batch_size: Count
+    negatives: Count
 
 
 BaselineEntry = Dual | Cross | Encoder | Reranker

@@ -114,7 +114,7 @@ def pretrained_reranker(
         texts = train.queries["text"].to_list(), train.documents["text"].to_list()
         lists, arguments = weighted_lists(train, fit.alpha), pretrained_arguments(entry, fit)
         with progress(entry.steps, "steps") as reached:
-            reranker.train(classifier, *texts, lists, arguments, negatives=fit.negatives, progress=reached)
+            reranker.train(classifier, *texts, lists, arguments, negatives=entry.negatives, progress=reached)
 
     def search(candidates: pl.DataFrame | None) -> pl.DataFrame:
         if candidates is None:
@@ -145,4 +145,5 @@ def fit_arguments(fit: FitBaseline, seed: int) -> FitArguments:
 
 def pretrained_arguments(entry: Pretrained, fit: FitBaseline) -> FitArguments:
     """How a pretrained baseline is trained: with its own number of steps and learning rate."""
-    return FitArguments(entry.steps, fit.batch_size, entry.learning_rate, fit.warmup, entry.seed, fit.threads)
+    batch_size = entry.batch_size if isinstance(entry, Reranker) else fit.batch_size
+    return FitArguments(entry.steps, batch_size, entry.learning_rate, fit.warmup, entry.seed, fit.threads)

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from arrange.baselines import reranker
+from arrange.baselines.cross import sigmoid_loss
 from arrange.baselines.fitting import FitArguments
 from arrange.errors import UserError
 from arrange.evaluation.runs import check_run
@@ -103,3 +104,20 @@ def test_weights_of_half_precision_are_read_as_floats(bert):
     (folder / "config.json").write_text(json.dumps(config | {"dtype": "bfloat16"}))
     assert reranker.by_name(str(folder), max_tokens=16, seed=0, to_train=False).body.dtype == torch.float32
     assert encoders.by_name(str(folder))[1].body.dtype == torch.float32
+
+
+def test_pieces_of_a_step_give_the_loss_and_the_gradients_of_the_whole(bert, monkeypatch):
+    model = reranker.by_name(bert("classifier"), max_tokens=16, seed=0, to_train=False)
+    positive, negative = torch.tensor([[1.0, 0, 0.5, 0, 1], [0, 1.0, 0, 0.5, 0]])
+    pairs = model.batch(["red dog", "blue", "green", "red", "cat"], ["dog", "cat", "fish fish", "red cat", "fish"])
+    found = []
+    for size in (64, 2):
+        monkeypatch.setattr(reranker, "PAIRS", size)
+        model.zero_grad()
+        loss = model(positive, negative, **pairs)["loss"]
+        loss.backward()
+        found.append([loss.detach(), *(weight.grad.clone() for weight in model.parameters())])
+    for whole, pieces in zip(*found, strict=True):
+        assert torch.allclose(whole, pieces, atol=1e-6)
+    plain = sigmoid_loss(model.body(**pairs).logits.squeeze(1), positive, negative)
+    assert torch.allclose(found[1][0], plain, atol=1e-6)

@@ -46,6 +46,7 @@ FIT = FitBaseline(
     negatives=2,
 )
 ENTRY = {"data": "small", "docids": "text", "model": "base_models/scratch", "seed": 1}
+PAIRS = {"first": 1, "batch_size": 2, "negatives": 2}
 PRETRAINED = {"max_tokens": 8, "steps": 2, "learning_rate": 1e-3}
 
 
@@ -97,7 +98,7 @@ def test_a_pretrained_encoder_ranks_with_and_without_training(bert, steps):
 
 @pytest.mark.parametrize("steps", [0, 2])
 def test_a_reranker_ranks_the_first_documents_of_bm25_or_the_candidates(bert, steps):
-    entry = Reranker(**ENTRY | PRETRAINED | {"steps": steps, "model": bert("classifier"), "first": 1})
+    entry = Reranker(**ENTRY | PRETRAINED | PAIRS | {"steps": steps, "model": bert("classifier")})
     search, done = trained(entry)
     first = bm25.search(QUERIES, TRAIN.documents, depth=1)
     pairs = ["query_id", "doc_id"]
@@ -109,7 +110,7 @@ def test_a_reranker_ranks_the_first_documents_of_bm25_or_the_candidates(bert, st
 
 @pytest.mark.parametrize(("kind", "saved"), [(Encoder, "encoder"), (Reranker, "classifier")])
 def test_texts_longer_than_the_transformer_reads_are_refused(bert, kind, saved):
-    more = {"first": 1} if kind is Reranker else {}
+    more = PAIRS if kind is Reranker else {}
     entry = kind(**ENTRY | PRETRAINED | {"max_tokens": 33, "steps": 0, "model": bert(saved)} | more)
     with pytest.raises(UserError, match=r"max_tokens is 33, and .* reads 32\ngive 32 or fewer"):
         trained(entry)
