@@ -110,13 +110,15 @@ def test_pieces_of_a_step_give_the_loss_and_the_gradients_of_the_whole(bert, mon
     model = reranker.by_name(bert("classifier"), max_tokens=16, seed=0, to_train=False)
     positive, negative = torch.tensor([[1.0, 0, 0.5, 0, 1], [0, 1.0, 0, 0.5, 0]])
     pairs = model.batch(["red dog", "blue", "green", "red", "cat"], ["dog", "cat", "fish fish", "red cat", "fish"])
-    found = []
+    found, read = [], []
+    model.body.register_forward_pre_hook(lambda _, __, given: read.append(len(given["input_ids"])), with_kwargs=True)
     for size in (64, 2):
         monkeypatch.setattr(reranker, "PAIRS", size)
         model.zero_grad()
         loss = model(positive, negative, **pairs)["loss"]
         loss.backward()
         found.append([loss.detach(), *(weight.grad.clone() for weight in model.parameters())])
+    assert read == [5, 5, *(2, 2, 1), *(1, 2, 2)]  # forth, and once more on the way back
     for whole, pieces in zip(*found, strict=True):
         assert torch.allclose(whole, pieces, atol=1e-6)
     plain = sigmoid_loss(model.body(**pairs).logits.squeeze(1), positive, negative)
