@@ -45,6 +45,7 @@ TASK = RankerTask(
     rates=(2e-2,),
     seed=1,
     threads=1,
+    normaliser="vocabulary",
 )
 
 
