@@ -28,7 +28,7 @@ def train(
     ranker: torch.nn.Module,
     lists: examples.Examples,
     loss: ListLoss,
-    out_folder: Path,
+    out_folder: Path | None,
     checkpoints: Path,
     *,
     arguments: Mapping[str, Any],
@@ -39,6 +39,8 @@ def train(
     progress: Callable[[int], object] = lambda step: None,
 ) -> list[dict[str, float]]:
     """Train a ranker on the lists of all queries and save it in `out_folder`, which appears when all is done.
+
+    Without an `out_folder` nothing is saved.
 
     One example is one query with its whole list, in one packed pass. Queries come in epochs. With `max_steps` 0 the
     ranker is validated once and saved as it is.
@@ -79,18 +81,19 @@ def train(
             start = last_whole(checkpoints)
         trainer.train(resume_from_checkpoint=str(start) if start else None)
         trainer.check_weights()
-        if trainer.is_world_process_zero():
+        if out_folder is not None and trainer.is_world_process_zero():
             save(trainer.accelerator.unwrap_model(trainer.model), lists, out_folder)
     return history_of(trainer.state.log_history)
 
 
 def _untrained(
-    ranker: torch.nn.Module, lists: examples.Examples, out_folder: Path, validate: Validate | None
+    ranker: torch.nn.Module, lists: examples.Examples, out_folder: Path | None, validate: Validate | None
 ) -> list[dict[str, float]]:
     """Save a ranker as it is. Its history has one row, of its validation."""
     inner: Any = ranker.get_base_model() if hasattr(ranker, "get_base_model") else ranker  # type: ignore[operator]
     metrics = {f"validation_{name}": value for name, value in (validate(inner.eval()) if validate else {}).items()}
-    save(ranker, lists, out_folder)
+    if out_folder is not None:
+        save(ranker, lists, out_folder)
     return [{"step": 0, **metrics}]
 
 

@@ -134,7 +134,7 @@ def train_with(activation: Activation, admitted: Admitted, task: RankerTask) -> 
                 model,
                 task.learnt.examples,
                 task.loss,
-                Path(folder, "model"),
+                None,  # a saved model would lack the activation
                 Path(folder, "unfinished"),
                 arguments={**task.arguments, "learning_rate": rate, "eval_strategy": "no", "save_strategy": "no"},
                 seed=task.seed,
