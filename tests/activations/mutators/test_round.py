@@ -75,7 +75,7 @@ def test_a_rounds_questions_are_under_way_together_but_no_more_than_eight(chat, 
     chat.otherwise = together
     run(tmp_path / "one.db", settings(candidates=27, generation_size=16, attempts=1), asking(chat))
     assert (len(chat.requests), most) == (16, 8)
-    assert not any(error for *_, error in calls(tmp_path / "one.db"))
+    assert not any(error for *_, error, _ in calls(tmp_path / "one.db"))
 
 
 def test_answers_in_reversed_order_give_the_same_rows(talkative, tmp_path):
