@@ -101,7 +101,7 @@ def test_a_deployment_runs_with_overrides(finished, prefect, server):
 def test_a_part_of_the_pipeline_is_recorded_too(finished, prefect, server):
     said = prefect("deployment", "run", "data/all", "-p", 'overrides={"datasets": {"wordnet": {"test": 0.2}}}')
     prefect("worker", "start", "--pool", "local", "--run-once")
-    assert state_of(server, said)["message"].splitlines()[0] == "Stages: 1 ran, 1 restored."
+    assert state_of(server, said)["message"].splitlines()[0] == "Stages: 1 ran, 2 restored."
     assert parents(runs_in(finished))[-1].data.params["datasets.wordnet.test"] == "0.2"
 
 
