@@ -21,15 +21,12 @@ PATHS = (
 NO_FOLDERS = {"databricks", "databricks-uc", "uc"}  # words that MLflow takes for an address
 SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///(?:file:)?)([^?]+)(.*)", re.DOTALL)
 
-ARGUMENTS = ("deepspeed", "fsdp_config", "accelerator_config")  # of TrainingArguments, those that may be files
 PLACES = (  # parameters that may name a folder or a file; * is any key
     ("finetune", "model"),
     ("docids", "vectoriser", "name"),
     ("datasets", "*", "raw"),
     ("datasets", "*", "teacher", "vectoriser", "name"),
     ("baselines", "*", "model"),
-    *(("finetune", "arguments", name) for name in ARGUMENTS),
-    *(("rankers", "*", "arguments", name) for name in ARGUMENTS),
 )
 WORDS = {"tfidf-svd"}  # what a vectoriser may be instead of a folder
 OWN = ("data/raw/", "base_models/")  # what stages fetch: paths of the pipeline's own, in each workspace
@@ -47,8 +44,8 @@ def home() -> Path:
 def absolute(path: str, base: Path) -> str:
     """A path that is relative to `base`, or to a user's home (~), as an absolute one.
 
-    >>> absolute("../wordnet", Path("/work/checkout")), absolute("/data", Path("/work"))
-    ('/work/wordnet', '/data')
+    >>> absolute("../wordnet", Path("/home/me/checkout")), absolute("/data", Path("/home/me"))
+    ('/home/me/wordnet', '/data')
     """
     full = os.path.expanduser(path)  # noqa: PTH111 Path.expanduser raises for a user that is not there
     return full if Path(full).is_absolute() else str((base / full).resolve())
@@ -57,10 +54,10 @@ def absolute(path: str, base: Path) -> str:
 def absolute_address(uri: str, base: Path) -> str:
     """An address of MLflow's; a database in a file, and a folder, as absolute ones.
 
-    >>> absolute_address("sqlite:///runs.db", Path("/work")), absolute_address("file:runs", Path("/work"))
-    ('sqlite:////work/runs.db', 'file:///work/runs')
-    >>> absolute_address("./mlruns", Path("/work")), absolute_address("http://host:5000", Path("/work"))
-    ('/work/mlruns', 'http://host:5000')
+    >>> absolute_address("sqlite:///runs.db", Path("/home/me")), absolute_address("file:runs", Path("/home/me"))
+    ('sqlite:////home/me/runs.db', 'file:///home/me/runs')
+    >>> absolute_address("./mlruns", Path("/home/me")), absolute_address("http://host:5000", Path("/home/me"))
+    ('/home/me/mlruns', 'http://host:5000')
     """
     if found := SQLITE.fullmatch(uri):
         scheme, path, options = found.groups()

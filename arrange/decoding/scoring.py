@@ -6,7 +6,6 @@ For a sub-catalogue, `docid_tokens` are still the tokens of the whole trie; `chi
 from collections.abc import Sequence
 from functools import cached_property
 from typing import get_args
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -21,8 +20,6 @@ LOGITS = 2**23  # logits held in memory at a time
 # A candidate alone costs a copy of its row of the output matrix, so many times as much as in a product with all rows.
 COPY_COST = 16
 
-_tokens: WeakKeyDictionary[Trie, Tensor] = WeakKeyDictionary()  # the tokens that occur in a trie
-
 
 class Scorer:
     """The log-probabilities of tokens under one normaliser."""
@@ -31,9 +28,10 @@ class Scorer:
         """Raises UserError for an unknown normaliser and for a trie with tokens that the model does not have."""
         if normaliser not in get_args(Normaliser):
             raise UserError(f"normaliser {normaliser!r}", f"give one of {', '.join(get_args(Normaliser))}")
-        if trie not in _tokens:
-            _tokens[trie] = torch.from_numpy(trie.tokens())
-        token_C, size = _tokens[trie].to(model.device), model.config.get_text_config().vocab_size
+        token_C, size = (
+            torch.from_numpy(trie.distinct_tokens).to(model.device),
+            model.config.get_text_config().vocab_size,
+        )
         if int(token_C[-1]) >= size:
             raise UserError(
                 f"the trie has token {int(token_C[-1])}, the model has {size}", "build the trie with its tokenizer"

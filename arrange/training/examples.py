@@ -137,7 +137,7 @@ def batch(
         gamma=gamma,
         normalised=normalised,
         whole=negatives,
-        legal=None if examples.trie is None else legal_tokens(examples.trie, normaliser),
+        legal=legal_tokens(examples.trie, normaliser),
     )
     ranks_D = np.concatenate([examples.lists[q][1][keep] for q, keep in zip(queries, kept, strict=True)])
     return packed | {"rank": torch.from_numpy(ranks_D.astype(np.float32)), "query": torch.tensor(queries)}

@@ -51,11 +51,12 @@ class Legal:
     trie: Trie | None
 
 
-def legal_tokens(trie: Trie, normaliser: Normaliser) -> Legal | None:
+def legal_tokens(trie: Trie | None, normaliser: Normaliser) -> Legal | None:
     """What a normaliser of `arrange.models.normaliser` leaves of the vocabulary; None for all of it."""
     if normaliser == "vocabulary":
         return None
-    return Legal(trie.tokens(), trie if normaliser == "children" else None)
+    assert trie is not None, f"the normaliser {normaliser} needs the trie of all docIDs"
+    return Legal(trie.distinct_tokens, trie if normaliser == "children" else None)
 
 
 class Tries(NamedTuple):

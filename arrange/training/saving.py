@@ -1,6 +1,7 @@
 """Saving a ranker, and reading it back: what ranks later is what was trained."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +26,8 @@ def save(ranker: torch.nn.Module, lists: Examples, folder: Path) -> None:
     expected_D = _scores(ranker, lists)
     with replacing(folder) as part:
         model.save(ranker, part)
-        found_D = _scores(model.load(part), lists)
+        device: Any = next(ranker.parameters()).device  # so that both round alike
+        found_D = _scores(model.load(part).to(device), lists)
         if not (difference := (found_D - expected_D).abs().max().item()) < NATS:
             raise UserError(
                 f"what was saved ranks otherwise than what was trained: log-probabilities differ by {difference:.2g}",

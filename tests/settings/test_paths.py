@@ -10,24 +10,24 @@ from sections import SECTIONS
 
 from settings import params, paths
 
-BASE = Path("/work/a checkout")
+BASE = Path("/home/me/a checkout")
 
 
 @pytest.mark.parametrize(
     ("uri", "there"),
     [
-        ("sqlite:///rel.db", "sqlite:////work/a checkout/rel.db"),
-        ("sqlite:///../team/rel.db?timeout=9", "sqlite:////work/team/rel.db?timeout=9"),
-        ("sqlite+pysqlite:///rel.db", "sqlite+pysqlite:////work/a checkout/rel.db"),
-        ("sqlite:///file:rel.db?mode=rw&uri=true", "sqlite:///file:/work/a checkout/rel.db?mode=rw&uri=true"),
+        ("sqlite:///rel.db", "sqlite:////home/me/a checkout/rel.db"),
+        ("sqlite:///../team/rel.db?timeout=9", "sqlite:////home/me/team/rel.db?timeout=9"),
+        ("sqlite+pysqlite:///rel.db", "sqlite+pysqlite:////home/me/a checkout/rel.db"),
+        ("sqlite:///file:rel.db?mode=rw&uri=true", "sqlite:///file:/home/me/a checkout/rel.db?mode=rw&uri=true"),
         ("sqlite:///~/mine.db", "sqlite:////users/me/mine.db"),
         ("sqlite:////abs/a.db", "sqlite:////abs/a.db"),
         ("sqlite:///:memory:", "sqlite:///:memory:"),
         ("sqlite://", "sqlite://"),
-        ("./mlruns", "/work/a checkout/mlruns"),
-        ("mlruns", "/work/a checkout/mlruns"),
-        ("file:rel", "file:///work/a%20checkout/rel"),
-        ("file:./a%20b", "file:///work/a%20checkout/a%20b"),
+        ("./mlruns", "/home/me/a checkout/mlruns"),
+        ("mlruns", "/home/me/a checkout/mlruns"),
+        ("file:rel", "file:///home/me/a%20checkout/rel"),
+        ("file:./a%20b", "file:///home/me/a%20checkout/a%20b"),
         ("file:///abs", "file:///abs"),
         ("file://host/share", "file://host/share"),
         ("http://host:5000", "http://host:5000"),
@@ -51,8 +51,8 @@ def test_the_places_of_the_environment():
         "X": "y",
     }
     assert paths.of_environment(given, BASE) == {
-        "MLFLOW_REGISTRY_URI": "sqlite:////work/a checkout/models.db",
-        "WORDNET_DIR": "/work/wn",
+        "MLFLOW_REGISTRY_URI": "sqlite:////home/me/a checkout/models.db",
+        "WORDNET_DIR": "/home/me/wn",
         "HF_HOME": "/abs",
     }
 
@@ -82,10 +82,9 @@ def checkout(tmp_path, monkeypatch):
 
 
 NAMED = {
-    "finetune": {"model": "../beside", "arguments": {"deepspeed": "mine"}},
+    "finetune": {"model": "../beside"},
     "docids": {"vectoriser": {"name": "mine/model"}},
     "datasets": {"more": {"source": "folder", "raw": "mine"}},
-    "rankers": {"wordnet-item": {"arguments": {"fsdp_config": "mine"}}},
     "baselines": {
         "wordnet-encoder": {
             **{"data": "wordnet", "docids": "text", "kind": "encoder", "model": "mine/model", "seed": 1},
@@ -99,10 +98,8 @@ def test_folders_that_overrides_name_are_the_user_s(checkout):
     found = params.effective(SECTIONS, None, NAMED)
     beside, mine = str(checkout.parent / "beside"), str(checkout / "mine")
     assert found["finetune"]["model"] == beside
-    assert found["finetune"]["arguments"]["deepspeed"] == mine
     assert found["docids"]["vectoriser"]["name"] == f"{mine}/model"
     assert found["datasets"]["more"]["raw"] == mine
-    assert found["rankers"]["wordnet-item"]["arguments"]["fsdp_config"] == mine
     assert found["baselines"]["wordnet-encoder"]["model"] == f"{mine}/model"
     assert params.effective(found, None, {"rank": {"beams": 3}})["finetune"]["model"] == beside
 
