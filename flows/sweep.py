@@ -26,8 +26,11 @@ def sweep(
     return run(["track"], preset, overrides, parallel, hours, cluster, derive=cells)
 
 
+OTHER_SYSTEMS = ("baselines", "candidates", "listwise", "fusions", "reranked")
+
+
 def cells(sections: Mapping[str, Any]) -> dict[str, Any]:
-    """The sweep as overrides: its losses, a ranker for each loss and seed, and no baselines, fusions or rerankings."""
+    """The sweep as overrides: its losses, a ranker for each loss and seed, and nothing but rankers and controls."""
     grid = sections["sweep"]
     data, docids = grid["data"], grid["docids"]
     weights = [
@@ -51,7 +54,7 @@ def cells(sections: Mapping[str, Any]) -> dict[str, Any]:
         "catalogues": dict.fromkeys(others),
         "losses": losses,
         "rankers": dict.fromkeys(sections["rankers"]) | rankers,
-        **{name: dict.fromkeys(sections[name]) for name in ("baselines", "fusions", "reranked")},
+        **{name: dict.fromkeys(sections[name]) for name in OTHER_SYSTEMS},
         "rank": {"split": "validation"},
         "evaluate": {"reference": reference},
         "swap": {"data": data, "docids": docids, "loss": reference, "of": []},  # what it names must be there

@@ -169,7 +169,7 @@ def with_own_data(params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     for section in ("sweep", "swap"):
         if params[section]["data"] == first:
             overrides[section] = {"data": name}
-    chained = ("catalogues", "rankers", "baselines", "fusions", "reranked")
+    chained = ("catalogues", "rankers", "baselines", "candidates", "listwise", "fusions", "reranked")
     of_first = {key for section in chained for key, entry in params[section].items() if entry["data"] == first}
     names = {first: name} | {key: f"{name}{key.removeprefix(first)}" for key in of_first}
     for section in chained:
@@ -188,7 +188,7 @@ def _runs_of_other(entry: Mapping[str, Any], names: Mapping[str, str]) -> dict[s
     >>> _runs_of_other({"first": "runs/w/w-dual/run.parquet", "depth": 9}, {"w": "mine", "w-dual": "mine-dual"})
     {'first': 'runs/mine/mine-dual/run.parquet'}
     """
-    named = {key: entry[key] for key in ("first", "second", "ranker") if isinstance(entry.get(key), str)}
+    named = {key: entry[key] for key in ("first", "second", "ranker", "candidates") if isinstance(entry.get(key), str)}
     return {
         key: value if value.startswith("/") else "/".join(names.get(part, part) for part in value.split("/"))
         for key, value in named.items()

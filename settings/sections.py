@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field
 
 from arrange.activations.settings import Fitness, Llm, Sandbox, Search, SearchEntry, Select, Swap, Transfer
 from arrange.base_models.settings import BaseModel
-from arrange.baselines.settings import BaselineEntry, Controls, FitBaseline
+from arrange.baselines.settings import BaselineEntry, Candidates, Controls, FitBaseline
 from arrange.bounds import Count, Exponent, PositiveOr0, Seed, Seeds, ShareAbove0
 from arrange.data.datasets import DownloadEsci, DownloadWordnet, Source
 from arrange.decoding.settings import Decoding
@@ -101,6 +101,21 @@ class RerankedEntry:
 
 
 @dataclass(frozen=True)
+class ListwiseEntry:
+    """A listwise reranker to finetune: its prompts show what a first stage finds, an entry of `candidates`.
+
+    The other fields are those of a ranker.
+    """
+
+    data: Name
+    docids: Name
+    loss: Name
+    seed: Seed
+    candidates: Name
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Docids:
     """How documents get their docIDs. vocabulary_size: of the tokenizer that is trained for a model from scratch."""
 
@@ -148,6 +163,8 @@ class Settings:
     rank: Decoding
     baselines: dict[Name, Annotated[BaselineEntry, Field(discriminator="kind")]]
     fit_baseline: FitBaseline
+    candidates: dict[Name, Candidates]
+    listwise: dict[Name, ListwiseEntry]
     fusions: dict[Name, FusionEntry]
     reranked: dict[Name, RerankedEntry]
     controls: Controls
@@ -183,6 +200,8 @@ def base_folders(settings: Settings) -> Iterator[tuple[str, str]]:
     yield "finetune.model", settings.finetune.model
     for name, entry in settings.baselines.items():
         yield f"baselines.{name}.model", entry.model
+    for name, first_stage in settings.candidates.items():
+        yield from ((f"candidates.{name}.depths", folder) for folder in first_stage.encoders)
     if settings.docids.vectoriser.name != TFIDF_SVD:
         yield "docids.vectoriser.name", settings.docids.vectoriser.name
 
@@ -207,14 +226,21 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
         yield f"catalogues.{name}.docids", catalogue.docids, list(settings.docids.schemes)
     users: dict[str, Any] = {f"rankers.{name}": entry for name, entry in settings.rankers.items()}
     users |= {f"baselines.{name}": entry for name, entry in settings.baselines.items()}
+    users |= {f"listwise.{name}": entry for name, entry in settings.listwise.items()}
     users |= {f"reranked.{name}": entry for name, entry in settings.reranked.items()}
     for where, entry in {**users, "sweep": settings.sweep, "swap": settings.swap}.items():
         yield f"{where}.data", entry.data, datasets
         if f"{entry.data}-{entry.docids}" not in catalogues:
             of_data = [each.docids for each in settings.catalogues.values() if each.data == entry.data]
             yield f"{where}.docids (a catalogue of {entry.data})", entry.docids, of_data
-    for name, ranker in settings.rankers.items():
-        yield f"rankers.{name}.loss", ranker.loss, list(settings.losses)
+    for name, first_stage in settings.candidates.items():
+        yield f"candidates.{name}.data", first_stage.data, datasets
+    for name, entry in settings.listwise.items():
+        same = [key for key, first_stage in settings.candidates.items() if first_stage.data == entry.data]
+        yield f"listwise.{name}.candidates (of {entry.data})", entry.candidates, same
+    for where, ranker in users.items():
+        if isinstance(ranker, RankerEntry | ListwiseEntry):
+            yield f"{where}.loss", ranker.loss, list(settings.losses)
     yield "swap.loss", settings.swap.loss, list(settings.losses)
     yield from references_to_runs(settings)
     everywhere = [system for data in datasets for system in all_systems(settings, data)]
@@ -239,8 +265,12 @@ def references_to_runs(settings: Settings) -> Iterator[tuple[str, str, list[str]
 
 def run_folders(settings: Settings, data: str) -> list[str]:
     """The folders in runs/<data>: one for each entry that ranks it, and for each control."""
-    sections = settings.rankers, settings.baselines, settings.fusions, settings.reranked
-    return [*of_data(data, *sections), *CONTROLS]
+    return [*of_data(data, settings.rankers), *unseeded(settings, data), *CONTROLS]
+
+
+def unseeded(settings: Settings, data: str) -> list[str]:
+    """The entries that rank a data set and are systems of their own, whatever their seeds."""
+    return of_data(data, settings.baselines, settings.listwise, settings.fusions, settings.reranked)
 
 
 def of_data(data: str, *sections: Mapping[str, Any]) -> list[str]:
@@ -264,9 +294,9 @@ def check_order(settings: Settings) -> None:
 
 
 def all_systems(settings: Settings, data: str) -> list[str]:
-    """The systems of a data set's tables: rankers, baselines, fusions, rerankings, controls."""
-    others = of_data(data, settings.baselines, settings.fusions, settings.reranked)
-    return [*systems(settings.rankers, data), *(name.removeprefix(f"{data}-") for name in others), *CONTROLS]
+    """The systems of a data set's tables: rankers, baselines, listwise rerankers, fusions, rerankings, controls."""
+    others = [name.removeprefix(f"{data}-") for name in unseeded(settings, data)]
+    return [*systems(settings.rankers, data), *others, *CONTROLS]
 
 
 def systems(rankers: Mapping[str, RankerEntry], data: str) -> dict[str, dict[str, int]]:

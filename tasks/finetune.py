@@ -1,17 +1,11 @@
 """Stage `finetune`: train a causal language model to generate the docIDs of a query's documents."""
 
-from functools import partial
 from pathlib import Path
 
-import polars as pl
-
 from arrange.data import tables
-from arrange.decoding.validation import judged_queries, validate
+from arrange.decoding import finetuning
+from arrange.decoding.validation import judged_queries
 from arrange.docids.catalogue import open_catalogue
-from arrange.files import replacing
-from arrange.models import ranker as models
-from arrange.training import examples, needs
-from arrange.training.training import train
 from settings import params
 from tasks import stage
 
@@ -19,43 +13,27 @@ from tasks import stage
 def finetune(name: str) -> None:
     """data/<data>, docids/<data>-<docids> -> models/<name>/ and results/<data>/<name>.history.csv."""
     settings = params.read()
-    ranker, finetuning = settings.rankers[name], settings.finetune
+    ranker = settings.rankers[name]
     prompt = settings.prompt.of(ranker.regime)
-    base, arguments = Path(finetuning.model), {**finetuning.arguments, **ranker.arguments}
-    needs.check(base, bool(finetuning.lora), arguments.get("save_total_limit", 1))
     catalogue = open_catalogue(Path("docids", f"{ranker.data}-{ranker.docids}"))
-    data = Path("data", ranker.data)
-    learnt = judged_queries(tables.read(data, splits=["train"]), catalogue, prompt, ranker.seed)
-    validation = judged_queries(
-        tables.read(data, splits=["validation"]), catalogue, prompt, ranker.seed, finetuning.validation_queries
+    train, validation = (tables.read(Path("data", ranker.data), splits=[split]) for split in ("train", "validation"))
+    history = finetuning.finetune(
+        Path("models", name),
+        judged_queries(train, catalogue, prompt, ranker.seed),
+        judged_queries(validation, catalogue, prompt, ranker.seed, settings.finetune.validation_queries),
+        catalogue,
+        prompt,
+        settings.losses[ranker.loss],
+        settings.finetune,
+        settings.rank,
+        checkpoints=stage.resumable(),
+        arguments=ranker.arguments,
+        seed=ranker.seed,
+        progress=stage.progress,
     )
-    positions = examples.longest_sequence([learnt.examples, validation.examples], catalogue, prompt)
-    model = models.from_base(base, catalogue.tokenizer, positions, ranker.seed)
-    for queries in (learnt, validation):
-        examples.check_length(queries.examples, model.config.max_position_embeddings, queries.query_ids)
-    new = models.new_tokens(base, catalogue.tokenizer) if finetuning.lora else []
-
-    with stage.progress(arguments["max_steps"], "steps") as reached:
-        history = train(
-            models.with_lora(model, finetuning.lora, ranker.seed, new),
-            learnt.examples,
-            settings.losses[ranker.loss],
-            Path("models", name),
-            stage.resumable(),
-            arguments=arguments,
-            seed=ranker.seed,
-            threads=finetuning.threads,
-            normaliser=finetuning.normaliser,
-            validate=partial(
-                validate, queries=validation, catalogue=catalogue, decoding=settings.rank, score=prompt.score
-            ),
-            progress=reached,
-        )
-    if not stage.is_main():
-        return
-    stage.finished()
-    with replacing(Path("results", ranker.data, f"{name}.history.csv")) as part:
-        pl.DataFrame(history, infer_schema_length=None).write_csv(part)
+    if stage.is_main():
+        stage.write_history(history, Path("results", ranker.data, f"{name}.history.csv"))
+        stage.finished()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import psutil
 from tqdm import tqdm
 
@@ -104,6 +105,12 @@ def progress(total: int, unit: str) -> Iterator[Callable[..., None]]:
                 print(json.dumps(line), file=file, flush=True)
 
         yield reached
+
+
+def write_history(history: list[dict[str, float]], path: Path) -> None:
+    """Write what a training logged as a table."""
+    with replacing(path) as part:
+        pl.DataFrame(history, infer_schema_length=None).write_csv(part)
 
 
 def folder() -> Path:

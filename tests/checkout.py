@@ -19,6 +19,8 @@ KEPT = {  # entries of the quickstart that a small clone keeps; the others are t
     "catalogues": ["wordnet-text"],
     "rankers": ["wordnet-ntp", "wordnet-item"],
     "baselines": [],
+    "candidates": [],
+    "listwise": [],
     "fusions": [],
     "reranked": [],
     "searches": ["evolution-1"],

@@ -10,7 +10,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.neighbors import NearestNeighbors
 
 from arrange.baselines import bm25
-from arrange.baselines.settings import Controls
+from arrange.baselines.settings import Apart, Controls
 from arrange.data.tables import Dataset
 from arrange.errors import UserError
 from arrange.evaluation.runs import from_scores
@@ -85,15 +85,19 @@ def neighbours(
     k: int = 10,
     depth: int = 100,
     candidates: pl.DataFrame | None = None,
+    apart: Apart | None = None,
 ) -> pl.DataFrame:
     """The vote of the k nearest training queries: score(d) = sum over neighbours of similarity / rank of d.
 
     Similarity is the cosine of TF-IDF vectors of the query texts, fitted on the training queries only.
     Neighbours that share no word with the query do not vote. A query without neighbours gets no documents. k = 1 copies
     the list of the nearest query, in its order. Raises UserError where no training query has a word.
+    apart: for queries that are training queries themselves; see `kin`.
     """
     vectorizer = TfidfVectorizer(token_pattern=WORD)
-    index = NearestNeighbors(n_neighbors=min(k, len(train_queries)), metric="cosine", algorithm="brute")
+    relatives = kin(train_qrels, apart)
+    nearest = k + (relatives.group_by("query_id").len()["len"].max() if len(relatives) else 0)
+    index = NearestNeighbors(n_neighbors=min(nearest, len(train_queries)), metric="cosine", algorithm="brute")
     try:
         index.fit(vectorizer.fit_transform(train_queries["text"].to_list()))
     except ValueError:
@@ -106,6 +110,9 @@ def neighbours(
             "similarity": 1 - distance_QK.ravel(),
         }
     ).filter(pl.col("similarity") > 1e-9)  # rounding gives 1e-16 where no word is shared
+    if len(relatives):
+        votes = votes.join(relatives, on=["query_id", "neighbour"], how="anti", maintain_order="left")
+        votes = votes.group_by("query_id", maintain_order=True).head(k)
     scores = (
         votes.join(train_qrels.filter(pl.col("rank").is_not_null()), left_on="neighbour", right_on="query_id")
         .sort("query_id", "doc_id", "neighbour")  # so that sums are always taken in one order
@@ -113,6 +120,20 @@ def neighbours(
         .agg(score=(pl.col("similarity") / pl.col("rank")).sum())
     )
     return from_scores(among(scores, candidates), depth=depth)
+
+
+def kin(train_qrels: pl.DataFrame, apart: Apart | None) -> pl.DataFrame:
+    """Pairs of training queries (query_id, neighbour) that must not be neighbours; none without `apart`.
+
+    `query`: a query and itself. `best_document`: queries that share a document at rank 1, as where splits keep such
+    queries together; a training query's neighbours are then as far away as a test query's.
+    """
+    best = train_qrels.filter(pl.col("rank") == 1).select("query_id", "doc_id")
+    if apart is None:
+        return pl.DataFrame(schema={"query_id": pl.String, "neighbour": pl.String})
+    if apart == "query":
+        return best.select("query_id", neighbour="query_id").unique()
+    return best.join(best.rename({"query_id": "neighbour"}), on="doc_id").select("query_id", "neighbour").unique()
 
 
 def _frequencies(qrels: pl.DataFrame) -> pl.DataFrame:

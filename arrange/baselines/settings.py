@@ -91,6 +91,32 @@ class Reranker(Pretrained):
     negatives: Count
 
 
+Apart = Literal["query", "best_document"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """What a first stage finds for every query of a data set: the first documents of some systems.
+
+    depths: how many documents of `bm25`, of `neighbours` (the vote of the control), and of sentence encoders, which are
+    folders of base models. apart: which training queries don't vote for a training query; see
+    `arrange.baselines.controls.kin`.
+    """
+
+    data: str
+    depths: dict[str, Count]
+    apart: Apart
+
+    def __post_init__(self) -> None:
+        if not self.depths:
+            raise ValueError("depths has no system; give e.g. {bm25: 100}")
+
+    @property
+    def encoders(self) -> list[str]:
+        """The folders of its sentence encoders."""
+        return [name for name in self.depths if name not in ("bm25", "neighbours")]
+
+
 BaselineEntry = Dual | Cross | Encoder | Reranker
 
 

@@ -15,7 +15,15 @@ from arrange.evaluation import runs
 from arrange.models.normaliser import Normaliser
 from arrange.training import losses
 from arrange.training import packed_pass as packed
-from arrange.training.examples import Examples, Item, batch, check_length, list_weights, prompt_of
+from arrange.training.examples import (
+    Examples,
+    Item,
+    batch,
+    check_length,
+    list_weights,
+    prompt_of,
+    with_ranked_documents,
+)
 from arrange.training.settings import Score
 
 ScoredRows = list[tuple[int, float]]  # rows of the document table and their scores, best first
@@ -93,8 +101,12 @@ def rank_lists(
 def common_loss(
     model: PreTrainedModel, examples: Examples, batch_size: int, normaliser: Normaliser = "vocabulary"
 ) -> float:
-    """The item loss with alpha = 1, in nats per query: one measure of fit for models trained with different losses."""
+    """The item loss with alpha = 1, in nats per query: one measure of fit for models trained with different losses.
+
+    Queries without a ranked document are left out.
+    """
     model.eval()
+    examples = with_ranked_documents(examples)
     weights_Q = list_weights(examples, losses.Item(alpha=1.0))
     total = 0.0
     for rows in _batches(examples, batch_size):

@@ -27,12 +27,31 @@ class JudgedQueries:
 
 
 def judged_queries(
-    dataset: Dataset, catalogue: Catalogue, prompt: Prompt, seed: int, most: int | None = None
+    dataset: Dataset,
+    catalogue: Catalogue,
+    prompt: Prompt,
+    seed: int,
+    most: int | None = None,
+    candidates: pl.DataFrame | None = None,
 ) -> JudgedQueries:
-    """The first `most` queries of a data set, all by default. `seed` decides the order of candidates in prompts."""
+    """The first `most` queries of a data set, all by default. `seed` decides the order of candidates in prompts.
+
+    candidates: the documents that are ranked (query_id, doc_id) in place of the judged ones; an unjudged one counts as
+    a judged negative. A query without candidates isn't ranked, but keeps its judgements.
+    """
     queries = dataset.queries.head(most) if most is not None else dataset.queries
     qrels = dataset.qrels.join(queries, on="query_id", how="semi")
-    return JudgedQueries(queries["query_id"].to_list(), qrels, of_queries(queries, qrels, catalogue, prompt, seed))
+    lists = qrels
+    if candidates is not None:
+        lists = candidates.join(qrels, on=["query_id", "doc_id"], how="left", maintain_order="left")
+        queries = queries.join(lists, on="query_id", how="semi", maintain_order="left")
+    return JudgedQueries(queries["query_id"].to_list(), qrels, of_queries(queries, lists, catalogue, prompt, seed))
+
+
+def with_an_answer(candidates: pl.DataFrame, qrels: pl.DataFrame) -> pl.DataFrame:
+    """The candidates of the queries that have a ranked document among them: the others' lists teach no order."""
+    ranked = candidates.join(qrels.drop_nulls("rank"), on=["query_id", "doc_id"], how="semi")
+    return candidates.join(ranked, on="query_id", how="semi", maintain_order="left")
 
 
 def measure(

@@ -6,7 +6,7 @@ ranked it follows from the seed, the query and the candidates alone, so that all
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,6 +98,13 @@ def prompt_of(examples: Examples, query: int, place: int | None = None) -> list[
     rows_D = np.random.default_rng(key).permutation(np.sort(rows_D) if place is None else rows_D)
     tokens = [examples.docids.tokens_DT[row, : examples.docids.length_D[row] - 1].tolist() for row in rows_D]
     return [*head, *(id_ for docid in tokens for id_ in (*before, *docid, *behind)), *tail]
+
+
+def with_ranked_documents(examples: Examples) -> Examples:
+    """The examples of the queries that have a document with a rank."""
+    kept = [query for query, (_, ranks_D) in enumerate(examples.lists) if np.isfinite(ranks_D).any()]
+    prompts, lists = ([each[query] for query in kept] for each in (examples.prompts, examples.lists))
+    return replace(examples, prompts=prompts, lists=lists)
 
 
 def list_weights(examples: Examples, loss: ListLoss) -> list[Weights]:

@@ -1,5 +1,8 @@
 """Judged queries and the measures of a ranker on them."""
 
+from dataclasses import replace
+
+import numpy as np
 import polars as pl
 import pytest
 import tiny
@@ -7,7 +10,7 @@ import tiny
 from arrange.data.tables import Dataset
 from arrange.decoding import rank
 from arrange.decoding.settings import Decoding
-from arrange.decoding.validation import judged_queries, means, measure, validate
+from arrange.decoding.validation import judged_queries, means, measure, validate, with_an_answer
 from arrange.docids import trie
 from arrange.docids.catalogue import Catalogue
 from arrange.docids.tokens import train_tokenizer
@@ -81,3 +84,30 @@ def test_a_measure_that_applies_to_no_query_has_no_mean():
     )
     assert means(per_query)["nDCG@10"] == pytest.approx(0.2)
     assert "CVR" not in means(per_query)
+
+
+CANDIDATES = pl.DataFrame({"query_id": ["a", "a", "b", "c"], "doc_id": ["z", "x", "y", "z"]})
+SOME = DATASET._replace(qrels=DATASET.qrels.filter(~((pl.col("query_id") == "c") & (pl.col("doc_id") == "z"))))
+
+
+def test_candidates_are_shown_in_place_of_the_judged_documents():
+    queries = judged_queries(SOME, CATALOGUE, replace(PROMPT, regime="in_context"), seed=1, candidates=CANDIDATES)
+    assert queries.query_ids == ["a", "b", "c"]  # d has no candidates
+    assert [rows_D.tolist() for rows_D, _ in queries.examples.lists] == [[2, 0], [1], [2]]
+    ranks = [ranks_D.tolist() for _, ranks_D in queries.examples.lists]
+    assert ranks[:2] == [[3.0, 1.0], [2.0]]
+    assert np.isnan(ranks[2]).all()  # z isn't judged for c: it counts as a judged negative
+    assert queries.qrels.equals(SOME.qrels)  # the measures count what the first stage missed
+
+
+def test_lists_without_an_answer_teach_nothing():
+    kept = with_an_answer(CANDIDATES, SOME.qrels)
+    assert kept["query_id"].to_list() == ["a", "a", "b"]
+
+
+def test_the_common_loss_is_over_the_queries_with_a_ranked_document(model):
+    prompt = replace(PROMPT, regime="in_context")
+    every = judged_queries(SOME, CATALOGUE, prompt, seed=1, candidates=CANDIDATES)
+    without_c = judged_queries(SOME, CATALOGUE, prompt, seed=1, candidates=CANDIDATES.head(3))
+    losses = [rank.common_loss(model, queries.examples, 2) for queries in (every, without_c)]
+    assert losses[0] == losses[1] > 0

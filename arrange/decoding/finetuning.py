@@ -1,0 +1,62 @@
+"""Finetuning from a base model's folder to a saved ranker, validated by ranking."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from arrange.decoding.settings import Decoding
+from arrange.decoding.validation import JudgedQueries, validate
+from arrange.docids.catalogue import Catalogue
+from arrange.models import ranker as models
+from arrange.training import examples, needs
+from arrange.training.losses import ListLoss
+from arrange.training.settings import Finetune, Prompt
+from arrange.training.training import train
+
+
+def finetune(
+    out_folder: Path,
+    learnt: JudgedQueries,
+    validated: JudgedQueries,
+    catalogue: Catalogue,
+    prompt: Prompt,
+    loss: ListLoss,
+    settings: Finetune,
+    decoding: Decoding,
+    *,
+    checkpoints: Path,
+    arguments: Mapping[str, Any],
+    seed: int,
+    others: Sequence[JudgedQueries] = (),
+    progress: Callable[[int, str], AbstractContextManager[Callable[[int], object]]],
+) -> list[dict[str, float]]:
+    """Train `settings.model` on the queries of `learnt` and save it in `out_folder`; the history of `train`.
+
+    validated: queries that are ranked at every evaluation. others: further queries that it must have positions for.
+    arguments: go over those of `settings`. progress: as `train_baseline` takes it.
+    Raises UserError where memory, disc or the model's context are too small.
+    """
+    base, arguments = Path(settings.model), {**settings.arguments, **arguments}
+    needs.check(base, bool(settings.lora), arguments.get("save_total_limit", 1))
+    queries = [learnt, validated, *others]
+    positions = examples.longest_sequence([each.examples for each in queries], catalogue, prompt)
+    model = models.from_base(base, catalogue.tokenizer, positions, seed)
+    for each in queries:
+        examples.check_length(each.examples, model.config.max_position_embeddings, each.query_ids)
+    new = models.new_tokens(base, catalogue.tokenizer) if settings.lora else []
+    with progress(arguments["max_steps"], "steps") as reached:
+        return train(
+            models.with_lora(model, settings.lora, seed, new),
+            learnt.examples,
+            loss,
+            out_folder,
+            checkpoints,
+            arguments=arguments,
+            seed=seed,
+            threads=settings.threads,
+            normaliser=settings.normaliser,
+            validate=partial(validate, queries=validated, catalogue=catalogue, decoding=decoding, score=prompt.score),
+            progress=reached,
+        )

@@ -1,0 +1,28 @@
+"""Stage `candidates`: the documents that a first stage finds for every query, training queries included."""
+
+from pathlib import Path
+
+import torch
+
+from arrange.baselines.first_stage import candidates as library
+from arrange.data import tables
+from arrange.files import replacing
+from settings import params
+from tasks import stage
+
+
+def candidates(name: str) -> None:
+    """data/<data>, base_models -> candidates/<name>.parquet, a run."""
+    settings = params.read()
+    entry = settings.candidates[name]
+    dataset = tables.read(Path("data", entry.data))
+    torch.set_num_threads(1)  # another number rounds otherwise
+    with stage.progress(len(dataset.documents), "documents") as reached:
+        run = library(dataset, entry.depths, settings.controls.neighbours, entry.apart, reached)
+        reached(len(dataset.documents))
+    with replacing(Path("candidates", f"{name}.parquet")) as part:
+        run.write_parquet(part)
+
+
+if __name__ == "__main__":
+    stage.run(candidates)
