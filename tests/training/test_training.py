@@ -106,12 +106,13 @@ def test_one_query_at_a_time_with_accumulation_equals_one_batch(tmp_path):
     assert found[0] == pytest.approx(found[1], rel=1e-4)
 
 
-def test_pairwise_terms_enter_with_their_weight(tmp_path):
+def test_terms_enter_with_their_weight(tmp_path):
     """The first logged loss of `item` and of each term add up to that of all three together."""
 
     def first(name, **terms):
         once = {"max_steps": 1, "logging_steps": 1, "eval_strategy": "no", "save_strategy": "no"} | NO_BEST
-        return tiny.trained(tmp_path / name, loss=losses.Item(alpha=1.0, **terms), arguments=once)[0]["loss"]
+        loss = losses.Item(alpha=1.0, terms=losses.Terms(**terms))
+        return tiny.trained(tmp_path / name, loss=loss, arguments=once)[0]["loss"]
 
     alone, listwise, pairs = first("a"), first("b", plackett_luce=1.0), first("c", hinge=1.0, margin=9.0)
     together = first("d", plackett_luce=0.5, hinge=2.0, margin=9.0)
