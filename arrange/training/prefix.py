@@ -97,4 +97,4 @@ def _over_path(loss_DT: Tensor, competes_DT: Tensor, worst: float) -> Tensor:
         return loss_DT.sum(1) / nodes_D.clamp(min=1)
     filled_DT = competes_DT | (nodes_D == 0)[:, None]  # with zeros: the maximum of none has no gradient
     total_D = (worst * loss_DT).masked_fill(~filled_DT, -torch.inf).logsumexp(1)
-    return (total_D - filled_DT.sum(1).log()) / worst
+    return (total_D - filled_DT.sum(1).to(total_D.dtype).log()) / worst

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import all_terms
 import numpy as np
 import pytest
 import tiny
@@ -104,6 +105,24 @@ def test_one_query_at_a_time_with_accumulation_equals_one_batch(tmp_path):
         history = tiny.trained(tmp_path / name, arguments=sizes | {"max_steps": 10})
         found.append([row["loss"] for row in history])
     assert found[0] == pytest.approx(found[1], rel=1e-4)
+
+
+def test_all_terms_are_the_same_with_accumulation(tmp_path):
+    """Some queries have no pair. A term that is averaged over the others alone would count them more in a small batch."""
+    whole, pieces = (all_terms.trained(tmp_path / name, *sizes) for name, sizes in (("a", (4, 1)), ("b", (1, 4))))
+    for name in ("loss", "grad_norm"):
+        assert [row[name] for row in whole] == pytest.approx([row[name] for row in pieces], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_all_terms_are_the_same_in_two_processes(tmp_path):
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command += ["--local-ranks-filter", "0", all_terms.__file__, tmp_path / "two", "2", "1"]
+    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    found = [[float(value) for value in line.split()] for line in output.splitlines()]
+    expected = [[row["loss"], row["grad_norm"]] for row in all_terms.trained(tmp_path / "one", 4, 1)]
+    assert np.array(found) == pytest.approx(np.array(expected), rel=1e-4)
 
 
 def test_terms_enter_with_their_weight(tmp_path):
