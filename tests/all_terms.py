@@ -1,6 +1,6 @@
 """A training with every term at once, on lists of which some have no pair.
 
-python all_terms.py FOLDER QUERIES ACCUMULATED: trains into FOLDER and prints the losses and the gradients' norms of each
+python all_terms.py FOLDER QUERIES ACCUMULATED: trains into FOLDER and prints the loss and the gradient's norm of each
 step; with `torchrun`, in several processes.
 """
 
@@ -15,11 +15,8 @@ from arrange.docids import trie
 from arrange.training.losses import Item, Prefix, Terms
 
 RANKS = [[1, 2, 3], [1, 1, 1], [1, 2, np.nan], [1]]
-LISTS = replace(
-    tiny.LISTS,
-    lists=[(np.arange(len(ranks)), np.array(ranks, dtype=float)) for ranks in RANKS],
-    trie=trie.build(tiny.DOCIDS),
-)
+JUDGED = [(np.arange(len(ranks)), np.array(ranks, dtype=float)) for ranks in RANKS]
+LISTS = replace(tiny.LISTS, lists=JUDGED, trie=trie.build(tiny.DOCIDS))
 TERMS = Terms(
     plackett_luce=1.0, list_mle=1.0, hinge=1.0, lambda_loss=1.0, approx_ndcg=1.0, neural_ndcg=1.0, margin=9.0,
     prefix=Prefix(weight=1.0, worst=1.0),

@@ -108,7 +108,7 @@ def test_one_query_at_a_time_with_accumulation_equals_one_batch(tmp_path):
 
 
 def test_all_terms_are_the_same_with_accumulation(tmp_path):
-    """Some queries have no pair. A term that is averaged over the others alone would count them more in a small batch."""
+    """Some queries have no pair. A mean over the others alone would count each of them more in a small batch."""
     whole, pieces = (all_terms.trained(tmp_path / name, *sizes) for name, sizes in (("a", (4, 1)), ("b", (1, 4))))
     for name in ("loss", "grad_norm"):
         assert [row[name] for row in whole] == pytest.approx([row[name] for row in pieces], rel=1e-4)
