@@ -120,13 +120,15 @@ def batch(
     gamma: float = 1.0,
     normalised: bool = True,
     negatives: bool = True,
+    siblings: bool = False,
     normaliser: Normaliser = "vocabulary",
 ) -> dict[str, torch.Tensor]:
     """Pack the queries of `items`: what `packing.pack` returns, and `rank_D` and `query_B` (rows of the queries).
 
     weights: of every query's documents (`list_weights`); None for no edge weights. gamma, normalised: see
     `losses.ListLoss`. negatives: keep judged negatives among the documents, which only terms on whole docIDs need.
-    Without them edges that have no target are left out too. normaliser: of the tokens' log-probabilities.
+    Without them edges that have no target are left out too, unless `siblings` are wanted: the children in the
+    catalogue of all prefixes, which `arrange.training.prefix` needs. normaliser: of the tokens' log-probabilities.
     """
     queries = [query for query, _ in items]
     kept = [examples.lists[q][1] > 0 if not negatives else slice(None) for q in queries]  # nan is not above 0
@@ -143,8 +145,9 @@ def batch(
         examples.pad_token_id,
         gamma=gamma,
         normalised=normalised,
-        whole=negatives,
+        whole=negatives or siblings,
         legal=legal_tokens(examples.trie, normaliser),
+        siblings=examples.trie if siblings else None,
     )
     ranks_D = np.concatenate([examples.lists[q][1][keep] for q, keep in zip(queries, kept, strict=True)])
     return packed | {"rank": torch.from_numpy(ranks_D.astype(np.float32)), "query": torch.tensor(queries)}

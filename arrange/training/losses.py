@@ -21,8 +21,8 @@ list counts more than one with a short list.
 | combined | r^-alpha | r^-beta |
 | geometric | 1 | rho^(r - 1) |
 
-Equal ranks get equal weights. A document without a rank (a judged negative) weighs nothing; it counts in the pairwise
-terms only (`arrange.training.pairwise`). To add a loss, write a dataclass like `Item` and put it into `Loss`.
+Equal ranks get equal weights. A document without a rank (a judged negative) weighs nothing; it counts in the `Terms`
+only, which any loss takes. To add a loss, write a dataclass like `Item` and put it into `Loss`.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from arrange.bounds import Exponent, PositiveOr0, ShareAbove0
+from arrange.bounds import Count, Exponent, Positive, PositiveOr0, ShareAbove0
 from arrange.errors import UserError
 
 Floats = NDArray[np.float64]
@@ -46,24 +46,55 @@ class Weights(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prefix:
+    """The term of `arrange.training.prefix`: it keeps ranked documents in the beam.
+
+    weight: 0 leaves it out. pairs: how a path's child is compared with a sibling. siblings: how many count at a node,
+    the strongest ones. worst: how sharply a path's worst prefix is preferred, per nat; 0 averages over the prefixes.
+    margin: of the hinge, in nats.
+    """
+
+    weight: PositiveOr0 = 0.0
+    pairs: Literal["logistic", "hinge"] = "logistic"
+    siblings: Count = 8
+    worst: PositiveOr0 = 0.0
+    margin: PositiveOr0 = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What is added to a loss: the weights of the terms of `arrange.training.list_terms`, and `prefix`.
+
+    0 leaves a term out. margin: of the hinge. temperature: of approx_ndcg and neural_ndcg. Both in nats.
+    """
+
+    plackett_luce: PositiveOr0 = 0.0
+    list_mle: PositiveOr0 = 0.0
+    hinge: PositiveOr0 = 0.0
+    lambda_loss: PositiveOr0 = 0.0
+    approx_ndcg: PositiveOr0 = 0.0
+    neural_ndcg: PositiveOr0 = 0.0
+    margin: PositiveOr0 = 0.3
+    temperature: Positive = 1.0
+    prefix: Prefix = Prefix()
+
+    @property
+    def compare_documents(self) -> bool:
+        """Whether there is a term of `arrange.training.list_terms`: these need judged negatives."""
+        weights = (self.plackett_luce, self.list_mle, self.hinge, self.lambda_loss, self.approx_ndcg, self.neural_ndcg)
+        return any(weights)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ListLoss:
-    """What all losses have: how the weights of nodes enter, and the pairwise terms that are added.
+    """What all losses have: how the weights of nodes enter, and the terms that are added.
 
     gamma: exponent of the nodes' weights. normalised: whether every query counts the same, however long its list.
-    plackett_luce, hinge: weights of the pairwise terms of `arrange.training.pairwise`; 0 leaves a term out.
-    margin: of the hinge, in nats.
     """
 
     gamma: PositiveOr0 = 1.0
     normalised: bool = True
-    plackett_luce: PositiveOr0 = 0.0
-    hinge: PositiveOr0 = 0.0
-    margin: PositiveOr0 = 0.3
-
-    @property
-    def is_pairwise(self) -> bool:
-        """Whether a pairwise term is added."""
-        return self.plackett_luce > 0 or self.hinge > 0
+    terms: Terms = Terms()
 
     def weights(self, ranks: ArrayLike) -> Weights:
         """The weights of one query's documents.

@@ -19,8 +19,21 @@ Batch = Mapping[str, Tensor]
 def edge_log_probabilities(model: torch.nn.Module, batch: Batch, inner: PreTrainedModel | None = None) -> Tensor:
     """log p(token of the edge | prompt, tokens on the way to it) of each edge of a packed batch. Shape E, nats.
 
+    Arguments as of `log_probabilities`.
+    """
+    return at_edges(log_probabilities(model, batch, inner), batch)
+
+
+def at_edges(log_probability_NC: Tensor, batch: Batch) -> Tensor:
+    """What `edge_log_probabilities` returns, of what `log_probabilities` does."""
+    return log_probability_NC[batch["edge_head"], batch.get("edge_column", batch["edge_token"])]
+
+
+def log_probabilities(model: torch.nn.Module, batch: Batch, inner: PreTrainedModel | None = None) -> Tensor:
+    """log p(token | prompt, tokens on the way) at the N tokens that have edges; only there the output is computed.
+
     batch: what `packing.pack` returns; it says over which tokens p is normalised. inner: the language model itself,
-    where `model` wraps it (several GPUs). The output layer is computed only at the N tokens that have edges.
+    where `model` wraps it (several GPUs). Shape N x C, nats; C is the vocabulary, or the batch's columns.
     """
     inner = model if inner is None else inner  # type: ignore[assignment]  # a compiled module has no truth
     assert inner is not None
@@ -38,7 +51,7 @@ def edge_log_probabilities(model: torch.nn.Module, batch: Batch, inner: PreTrain
         legal_NC = torch.zeros_like(logits_NC, dtype=torch.bool)
         legal_NC[batch["legal_head"], batch["legal_column"]] = True
         logits_NC = logits_NC.masked_fill(~legal_NC, -torch.inf)
-    return logits_NC.log_softmax(-1)[batch["edge_head"], batch.get("edge_column", batch["edge_token"])]
+    return logits_NC.log_softmax(-1)
 
 
 @contextmanager

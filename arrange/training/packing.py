@@ -159,6 +159,7 @@ def pack(
     normalised: bool = True,
     whole: bool = True,
     legal: "Legal | None" = None,
+    siblings: Trie | None = None,
 ) -> dict[str, torch.Tensor]:
     """One batch for the packed pass: int64 tensors, the weights float32.
 
@@ -168,7 +169,8 @@ def pack(
     the tokens that have edges), edge_head_E (which of the N), edge_token_E, edge_query_E, and, if `lists` has weights,
     edge_weight_E. Of the documents, in the order given, if `whole`: path_DT (their edges, -1 where a docID is
     shorter) and document_query_D. legal: see `Legal`; it adds column_C, edge_column_E and, if it has a trie,
-    legal_head_P and legal_column_P, the P pairs of an output and a token that may follow there.
+    legal_head_P and legal_column_P, the P pairs of an output and a token that may follow there. siblings: the
+    catalogue's trie; it adds the same pairs as child_head_P and child_column_P, and edge_child_E (the edges' own).
     """
     trie = tries(docids, lists.query_D, lists.row_D)
     prompt_B = np.array([len(prompt) for prompt in prompts])
@@ -191,8 +193,11 @@ def pack(
     outputs |= _tensors(
         head=head_N, edge_head=edge_head_E, edge_token=trie.token_E[keep_E], edge_query=trie.query_E[keep_E]
     )
+    prefix_N = trie.parent_E[keep_E][first_N]
     if legal is not None:
-        outputs |= _legal(legal, trie, trie.token_E[keep_E], trie.parent_E[keep_E][first_N])
+        outputs |= _legal(legal, trie, trie.token_E[keep_E], prefix_N)
+    if siblings is not None:
+        outputs |= _siblings(siblings, legal, trie, trie.token_E[keep_E], edge_head_E, prefix_N)
     documents = _tensors(path=trie.path_DT, document_query=lists.query_D) if whole else {}
     return rows | outputs | documents
 
@@ -202,13 +207,29 @@ def _legal(legal: Legal, tries_: Tries, token_E: Ints, prefix_N: Ints) -> dict[s
     columns = {"column": legal.token_C, "edge_column": np.searchsorted(legal.token_C, token_E)}
     if legal.trie is None:
         return _tensors(**columns)
+    head_P, token_P = _children(legal.trie, tries_, prefix_N)
+    return _tensors(**columns, legal_head=head_P, legal_column=np.searchsorted(legal.token_C, token_P))
+
+
+def _siblings(
+    catalogue: Trie, legal: Legal | None, tries_: Tries, token_E: Ints, head_E: Ints, prefix_N: Ints
+) -> dict[str, torch.Tensor]:
+    """The children of each output's prefix in the catalogue, and the place of each edge among all of them."""
+    head_P, token_P = _children(catalogue, tries_, prefix_N)
+    radix = int(token_P.max()) + 1
+    child_E = np.searchsorted(head_P * radix + token_P, head_E * radix + token_E)  # children are in order of tokens
+    column_P = token_P if legal is None else np.searchsorted(legal.token_C, token_P)
+    return _tensors(child_head=head_P, child_column=column_P, edge_child=child_E)
+
+
+def _children(catalogue: Trie, tries_: Tries, prefix_N: Ints) -> tuple[Ints, Ints]:
+    """All tokens that may follow the N prefixes in the catalogue: (head_P, token_P), head_P of the N, both rising."""
     node_E = np.zeros(len(tries_.token_E) + 1, np.int64)  # in the catalogue's trie; the last one, -1, is its root
     for depth in range(int(tries_.depth_E.max()) + 1):
         (at,) = np.nonzero(tries_.depth_E == depth)
-        node_E[at] = legal.trie.steps(node_E[tries_.parent_E[at]], tries_.token_E[at])
-    head_P, child_P = legal.trie.children(node_E[prefix_N])
-    legal_column_P = np.searchsorted(legal.token_C, legal.trie.token_N[child_P])
-    return _tensors(**columns, legal_head=head_P, legal_column=legal_column_P)
+        node_E[at] = catalogue.steps(node_E[tries_.parent_E[at]], tries_.token_E[at])
+    head_P, child_P = catalogue.children(node_E[prefix_N])
+    return head_P.astype(np.int64), catalogue.token_N[child_P].astype(np.int64)
 
 
 def _rows(

@@ -1,7 +1,6 @@
 """Finetuning: `transformers.Trainer` on packed batches, deterministic, and resumable at its last checkpoint."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,12 @@ from arrange.errors import UserError
 from arrange.models import ranker as model
 from arrange.models.determinism import deterministic
 from arrange.models.normaliser import Normaliser
-from arrange.training import examples, pairwise
-from arrange.training import packed_pass as packed
+from arrange.training import examples
 from arrange.training.arguments import training_arguments
 from arrange.training.checkpoints import last_whole, mark_whole
 from arrange.training.history import history_of
 from arrange.training.losses import ListLoss
+from arrange.training.objective import objective, packing_for
 from arrange.training.saving import save
 
 Validate = Callable[[PreTrainedModel], Mapping[str, float]]
@@ -62,15 +61,7 @@ def train(
         trainer = _Trainer(
             ranker,
             checked,
-            partial(
-                examples.batch,
-                examples=lists,
-                weights=examples.list_weights(lists, loss),
-                gamma=loss.gamma,
-                normalised=loss.normalised,
-                negatives=loss.is_pairwise,
-                normaliser=normaliser,
-            ),
+            packing_for(loss, lists, normaliser),
             train_dataset=examples.Order(len(lists.prompts), count, seed),
             eval_dataset=[],
             callbacks=[_Progress(progress)],
@@ -110,11 +101,7 @@ class _Trainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        inner = self._inner(model)
-        log_probability_E = packed.edge_log_probabilities(model, inputs, inner)
-        loss = packed.cross_entropy(log_probability_E, inputs)
-        if self.list_loss.is_pairwise:
-            loss = loss + _pairwise_terms(log_probability_E, inputs, self.list_loss)
+        loss = objective(model, inputs, self.list_loss, self._inner(model))
         if not torch.isfinite(loss):
             queries = ", ".join(map(str, inputs["query"].tolist()))
             raise UserError(
@@ -157,22 +144,6 @@ class _Trainer(Trainer):
         self.accelerator.wait_for_everyone()  # each process writes its random numbers
         if self.is_world_process_zero():
             mark_whole(Path(str(self.args.output_dir), f"checkpoint-{self.state.global_step}"))
-
-
-def _pairwise_terms(
-    log_probability_E: torch.Tensor, inputs: Mapping[str, torch.Tensor], loss: ListLoss
-) -> torch.Tensor:
-    """The weighted pairwise terms of a batch."""
-    scores_D = packed.document_log_probabilities(log_probability_E, inputs)
-    scores_BH = packed.padded(scores_D, inputs["document_query"], 0.0)
-    ranks_D = inputs["rank"].nan_to_num(torch.inf)
-    ranks_BH = packed.padded(ranks_D, inputs["document_query"], torch.nan)
-    total = scores_BH.new_zeros(())
-    if loss.plackett_luce:
-        total = total + loss.plackett_luce * pairwise.plackett_luce(scores_BH, ranks_BH)
-    if loss.hinge:
-        total = total + loss.hinge * pairwise.hinge(scores_BH, ranks_BH, loss.margin)
-    return total
 
 
 class _Progress(TrainerCallback):

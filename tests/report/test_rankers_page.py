@@ -10,7 +10,7 @@ from arrange.errors import UserError
 from arrange.evaluation import statistics
 from arrange.report import rankers_page as page
 from arrange.report.results import read_results
-from arrange.training.losses import Combined, Item, Ntp
+from arrange.training.losses import Combined, Item, Ntp, Prefix, Terms
 
 CONDITIONS = page.Conditions(regime="corpus", split="test", reference="item", neighbours=10)
 ITEM = page.Ranker("text", "corpus", {"rule": "item", "alpha": 1.0}, {"wordnet-item": 1, "wordnet-item-2": 2})
@@ -35,20 +35,23 @@ def test_the_reference_stands_beside_the_best_of_its_kind_and_of_the_others(refe
 def test_a_loss_is_its_rule_and_what_is_not_default():
     assert page.loss_of(Ntp()) == {"rule": "ntp"}
     assert page.loss_of(Item(alpha=1.0)) == {"rule": "item", "alpha": 1.0}
-    loss = page.loss_of(Combined(alpha=0.0, beta=1.0, plackett_luce=1.0, normalised=False))
-    assert loss == {"rule": "combined", "normalised": False, "plackett_luce": 1.0, "alpha": 0.0, "beta": 1.0}
+    loss = page.loss_of(Combined(alpha=0.0, beta=1.0, terms=Terms(plackett_luce=1.0), normalised=False))
+    assert loss == {"rule": "combined", "normalised": False, "terms.plackett_luce": 1.0, "alpha": 0.0, "beta": 1.0}
+
+
+TERMS = Terms(hinge=1.0, prefix=Prefix(pairs="hinge"))
 
 
 def test_this_run_is_its_rankers():
     combined = page.Ranker(
-        "text", "corpus", page.loss_of(Combined(alpha=0.0, beta=1.0, plackett_luce=1.0)), {"a-2": 2, "a": 1}
+        "text", "corpus", page.loss_of(Combined(alpha=0.0, beta=1.0, terms=TERMS)), {"a-2": 2, "a": 1}
     )
     text = page.this_run(
         {"zoo": {"pl": combined}, "mine": {"ntp": page.Ranker("rq", "corpus", {"rule": "ntp"}, {"b": 3})}}, CONDITIONS
     )
     assert "the regime `corpus`, measured on the test queries" in text
     assert text.splitlines()[-2:] == [
-        "| pl | zoo | text | combined, plackett_luce 1, alpha 0, beta 1 | 1, 2 |",
+        "| pl | zoo | text | combined, terms.hinge 1, terms.prefix.pairs hinge, alpha 0, beta 1 | 1, 2 |",
         "| ntp | mine | rq | ntp | 3 |",
     ]
 

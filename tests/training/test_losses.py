@@ -1,5 +1,6 @@
 """The losses against worked values and against each other (the identities of arXiv 2601.05588)."""
 
+import inspect
 from typing import get_args, get_type_hints
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arrange.errors import UserError
-from arrange.training import losses, packing
+from arrange.training import list_terms, losses, packing
 
 RANKS = st.lists(st.sampled_from([1.0, 2.0, 3.0, 7.0]), min_size=1, max_size=8).map(lambda ranks: [1.0, *ranks])
 
@@ -82,10 +83,16 @@ def test_the_worked_example_of_the_paper():
     assert after == pytest.approx({0: 0.6, ord("s"): 0.4})
 
 
-def test_a_loss_is_pairwise_if_a_pairwise_term_has_a_weight():
-    assert not losses.Item(alpha=1.0, margin=0.5).is_pairwise
-    assert losses.Item(alpha=1.0, plackett_luce=0.1).is_pairwise
-    assert losses.Ntp(hinge=0.1).is_pairwise
+def test_only_terms_with_a_weight_that_compare_whole_documents_need_judged_negatives():
+    assert not losses.Terms(margin=0.5, temperature=0.1, prefix=losses.Prefix(weight=1.0)).compare_documents
+    for term in list_term_names():
+        assert losses.Terms(**{term: 0.1}).compare_documents, term
+
+
+def list_term_names():
+    """The terms of `list_terms`: its public functions."""
+    public = inspect.getmembers(list_terms, inspect.isfunction)
+    return [name for name, term in public if name[0] != "_" and term.__module__ == list_terms.__name__]
 
 
 def test_every_loss_has_a_rule_of_its_own():

@@ -11,7 +11,7 @@ from transformers import GPTNeoConfig
 from arrange.docids import trie
 from arrange.errors import UserError
 from arrange.models import attention
-from arrange.training import losses, packing, pairwise, unpacked
+from arrange.training import losses, packing, unpacked
 from arrange.training import packed_pass as packed
 
 RNG = np.random.default_rng(0)
@@ -246,33 +246,6 @@ def test_a_window_that_a_model_keeps_to_itself_is_refused():
     sees = torch.ones(1, 1, 1, dtype=torch.bool)
     with pytest.raises(UserError, match="gpt_neo: local takes no tree mask"):
         attention.tree_mask(config, sees, torch.zeros(1, 1), torch.zeros(1, 1), torch.float32)
-
-
-SCORES = torch.tensor([[-1.0, -2.0, -0.5], [-3.0, 0.0, 0.0]])
-ORDER = torch.tensor([[1.0, 2.0, torch.inf], [1.0, torch.nan, torch.nan]])  # 1st, 2nd, a negative; one document alone
-
-
-def test_hinge_by_hand():
-    # pairs (1st, 2nd): max(0, 0.3 + 1 - 2) = 0; (1st, negative): 0.3 + 1 - 0.5; (2nd, negative): 0.3 + 2 - 0.5
-    assert pairwise.hinge(SCORES, ORDER, margin=0.3).item() == pytest.approx((0 + 0.8 + 1.8) / 3)
-
-
-def test_plackett_luce_by_hand():
-    first, second, third = np.exp(SCORES[0].numpy())
-    lambda_ = np.array([1 / np.log2(2), 1 / np.log2(3)])
-    terms = -np.log([first / (first + second + third), second / (second + third)])
-    assert pairwise.plackett_luce(SCORES, ORDER).item() == pytest.approx(lambda_ @ terms / lambda_.sum() / 2, rel=1e-6)
-
-
-def test_plackett_luce_treats_ties_alike_and_both_terms_have_finite_gradients():
-    scores = SCORES.clone().requires_grad_()
-    tied = torch.tensor([[1.0, 1.0, 2.0], [1.0, 2.0, torch.nan]])
-    value = pairwise.plackett_luce(scores, tied) + pairwise.hinge(scores, tied, 0.3)
-    value.backward()
-    assert torch.isfinite(scores.grad).all()
-    assert scores.grad[1, 2] == 0  # padding
-    swapped = pairwise.plackett_luce(SCORES[:, [1, 0, 2]], tied[:, [1, 0, 2]])
-    assert swapped.item() == pytest.approx(pairwise.plackett_luce(SCORES, tied).item())
 
 
 def test_a_compiled_model_gives_the_same_log_probabilities():

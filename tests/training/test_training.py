@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import all_terms
 import numpy as np
 import pytest
 import tiny
@@ -106,12 +107,31 @@ def test_one_query_at_a_time_with_accumulation_equals_one_batch(tmp_path):
     assert found[0] == pytest.approx(found[1], rel=1e-4)
 
 
-def test_pairwise_terms_enter_with_their_weight(tmp_path):
+def test_all_terms_are_the_same_with_accumulation(tmp_path):
+    """Some queries have no pair. A mean over the others alone would count each of them more in a small batch."""
+    whole, pieces = (all_terms.trained(tmp_path / name, *sizes) for name, sizes in (("a", (4, 1)), ("b", (1, 4))))
+    for name in ("loss", "grad_norm"):
+        assert [row[name] for row in whole] == pytest.approx([row[name] for row in pieces], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_all_terms_are_the_same_in_two_processes(tmp_path):
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command += ["--local-ranks-filter", "0", all_terms.__file__, tmp_path / "two", "2", "1"]
+    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    found = [[float(value) for value in line.split()] for line in output.splitlines()]
+    expected = [[row["loss"], row["grad_norm"]] for row in all_terms.trained(tmp_path / "one", 4, 1)]
+    assert np.array(found) == pytest.approx(np.array(expected), rel=1e-4)
+
+
+def test_terms_enter_with_their_weight(tmp_path):
     """The first logged loss of `item` and of each term add up to that of all three together."""
 
     def first(name, **terms):
         once = {"max_steps": 1, "logging_steps": 1, "eval_strategy": "no", "save_strategy": "no"} | NO_BEST
-        return tiny.trained(tmp_path / name, loss=losses.Item(alpha=1.0, **terms), arguments=once)[0]["loss"]
+        loss = losses.Item(alpha=1.0, terms=losses.Terms(**terms))
+        return tiny.trained(tmp_path / name, loss=loss, arguments=once)[0]["loss"]
 
     alone, listwise, pairs = first("a"), first("b", plackett_luce=1.0), first("c", hinge=1.0, margin=9.0)
     together = first("d", plackett_luce=0.5, hinge=2.0, margin=9.0)
