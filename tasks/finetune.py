@@ -6,11 +6,12 @@ from pathlib import Path
 import polars as pl
 
 from arrange.data import tables
+from arrange.decoding.mining import mine
 from arrange.decoding.validation import judged_queries, validate
 from arrange.docids.catalogue import open_catalogue
 from arrange.files import replacing
 from arrange.models import ranker as models
-from arrange.training import examples, needs
+from arrange.training import examples, needs, teachers
 from arrange.training.training import train
 from settings import params
 from tasks import stage
@@ -22,7 +23,8 @@ def finetune(name: str) -> None:
     ranker, finetuning = settings.rankers[name], settings.finetune
     prompt = settings.prompt.of(ranker.regime)
     base, arguments = Path(finetuning.model), {**finetuning.arguments, **ranker.arguments}
-    needs.check(base, bool(finetuning.lora), arguments.get("save_total_limit", 1))
+    loss = settings.losses[ranker.loss]
+    needs.check(base, bool(finetuning.lora), arguments.get("save_total_limit", 1), loss.needs_reference)
     catalogue = open_catalogue(Path("docids", f"{ranker.data}-{ranker.docids}"))
     data = Path("data", ranker.data)
     learnt = judged_queries(tables.read(data, splits=["train"]), catalogue, prompt, ranker.seed)
@@ -33,13 +35,16 @@ def finetune(name: str) -> None:
     model = models.from_base(base, catalogue.tokenizer, positions, ranker.seed)
     for queries in (learnt, validation):
         examples.check_length(queries.examples, model.config.max_position_embeddings, queries.query_ids)
+    lists, doc_ids = learnt.examples, catalogue.docids["doc_id"].to_list()
+    if loss.teacher.weight:
+        lists = teachers.with_teacher(lists, learnt.query_ids, doc_ids, finetuning.teacher)
     new = models.new_tokens(base, catalogue.tokenizer) if finetuning.lora else []
 
     with stage.progress(arguments["max_steps"], "steps") as reached:
         history = train(
             models.with_lora(model, finetuning.lora, ranker.seed, new),
-            learnt.examples,
-            settings.losses[ranker.loss],
+            lists,
+            loss,
             Path("models", name),
             stage.resumable(),
             arguments=arguments,
@@ -48,6 +53,9 @@ def finetune(name: str) -> None:
             normaliser=finetuning.normaliser,
             validate=partial(
                 validate, queries=validation, catalogue=catalogue, decoding=settings.rank, score=prompt.score
+            ),
+            mine=partial(
+                mine, examples=lists, trie=catalogue.trie, documents=loss.mined.documents, decoding=settings.rank
             ),
             progress=reached,
         )

@@ -6,7 +6,7 @@ table would be empty, a sentence says why.
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,22 @@ def loss_of(loss: Any) -> dict[str, Any]:
     """The rule of a loss and those of its parameters that are not the rule's defaults; `loss` is a dataclass."""
     values = {field.name: getattr(loss, field.name) for field in fields(loss) if field.name != "rule"}
     defaults = {field.name: field.default for field in fields(loss)}
-    return {"rule": loss.rule, **{name: value for name, value in values.items() if value != defaults[name]}}
+    chosen = {name: value for name, value in values.items() if value != defaults[name]}
+    return {
+        "rule": loss.rule,
+        **{name: asdict(value) if is_dataclass(value) else value for name, value in chosen.items()},  # type: ignore
+    }
+
+
+def _told(value: Any) -> str:
+    """A parameter of a loss, in words; a part of it in brackets.
+
+    >>> _told(0.50), _told({"term": "kl", "weight": 1.0})
+    ('0.5', '(term kl, weight 1)')
+    """
+    if isinstance(value, Mapping):
+        return f"({', '.join(f'{name} {_told(each)}' for name, each in value.items())})"
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def this_run(rankers: Mapping[str, Mapping[str, Ranker]], conditions: Conditions) -> str:
@@ -58,7 +73,7 @@ def this_run(rankers: Mapping[str, Mapping[str, Ranker]], conditions: Conditions
     for data, of_data in rankers.items():
         for system, ranker in of_data.items():
             rule, *parameters = ranker.loss.items()
-            loss = ", ".join([rule[1], *(f"{name} {value:g}" for name, value in parameters)])
+            loss = ", ".join([rule[1], *(f"{name} {_told(value)}" for name, value in parameters)])
             rows.append([system, data, ranker.docids, loss, ", ".join(map(str, sorted(ranker.seeds.values())))])
     return THIS_RUN.format(
         regime=conditions.regime,
@@ -228,7 +243,7 @@ def maps(results: Results, rankers: Mapping[str, Ranker], folder: Path) -> list[
         {"alpha": ranker.loss["alpha"], "beta": ranker.loss["beta"]}
         | {name: results.metrics[system][name]["mean"] for name in MAPPED}
         for system, ranker in rankers.items()
-        if ranker.loss["rule"] == "combined" and not {"gamma", "plackett_luce", "hinge"} & ranker.loss.keys()
+        if ranker.loss["rule"] == "combined" and ranker.loss.keys() <= {"rule", "alpha", "beta"}
     ]
     if len({row["alpha"] for row in grid}) < 2 or len({row["beta"] for row in grid}) < 2:
         return []

@@ -33,6 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from arrange.bounds import Exponent, PositiveOr0, ShareAbove0
 from arrange.errors import UserError
+from arrange.training.terms import INDIFFERENT, UNMINED, UNTAUGHT, Mined, Preference, Teacher
 
 Floats = NDArray[np.float64]
 LARGEST = 1e300  # stands for an infinite exponent: exp of any difference is 0, and 0 times it is 0
@@ -51,7 +52,7 @@ class ListLoss:
 
     gamma: exponent of the nodes' weights. normalised: whether every query counts the same, however long its list.
     plackett_luce, hinge: weights of the pairwise terms of `arrange.training.pairwise`; 0 leaves a term out.
-    margin: of the hinge, in nats.
+    margin: of the hinge, in nats. teacher, preference, mined: see `arrange.training.terms`.
     """
 
     gamma: PositiveOr0 = 1.0
@@ -59,11 +60,27 @@ class ListLoss:
     plackett_luce: PositiveOr0 = 0.0
     hinge: PositiveOr0 = 0.0
     margin: PositiveOr0 = 0.3
+    teacher: Teacher = UNTAUGHT
+    preference: Preference = INDIFFERENT
+    mined: Mined = UNMINED
+
+    def __post_init__(self) -> None:
+        if self.mined.documents and not self.is_pairwise:
+            raise ValueError(
+                "mined documents have no rank, and no term of this loss compares documents; "
+                "add one (hinge, plackett_luce, preference), or leave `mined` out"
+            )
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether a frozen copy of the first weights takes part."""
+        return self.preference.weight > 0 and self.preference.term == "dpo"
 
     @property
     def is_pairwise(self) -> bool:
-        """Whether a pairwise term is added."""
-        return self.plackett_luce > 0 or self.hinge > 0
+        """Whether a term on whole docIDs is added."""
+        terms = self.plackett_luce, self.hinge, self.teacher.weight, self.preference.weight
+        return any(weight > 0 for weight in terms)
 
     def weights(self, ranks: ArrayLike) -> Weights:
         """The weights of one query's documents.

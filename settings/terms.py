@@ -1,0 +1,27 @@
+"""What the sections say of losses with a teacher or with mined documents, checked against each other."""
+
+from typing import TYPE_CHECKING
+
+from arrange.training.settings import NO_TEACHER
+
+if TYPE_CHECKING:
+    from settings.sections import Settings
+
+
+def check_terms(settings: "Settings") -> None:
+    """Raise ValueError where a loss has a part that a ranker's table, its regime or the swap can't give it."""
+    table = settings.finetune.teacher.table
+    for name, ranker in settings.rankers.items():
+        loss, where = settings.losses[ranker.loss], f"rankers.{name}.loss is {ranker.loss!r}"
+        if loss.teacher.weight and table == NO_TEACHER:
+            what = (
+                f"{where}, which learns from a teacher, but finetune.teacher.table is {table}, a run without documents"
+            )
+            raise ValueError(f"{what}; name candidates/<entry>.parquet, or the whole path of a run file")
+        if loss.mined.documents and settings.prompt.of(ranker.regime).regime == "in_context":
+            what = f"{where}, which mines documents, but the regime is in_context, whose prompts show all candidates"
+            raise ValueError(f"{what}; take the regime corpus, or a loss without `mined`")
+    loss = settings.losses[settings.swap.loss]
+    if loss.teacher.weight or loss.mined.documents:
+        what = f"swap.loss is {settings.swap.loss!r}, which has a teacher or mined documents, and a swap gives it none"
+        raise ValueError(f"{what}; name a loss without `teacher` and `mined`")
