@@ -6,7 +6,7 @@ table would be empty, a sentence says why.
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,25 +46,23 @@ class Conditions:
 
 
 def loss_of(loss: Any) -> dict[str, Any]:
-    """The rule of a loss and those of its parameters that are not the rule's defaults; `loss` is a dataclass."""
-    values = {field.name: getattr(loss, field.name) for field in fields(loss) if field.name != "rule"}
-    defaults = {field.name: field.default for field in fields(loss)}
-    chosen = {name: value for name, value in values.items() if value != defaults[name]}
-    return {
-        "rule": loss.rule,
-        **{name: asdict(value) if is_dataclass(value) else value for name, value in chosen.items()},  # type: ignore
-    }
+    """The rule of a loss and those of its parameters that are not the rule's defaults; `loss` is a dataclass.
 
-
-def _told(value: Any) -> str:
-    """A parameter of a loss, in words; a part of it in brackets.
-
-    >>> _told(0.50), _told({"term": "kl", "weight": 1.0})
-    ('0.5', '(term kl, weight 1)')
+    A section in it is flat: terms.plackett_luce.
     """
-    if isinstance(value, Mapping):
-        return f"({', '.join(f'{name} {_told(each)}' for name, each in value.items())})"
-    return value if isinstance(value, str) else f"{value:g}"
+    return {"rule": loss.rule, **{name: value for name, value in _changed(loss).items() if name != "rule"}}
+
+
+def _changed(section: Any) -> dict[str, Any]:
+    """The fields of a dataclass that are not its defaults, those of dataclasses in it by dotted names."""
+    changed: dict[str, Any] = {}
+    for field in fields(section):
+        value = getattr(section, field.name)
+        if is_dataclass(value):
+            changed |= {f"{field.name}.{name}": inner for name, inner in _changed(value).items()}
+        elif value != field.default:
+            changed[field.name] = value
+    return changed
 
 
 def this_run(rankers: Mapping[str, Mapping[str, Ranker]], conditions: Conditions) -> str:
@@ -73,7 +71,15 @@ def this_run(rankers: Mapping[str, Mapping[str, Ranker]], conditions: Conditions
     for data, of_data in rankers.items():
         for system, ranker in of_data.items():
             rule, *parameters = ranker.loss.items()
-            loss = ", ".join([rule[1], *(f"{name} {_told(value)}" for name, value in parameters)])
+            loss = ", ".join(
+                [
+                    rule[1],
+                    *(
+                        f"{name} {value if isinstance(value, str) else format(value, 'g')}"
+                        for name, value in parameters
+                    ),
+                ]
+            )
             rows.append([system, data, ranker.docids, loss, ", ".join(map(str, sorted(ranker.seeds.values())))])
     return THIS_RUN.format(
         regime=conditions.regime,
@@ -243,7 +249,7 @@ def maps(results: Results, rankers: Mapping[str, Ranker], folder: Path) -> list[
         {"alpha": ranker.loss["alpha"], "beta": ranker.loss["beta"]}
         | {name: results.metrics[system][name]["mean"] for name in MAPPED}
         for system, ranker in rankers.items()
-        if ranker.loss["rule"] == "combined" and ranker.loss.keys() <= {"rule", "alpha", "beta"}
+        if ranker.loss["rule"] == "combined" and ranker.loss.keys() <= {"rule", "alpha", "beta", "normalised"}
     ]
     if len({row["alpha"] for row in grid}) < 2 or len({row["beta"] for row in grid}) < 2:
         return []

@@ -127,7 +127,7 @@ def with_unranked(examples: Examples, rows: Mapping[int, NDArray[np.int64]]) -> 
 def batch(
     items: Sequence[Item],
     examples: Examples,
-    weights: Sequence[Weights] | Mapping[int, Weights] | None = None,
+    weights: Sequence[Weights] | None = None,
     *,
     gamma: float = 1.0,
     normalised: bool = True,
@@ -138,7 +138,7 @@ def batch(
 
     With a teacher `teacher_D` too, its scores.
 
-    weights: of the documents by the query's row (`list_weights`); None for no edge weights. gamma, normalised: see
+    weights: of every query's documents (`list_weights`); None for no edge weights. gamma, normalised: see
     `losses.ListLoss`. negatives: keep judged negatives among the documents, which only terms on whole docIDs need.
     Without them edges that have no target are left out too. normaliser: of the tokens' log-probabilities.
     """

@@ -72,6 +72,11 @@ class ListLoss:
             )
 
     @property
+    def is_taught(self) -> bool:
+        """Whether a teacher's term or one on preferences is added."""
+        return self.teacher.weight > 0 or self.preference.weight > 0
+
+    @property
     def needs_reference(self) -> bool:
         """Whether a frozen copy of the first weights takes part."""
         return self.preference.weight > 0 and self.preference.term == "dpo"
@@ -79,8 +84,7 @@ class ListLoss:
     @property
     def is_pairwise(self) -> bool:
         """Whether a term on whole docIDs is added."""
-        terms = self.plackett_luce, self.hinge, self.teacher.weight, self.preference.weight
-        return any(weight > 0 for weight in terms)
+        return self.plackett_luce > 0 or self.hinge > 0 or self.is_taught
 
     def weights(self, ranks: ArrayLike) -> Weights:
         """The weights of one query's documents.

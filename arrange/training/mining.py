@@ -23,25 +23,28 @@ from arrange.training.terms import Mined
 
 # (model, rows of queries) -> rows of documents for each of these, best first
 Mine = Callable[[PreTrainedModel, Sequence[int]], Sequence[NDArray[np.int64]]]
+Pack = Callable[[Sequence[Item]], dict[str, torch.Tensor]]
 
 
 @dataclass
 class MinedLists:
     """The lists of a training, with what was mined last.
 
-    order: of the queries. per_step: queries of a step. step: that of the last search.
+    packing: makes what packs examples of some lists. order: of the queries. per_step: queries of a step. step: that of
+    the last search.
     """
 
     lists: Examples
     mined: Mined
     mine: Mine
+    packing: Callable[[Examples], Pack]
     order: Order
     per_step: int
     step: int | None = None
-    current: Examples = field(init=False)
+    pack: Pack = field(init=False)
 
-    def at(self, step: int, model: PreTrainedModel) -> Examples:
-        """The lists for the step that comes after `step` steps: searched for if a search is due."""
+    def at(self, step: int, model: PreTrainedModel) -> Pack:
+        """What packs the lists of the step that comes after `step` steps: searched for if a search is due."""
         due = step - step % self.mined.every
         if self.step != due:
             assert step == due, f"a training continues at step {step}, which is no multiple of {self.mined.every}"
@@ -50,8 +53,8 @@ class MinedLists:
             model.eval()
             found = dict(zip(queries, self.mine(model, queries), strict=True))
             model.train()
-            self.step, self.current = due, with_unranked(self.lists, found)
-        return self.current
+            self.step, self.pack = due, self.packing(with_unranked(self.lists, found))
+        return self.pack
 
 
 def items_alone(items: Sequence[Item]) -> dict[str, torch.Tensor]:

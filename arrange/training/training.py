@@ -14,13 +14,14 @@ from arrange.errors import UserError
 from arrange.models import ranker as model
 from arrange.models.determinism import deterministic
 from arrange.models.normaliser import Normaliser
-from arrange.training import distillation, examples, mining, pairwise, preferences
+from arrange.training import examples, mining, pairwise
 from arrange.training import packed_pass as packed
 from arrange.training.arguments import training_arguments
 from arrange.training.checkpoints import last_whole, mark_whole
 from arrange.training.history import history_of
 from arrange.training.losses import ListLoss
 from arrange.training.saving import save
+from arrange.training.taught import taught
 
 Validate = Callable[[PreTrainedModel], Mapping[str, float]]
 
@@ -65,27 +66,19 @@ def train(
         mining.check_steps(checked, loss.mined, "finetune.arguments")
         count = checked.max_steps * checked.train_batch_size * checked.world_size * checked.gradient_accumulation_steps
         order = examples.Order(len(lists.prompts), count, seed)
-        pack = partial(
-            examples.batch,
-            gamma=loss.gamma,
-            normalised=loss.normalised,
-            negatives=loss.is_pairwise,
-            normaliser=normaliser,
-        )
+        packing = partial(_packing, loss=loss, normaliser=normaliser)
         reference = _frozen(ranker, checked) if loss.needs_reference else None
         trainer = _Trainer(
             ranker,
             checked,
-            mining.items_alone
-            if loss.mined.documents
-            else partial(pack, examples=lists, weights=examples.list_weights(lists, loss)),
+            mining.items_alone if loss.mined.documents else packing(lists),
             train_dataset=order,
             eval_dataset=[],
             callbacks=[_Progress(progress)],
         )
-        trainer.list_loss, trainer.validate, trainer.reference, trainer.pack = loss, validate, reference, pack
+        trainer.list_loss, trainer.validate, trainer.reference = loss, validate, reference
         if mine is not None and loss.mined.documents:
-            trainer.mined = mining.MinedLists(lists, loss.mined, mine, order, count // checked.max_steps)
+            trainer.mined = mining.MinedLists(lists, loss.mined, mine, packing, order, count // checked.max_steps)
         trainer.remove_callback(PrinterCallback)
         with trainer.accelerator.main_process_first():  # which removes what isn't whole
             start = last_whole(checkpoints)
@@ -107,6 +100,19 @@ def _untrained(
     return [{"step": 0, **metrics}]
 
 
+def _packing(lists: examples.Examples, loss: ListLoss, normaliser: Normaliser) -> mining.Pack:
+    """The function that packs examples of these lists with what the loss needs."""
+    return partial(
+        examples.batch,
+        examples=lists,
+        weights=examples.list_weights(lists, loss),
+        gamma=loss.gamma,
+        normalised=loss.normalised,
+        negatives=loss.is_pairwise,
+        normaliser=normaliser,
+    )
+
+
 def _check_parts(lists: examples.Examples, loss: ListLoss, mine: mining.Mine | None) -> None:
     """Raise UserError where the loss has a part for which the lists have nothing."""
     if loss.teacher.weight and lists.teacher is None:
@@ -123,12 +129,11 @@ def _frozen(ranker: torch.nn.Module, arguments: TrainingArguments) -> torch.nn.M
 class _Trainer(Trainer):
     """The Trainer with the packed loss, validation by ranking, and checkpoints that are marked when whole.
 
-    pack: makes a batch of items, their lists and weights. reference, mined: of losses with these parts.
+    reference, mined: of losses with these parts.
     """
 
     list_loss: ListLoss
     validate: Validate | None
-    pack: Callable[..., dict[str, torch.Tensor]]
     reference: torch.nn.Module | None
     mined: mining.MinedLists | None = None
 
@@ -139,13 +144,9 @@ class _Trainer(Trainer):
         batches, count = super().get_batch_samples(epoch_iterator, num_batches, device)
         if self.mined is not None and batches:
             assert self.model is not None
-            lists = self.mined.at(self.state.global_step, self._inner(self.model))
-            batches = [self._packed(mining.items_of(items), lists) for items in batches]
+            pack = self.mined.at(self.state.global_step, self._inner(self.model))
+            batches = [pack(mining.items_of(items)) for items in batches]
         return batches, count
-
-    def _packed(self, items: list[examples.Item], lists: examples.Examples) -> dict[str, torch.Tensor]:
-        weights = {query: self.list_loss.weights(lists.lists[query][1]) for query, _ in items}
-        return self.pack(items, lists, weights)
 
     def compute_loss(
         self,
@@ -157,9 +158,10 @@ class _Trainer(Trainer):
         inner = self._inner(model)
         log_probability_E = packed.edge_log_probabilities(model, inputs, inner)
         loss = packed.cross_entropy(log_probability_E, inputs)
-        if self.list_loss.is_pairwise:
+        if self.list_loss.plackett_luce or self.list_loss.hinge:
             loss = loss + _pairwise_terms(log_probability_E, inputs, self.list_loss)
-            loss = loss + self._taught_terms(log_probability_E, inputs)
+        if self.list_loss.is_taught:
+            loss = loss + taught(log_probability_E, inputs, self.list_loss, self._reference_scores)
         if not torch.isfinite(loss):
             queries = ", ".join(map(str, inputs["query"].tolist()))
             raise UserError(
@@ -167,18 +169,6 @@ class _Trainer(Trainer):
                 "give a lower learning rate or a longer warm-up; the last checkpoint stays",
             )
         return (loss, {}) if return_outputs else loss
-
-    def _taught_terms(self, log_probability_E: torch.Tensor, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """The weighted terms with a teacher, a reference or lengths."""
-        teacher, preference = self.list_loss.teacher, self.list_loss.preference
-        scores_D = packed.document_log_probabilities(log_probability_E, inputs)
-        total = scores_D.new_zeros(())
-        if teacher.weight:
-            total = total + teacher.weight * distillation.term(scores_D, inputs, teacher)
-        if preference.weight:
-            reference_D = self._reference_scores(inputs)
-            total = total + preference.weight * preferences.term(scores_D, inputs, preference, reference_D)
-        return total
 
     @torch.no_grad()
     def _reference_scores(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor | None:

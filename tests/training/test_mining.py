@@ -61,7 +61,7 @@ def test_a_search_is_made_for_the_queries_of_the_steps_to_come_and_what_it_found
         asked.append(list(queries))
         return [np.array([3 + len(asked)])] * len(queries)
 
-    lists = mining.MinedLists(LISTS, Mined(documents=1, every=2), search, order, per_step=3)
+    lists = mining.MinedLists(LISTS, Mined(documents=1, every=2), search, lambda lists: lists, order, per_step=3)
     model = torch.nn.Linear(1, 1)
     joined = [lists.at(step, model).lists[int(order.query_N[3 * step])][0].tolist() for step in range(5)]
     assert joined == [[0, 1, 2, 4], [0, 1, 2, 4], [0, 1, 2, 5], [0, 1, 2, 5], [0, 1, 2, 6]]
