@@ -65,9 +65,9 @@ class ListLoss:
     mined: Mined = UNMINED
 
     def __post_init__(self) -> None:
-        if self.mined.documents and not self.is_pairwise:
+        if self.mined.documents and not (self.plackett_luce or self.hinge or self.preference.weight):
             raise ValueError(
-                "mined documents have no rank, and no term of this loss compares documents; "
+                "mined documents have no rank, and no term of this loss compares ranked documents with them; "
                 "add one (hinge, plackett_luce, preference), or leave `mined` out"
             )
 

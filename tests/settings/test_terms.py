@@ -41,7 +41,12 @@ MISTAKES = {
     ),
     "mined documents that nothing reads": (
         [("losses.other", LOSS | {"mined": {"documents": 5}})],
-        "no term of this loss compares documents",
+        "no term of this loss compares ranked documents with them",
+        "add one",
+    ),
+    "mined documents that a teacher has no score for": (
+        [("losses.other", TAUGHT | {"mined": {"documents": 5}}), LEARNT, TABLE],
+        "no term of this loss compares ranked documents with them",
         "add one",
     ),
     "mined documents in context": (

@@ -151,5 +151,5 @@ def test_a_teachers_term_without_a_teacher_is_refused(tmp_path):
 
 
 def test_mined_documents_without_a_term_that_compares_documents_are_refused():
-    with pytest.raises(ValueError, match="no term of this loss compares documents; add one"):
+    with pytest.raises(ValueError, match="no term of this loss compares ranked documents with them; add one"):
         losses.Ntp(mined=Mined(documents=3))
