@@ -15,6 +15,8 @@ from arrange.decoding.validation import LOGGED
 from arrange.errors import UserError
 from arrange.models import ranker as models
 from arrange.training.arguments import MACHINE, check_arguments, training_arguments
+from arrange.training.mining import check_steps
+from arrange.training.terms import UNMINED, Mined
 from settings import params
 from settings.explain import nearest
 from settings.sections import Settings
@@ -46,12 +48,13 @@ def check(settings: Settings) -> None:
     check_arguments(finetune.arguments, "finetune.arguments")
     check_training(finetune.arguments, "finetune.arguments")
     for name, ranker in settings.rankers.items():
-        if ranker.arguments:
+        mined = settings.losses[ranker.loss].mined
+        if ranker.arguments or mined.documents:
             check_arguments(ranker.arguments, f"rankers.{name}.arguments")
-            check_training({**finetune.arguments, **ranker.arguments}, f"rankers.{name}.arguments")
+            check_training({**finetune.arguments, **ranker.arguments}, f"rankers.{name}.arguments", mined)
 
 
-def check_training(arguments: dict[str, object], where: str) -> None:
+def check_training(arguments: dict[str, object], where: str, mined: Mined = UNMINED) -> None:
     """Raise UserError for arguments that make no training together, and for a metric that validation does not give.
 
     Without steps there is no training.
@@ -61,6 +64,7 @@ def check_training(arguments: dict[str, object], where: str) -> None:
     anywhere = {name: value for name, value in arguments.items() if name not in MACHINE}
     with tempfile.TemporaryDirectory() as unused:
         checked = training_arguments(anywhere, Path(unused), 0, where)
+    check_steps(checked, mined, where)
     metric, valid = checked.metric_for_best_model, ["loss", *LOGGED]
     if metric is not None and metric.removeprefix("eval_") not in valid:
         raise UserError(f"{where}.metric_for_best_model is {metric!r}", nearest(metric, valid))

@@ -25,6 +25,7 @@ from arrange.models.vectors import TFIDF_SVD, VectoriserSettings
 from arrange.training.losses import Loss
 from arrange.training.settings import Finetune, Prompt, Regime
 from settings.explain import nearest
+from settings.terms import check_terms
 
 CONTROLS = ("random", "root_first", "copy", "neighbours", "popularity", "bm25")  # systems of every data set
 
@@ -193,6 +194,7 @@ class Settings:
         for data in self.datasets:
             check_systems(self, data)
         check_order(self)
+        check_terms(self)
 
 
 def base_folders(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -6,11 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from arrange.decoding.mining import mine
 from arrange.decoding.settings import Decoding
 from arrange.decoding.validation import JudgedQueries, validate
 from arrange.docids.catalogue import Catalogue
 from arrange.models import ranker as models
-from arrange.training import examples, needs
+from arrange.training import examples, needs, teachers
 from arrange.training.losses import ListLoss
 from arrange.training.settings import Finetune, Prompt
 from arrange.training.training import train
@@ -39,17 +40,20 @@ def finetune(
     Raises UserError where memory, disc or the model's context are too small.
     """
     base, arguments = Path(settings.model), {**settings.arguments, **arguments}
-    needs.check(base, bool(settings.lora), arguments.get("save_total_limit", 1))
+    needs.check(base, bool(settings.lora), arguments.get("save_total_limit", 1), loss.needs_reference)
     queries = [learnt, validated, *others]
     positions = examples.longest_sequence([each.examples for each in queries], catalogue, prompt)
     model = models.from_base(base, catalogue.tokenizer, positions, seed)
     for each in queries:
         examples.check_length(each.examples, model.config.max_position_embeddings, each.query_ids)
+    lists, doc_ids = learnt.examples, catalogue.docids["doc_id"].to_list()
+    if loss.teacher.weight:
+        lists = teachers.with_teacher(lists, learnt.query_ids, doc_ids, settings.teacher)
     new = models.new_tokens(base, catalogue.tokenizer) if settings.lora else []
     with progress(arguments["max_steps"], "steps") as reached:
         return train(
             models.with_lora(model, settings.lora, seed, new),
-            learnt.examples,
+            lists,
             loss,
             out_folder,
             checkpoints,
@@ -58,5 +62,6 @@ def finetune(
             threads=settings.threads,
             normaliser=settings.normaliser,
             validate=partial(validate, queries=validated, catalogue=catalogue, decoding=decoding, score=prompt.score),
+            mine=partial(mine, examples=lists, trie=catalogue.trie, documents=loss.mined.documents, decoding=decoding),
             progress=reached,
         )

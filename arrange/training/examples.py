@@ -5,7 +5,7 @@ documents too, and the model ranks these candidates. Training draws their order 
 ranked it follows from the seed, the query and the candidates alone, so that all who rank show the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ class Examples:
     lists: rows of the document table and their ranks, nan for judged negatives.
     candidate: the tokens before and behind each candidate's docID in the prompt; None leaves candidates out.
     seed: of the candidates' order. trie: of all docIDs; only normalisers other than `vocabulary` need it.
+    teacher: a teacher's scores of each list, nan where it has none; None without a teacher.
     """
 
     prompts: Sequence[Prompt]
@@ -47,6 +48,7 @@ class Examples:
     candidate: tuple[list[int], list[int]] | None = None
     seed: int = 0
     trie: Trie | None = None
+    teacher: Sequence[NDArray[np.float64]] | None = None
 
 
 def judged_lists(query_ids: pl.Series, qrels: pl.DataFrame, doc_ids: pl.Series) -> list[JudgedList]:
@@ -112,6 +114,23 @@ def list_weights(examples: Examples, loss: ListLoss) -> list[Weights]:
     return [loss.weights(ranks_D) for _, ranks_D in examples.lists]
 
 
+def with_unranked(examples: Examples, rows: Mapping[int, NDArray[np.int64]]) -> Examples:
+    """The examples, with documents of some queries joined to their lists: without a rank or a teacher's score.
+
+    rows: of the document table, by the query's row. A document that is in the list already keeps its rank.
+    """
+    assert examples.candidate is None, "the prompt would show what joins the list"
+    lists, teacher = list(examples.lists), list(examples.teacher or [])
+    for query, rows_K in rows.items():
+        rows_D, ranks_D = lists[query]
+        new_K = rows_K[~np.isin(rows_K, rows_D)]
+        nan_K = np.full(len(new_K), np.nan)
+        lists[query] = np.concatenate([rows_D, new_K]), np.concatenate([ranks_D, nan_K])
+        if teacher:
+            teacher[query] = np.concatenate([teacher[query], nan_K])
+    return replace(examples, lists=lists, teacher=teacher or None)
+
+
 def batch(
     items: Sequence[Item],
     examples: Examples,
@@ -124,6 +143,8 @@ def batch(
     normaliser: Normaliser = "vocabulary",
 ) -> dict[str, torch.Tensor]:
     """Pack the queries of `items`: what `packing.pack` returns, and `rank_D` and `query_B` (rows of the queries).
+
+    With a teacher `teacher_D` too, its scores.
 
     weights: of every query's documents (`list_weights`); None for no edge weights. gamma, normalised: see
     `losses.ListLoss`. negatives: keep judged negatives among the documents, which only terms on whole docIDs need.
@@ -150,6 +171,9 @@ def batch(
         siblings=examples.trie if siblings else None,
     )
     ranks_D = np.concatenate([examples.lists[q][1][keep] for q, keep in zip(queries, kept, strict=True)])
+    if (teacher := examples.teacher) is not None:
+        scores_D = np.concatenate([teacher[q][keep] for q, keep in zip(queries, kept, strict=True)])
+        packed["teacher"] = torch.from_numpy(scores_D.astype(np.float32))
     return packed | {"rank": torch.from_numpy(ranks_D.astype(np.float32)), "query": torch.tensor(queries)}
 
 

@@ -33,6 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from arrange.bounds import Count, Exponent, Positive, PositiveOr0, ShareAbove0
 from arrange.errors import UserError
+from arrange.training.terms import INDIFFERENT, UNMINED, UNTAUGHT, Mined, Preference, Teacher
 
 Floats = NDArray[np.float64]
 LARGEST = 1e300  # stands for an infinite exponent: exp of any difference is 0, and 0 times it is 0
@@ -90,11 +91,38 @@ class ListLoss:
     """What all losses have: how the weights of nodes enter, and the terms that are added.
 
     gamma: exponent of the nodes' weights. normalised: whether every query counts the same, however long its list.
+    terms: of `arrange.training.list_terms` and `arrange.training.prefix`. teacher, preference, mined: see
+    `arrange.training.terms`.
     """
 
     gamma: PositiveOr0 = 1.0
     normalised: bool = True
     terms: Terms = Terms()
+    teacher: Teacher = UNTAUGHT
+    preference: Preference = INDIFFERENT
+    mined: Mined = UNMINED
+
+    def __post_init__(self) -> None:
+        if self.mined.documents and not (self.terms.compare_documents or self.preference.weight):
+            raise ValueError(
+                "mined documents have no rank, and no term of this loss compares ranked documents with them; "
+                "add one (terms.plackett_luce, terms.hinge, preference), or leave `mined` out"
+            )
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether a teacher's term or one on preferences is added."""
+        return self.teacher.weight > 0 or self.preference.weight > 0
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether a frozen copy of the first weights takes part."""
+        return self.preference.weight > 0 and self.preference.term == "dpo"
+
+    @property
+    def compares_documents(self) -> bool:
+        """Whether a term on whole docIDs is added: these need the documents without a rank too."""
+        return self.terms.compare_documents or self.is_taught
 
     def weights(self, ranks: ArrayLike) -> Weights:
         """The weights of one query's documents.

@@ -14,17 +14,18 @@ FLOAT = 4  # bytes
 GB = 1e9
 
 
-def check(base: Path, lora: bool, checkpoints: int) -> None:
+def check(base: Path, lora: bool, checkpoints: int, reference: bool = False) -> None:
     """Raise UserError unless a training that starts from the folder `base` has room; shapes are taken as small.
 
     A weight takes 4 bytes, and with its gradient and Adam's two moments 16; activations come on top. On disc a
     checkpoint has weights and moments, 12 bytes, of which there are `checkpoints` and one in the making. With LoRA
-    gradients, moments and checkpoints are of the small adapters alone.
+    gradients, moments and checkpoints are of the small adapters alone. A frozen reference is in memory once more.
     """
     if shape_of(base) is not None:
         return
     weights = FLOAT * parameters(base)
     memory, disc = (weights, weights) if lora else (4 * weights, weights * (1 + 3 * (checkpoints + 1)))
+    memory += weights if reference else 0
     gpu = torch.cuda.is_available()
     free = torch.cuda.mem_get_info()[0] if gpu else psutil.virtual_memory().available
     if memory > free:

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from arrange.models.normaliser import Normaliser
-from arrange.training import examples, list_terms
+from arrange.training import distillation, examples, list_terms, preferences
 from arrange.training import packed_pass as packed
 from arrange.training.losses import ListLoss, Terms
 from arrange.training.prefix import prefix
@@ -28,16 +28,23 @@ def packing_for(loss: ListLoss, lists: examples.Examples, normaliser: Normaliser
         weights=examples.list_weights(lists, loss),
         gamma=loss.gamma,
         normalised=loss.normalised,
-        negatives=loss.terms.compare_documents,
+        negatives=loss.compares_documents,
         siblings=loss.terms.prefix.weight > 0,
         normaliser=normaliser,
     )
 
 
 def objective(
-    model: torch.nn.Module, batch: packed.Batch, loss: ListLoss, inner: PreTrainedModel | None = None
+    model: torch.nn.Module,
+    batch: packed.Batch,
+    loss: ListLoss,
+    inner: PreTrainedModel | None = None,
+    reference: Callable[[packed.Batch], Tensor | None] = lambda _: None,
 ) -> Tensor:
-    """The loss of a batch that `packing_for` has packed. `inner`: see `packed_pass.log_probabilities`."""
+    """The loss of a batch that `packing_for` has packed.
+
+    inner: see `packed_pass.log_probabilities`. reference: gives the documents' scores under a frozen model.
+    """
     log_p_NC = packed.log_probabilities(model, batch, inner)
     log_p_E = packed.at_edges(log_p_NC, batch)
     total = packed.cross_entropy(log_p_E, batch)
@@ -48,6 +55,22 @@ def objective(
         total = total + of_documents(scores_BH, packed.padded(ranks_D, batch["document_query"], torch.nan), loss.terms)
     if loss.terms.prefix.weight:
         total = total + loss.terms.prefix.weight * prefix(log_p_NC, batch, ranks_D, loss.terms.prefix)
+    if loss.is_taught:
+        scores_D = packed.document_log_probabilities(log_p_E, batch)
+        total = total + of_others(scores_D, batch, loss, reference)
+    return total
+
+
+def of_others(
+    scores_D: Tensor, batch: packed.Batch, loss: ListLoss, reference: Callable[[packed.Batch], Tensor | None]
+) -> Tensor:
+    """The weighted terms of a teacher and of preferences."""
+    total = scores_D.new_zeros(())
+    if loss.teacher.weight:
+        total = total + loss.teacher.weight * distillation.term(scores_D, batch, loss.teacher)
+    if loss.preference.weight:
+        term = preferences.term(scores_D, batch, loss.preference, reference(batch))
+        total = total + loss.preference.weight * term
     return total
 
 

@@ -5,13 +5,37 @@ Importable without torch: a flow checks settings without waiting for it.
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
-from arrange.bounds import Count
+from arrange.bounds import Count, CountOr0
 from arrange.models.normaliser import Normaliser
 
 Regime = Literal["corpus", "in_context"]
 Score = Literal["sum", "mean"]  # of the log-probabilities of a docID's tokens
+
+
+NO_TEACHER = "settings/no_teacher.trec"  # a run without documents
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherTable:
+    """What losses with a teacher's term learn from: see `arrange.training.teachers`.
+
+    table: a table of the pipeline, candidates/<entry>.parquet, or the whole path of a run file of the user's, over the
+    training queries. depth: so many of each query's documents join its list.
+    """
+
+    table: str
+    depth: CountOr0
+
+    def __post_init__(self) -> None:
+        of_pipeline = re.fullmatch(r"candidates/[\w-]+\.parquet", self.table)
+        if self.table != NO_TEACHER and not of_pipeline and (not Path(self.table).is_absolute() or "\0" in self.table):
+            what = f"table {self.table!r} is no table of the pipeline and no absolute path"
+            raise ValueError(
+                f"{what}; give candidates/<entry>.parquet, the path of your file, or {NO_TEACHER} for none"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +45,7 @@ class Finetune:
     model: the folder of a base model, base_models/<entry>, or any folder that transformers' save_pretrained wrote.
     lora: options of `peft.LoraConfig`; None trains all weights.
     normaliser: the tokens among which the model learns to choose; see `arrange.models.normaliser`.
+    teacher: the table that losses with a teacher's term learn from.
     threads: another number of threads rounds otherwise, so it gives other weights.
     validation_queries: so many validation queries are ranked at every evaluation.
     arguments: of `transformers.TrainingArguments`, without those that `arrange.training.arguments` refuses; max_steps
@@ -30,6 +55,7 @@ class Finetune:
     model: str
     lora: dict[str, Any] | None = None
     normaliser: Normaliser
+    teacher: TeacherTable
     threads: Count
     validation_queries: Count
     arguments: dict[str, Any]

@@ -1,6 +1,8 @@
 """Finetuning: `transformers.Trainer` on packed batches, deterministic, and resumable at its last checkpoint."""
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from arrange.errors import UserError
 from arrange.models import ranker as model
 from arrange.models.determinism import deterministic
 from arrange.models.normaliser import Normaliser
-from arrange.training import examples
+from arrange.training import examples, mining
+from arrange.training import packed_pass as packed
 from arrange.training.arguments import training_arguments
 from arrange.training.checkpoints import last_whole, mark_whole
 from arrange.training.history import history_of
@@ -35,6 +38,7 @@ def train(
     threads: int,
     normaliser: Normaliser = "vocabulary",
     validate: Validate | None = None,
+    mine: mining.Mine | None = None,
     progress: Callable[[int], object] = lambda step: None,
 ) -> list[dict[str, float]]:
     """Train a ranker on the lists of all queries and save it in `out_folder`, which appears when all is done.
@@ -46,6 +50,7 @@ def train(
     `arguments` are those of `transformers.TrainingArguments` that count here; `arguments.REFUSED` has the others. With
     `eval_strategy: steps`, `validate(ranker)` gives metrics, which are logged, and `metric_for_best_model` chooses the
     checkpoint to keep by one of them.
+    `mine` finds the documents that join the lists of a loss with `mined`: see `arrange.training.mining`.
     With `save_strategy: steps` checkpoints go to `checkpoints`. A training that finds some there continues at the
     last whole one. It ends with the same weights as one that was never stopped, bit by bit on one machine's CPU.
 
@@ -55,25 +60,33 @@ def train(
     """
     if not arguments["max_steps"]:
         return _untrained(ranker, lists, out_folder, validate)
+    _check_parts(lists, loss, mine)
     with deterministic(threads):
         checked = training_arguments(arguments, checkpoints, seed)
+        mining.check_steps(checked, loss.mined, "finetune.arguments")
         count = checked.max_steps * checked.train_batch_size * checked.world_size * checked.gradient_accumulation_steps
+        order = examples.Order(len(lists.prompts), count, seed)
+        packing = partial(packing_for, loss, normaliser=normaliser)
+        reference = _frozen(ranker, checked) if loss.needs_reference else None
         trainer = _Trainer(
             ranker,
             checked,
-            packing_for(loss, lists, normaliser),
-            train_dataset=examples.Order(len(lists.prompts), count, seed),
+            mining.items_alone if loss.mined.documents else packing(lists),
+            train_dataset=order,
             eval_dataset=[],
             callbacks=[_Progress(progress)],
         )
-        trainer.list_loss, trainer.validate = loss, validate
+        trainer.list_loss, trainer.validate, trainer.reference = loss, validate, reference
+        if mine is not None and loss.mined.documents:
+            trainer.mined = mining.MinedLists(lists, loss.mined, mine, packing, order, count // checked.max_steps)
         trainer.remove_callback(PrinterCallback)
         with trainer.accelerator.main_process_first():  # which removes what isn't whole
             start = last_whole(checkpoints)
         trainer.train(resume_from_checkpoint=str(start) if start else None)
         trainer.check_weights()
         if out_folder is not None and trainer.is_world_process_zero():
-            save(trainer.accelerator.unwrap_model(trainer.model), lists, out_folder)
+            # without the wrapper that rounds products to bfloat16: the saved model is compared as it will rank
+            save(trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False), lists, out_folder)
     return history_of(trainer.state.log_history)
 
 
@@ -88,11 +101,40 @@ def _untrained(
     return [{"step": 0, **metrics}]
 
 
+def _check_parts(lists: examples.Examples, loss: ListLoss, mine: mining.Mine | None) -> None:
+    """Raise UserError where the loss has a part for which the lists have nothing."""
+    if loss.teacher.weight and lists.teacher is None:
+        raise UserError("the loss has a teacher's term, the lists have no teacher", "join one: teachers.with_teacher")
+    if loss.mined.documents and (mine is None or lists.candidate is not None):
+        raise UserError("the loss learns from mined documents, in the regime corpus alone", "leave `mined` out")
+
+
+def _frozen(ranker: torch.nn.Module, arguments: TrainingArguments) -> torch.nn.Module:
+    """A copy of a ranker that is not trained: the reference is what training starts from, in a resumed one too."""
+    return copy.deepcopy(ranker).requires_grad_(False).eval().to(arguments.device)
+
+
 class _Trainer(Trainer):
-    """The Trainer with the packed loss, validation by ranking, and checkpoints that are marked when whole."""
+    """The Trainer with the packed loss, validation by ranking, and checkpoints that are marked when whole.
+
+    reference, mined: of losses with these parts.
+    """
 
     list_loss: ListLoss
     validate: Validate | None
+    reference: torch.nn.Module | None
+    mined: mining.MinedLists | None = None
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
+    ) -> tuple[list[Any], Any]:
+        """The batches of the next step; those with mined documents are packed here, as the weights are now."""
+        batches, count = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if self.mined is not None and batches:
+            assert self.model is not None
+            pack = self.mined.at(self.state.global_step, self._inner(self.model))
+            batches = [pack(mining.items_of(items)) for items in batches]
+        return batches, count
 
     def compute_loss(
         self,
@@ -101,7 +143,7 @@ class _Trainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        loss = objective(model, inputs, self.list_loss, self._inner(model))
+        loss = objective(model, inputs, self.list_loss, self._inner(model), self._reference_scores)
         if not torch.isfinite(loss):
             queries = ", ".join(map(str, inputs["query"].tolist()))
             raise UserError(
@@ -109,6 +151,15 @@ class _Trainer(Trainer):
                 "give a lower learning rate or a longer warm-up; the last checkpoint stays",
             )
         return (loss, {}) if return_outputs else loss
+
+    @torch.no_grad()
+    def _reference_scores(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor | None:
+        """log P(docID | prompt) under the reference, of the same batch: its prompts, and what was mined last."""
+        if self.reference is None:
+            return None
+        with self.accelerator.autocast():
+            log_probability_E = packed.edge_log_probabilities(self.reference, inputs, self._inner(self.reference))
+        return packed.document_log_probabilities(log_probability_E, inputs)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Validate by ranking, in place of a loss on an evaluation set."""

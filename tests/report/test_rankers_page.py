@@ -11,6 +11,7 @@ from arrange.evaluation import statistics
 from arrange.report import rankers_page as page
 from arrange.report.results import read_results
 from arrange.training.losses import Combined, Item, Ntp, Prefix, Terms
+from arrange.training.terms import Teacher
 
 CONDITIONS = page.Conditions(regime="corpus", split="test", reference="item", neighbours=10)
 ITEM = page.Ranker("text", "corpus", {"rule": "item", "alpha": 1.0}, {"wordnet-item": 1, "wordnet-item-2": 2})
@@ -131,3 +132,11 @@ def test_maps_are_drawn_where_the_rankers_span_a_grid(results, tmp_path):
 def test_systems_have_their_kind():
     kinds = page.kinds(["item", "bm25", "random"], ["item"])
     assert list(kinds.values()) == ["ranker", "baseline, fusion or control", "control, given the true set"]
+
+
+def test_a_part_of_a_loss_is_told_by_what_is_not_its_default():
+    loss = Item(alpha=1.0, teacher=Teacher(term="ranknet", weight=0.5))
+    assert page.loss_of(loss) == {"rule": "item", "alpha": 1.0, "teacher.term": "ranknet", "teacher.weight": 0.5}
+    ranker = page.Ranker("text", "corpus", page.loss_of(loss), {"a": 1})
+    text = page.this_run({"d": {"a": ranker}}, page.Conditions("corpus", "test", "a", 5))
+    assert "| item, teacher.term ranknet, teacher.weight 0.5, alpha 1 |" in text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from arrange.training.settings import Finetune, Prompt
+from arrange.training.settings import NO_TEACHER, Finetune, Prompt, TeacherTable
 
 PROMPT = {
     "regime": "corpus",
@@ -43,5 +43,10 @@ def test_a_template_without_its_places_is_named(name, template):
 def test_a_training_without_a_number_of_steps_is_refused(arguments):
     with pytest.raises(ValueError, match=r"^arguments.max_steps is .*; give a whole number, 0 or more$"):
         Finetune(
-            model="base_models/scratch", normaliser="vocabulary", threads=1, validation_queries=1, arguments=arguments
+            model="base_models/scratch",
+            normaliser="vocabulary",
+            teacher=TeacherTable(table=NO_TEACHER, depth=0),
+            threads=1,
+            validation_queries=1,
+            arguments=arguments,
         )
