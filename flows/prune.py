@@ -15,7 +15,6 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -23,7 +22,7 @@ from arrange.errors import UserError
 from flows.workspace import git, lock_of, locked
 from records import store
 from records.opening import opened
-from records.states import stage_hash
+from records.states import read_lock, stage_hash
 
 KINDS = ("workspaces", "cache", "runs")
 
@@ -45,7 +44,8 @@ def main() -> None:
 
 def prune(home: Path, kinds: Sequence[str], days: float, go: bool) -> None:
     """Say what would go, or remove it. Workspaces first: they hold what the cache and MLflow keep."""
-    client = opened() if "runs" in kinds else None  # what it refuses is told before anything goes
+    read_lock(home)  # what it refuses, and what the next line does, is told before anything goes
+    client = opened() if "runs" in kinds else None
     with ExitStack() as held:  # no run may start in what goes until all is done
         gone = prune_workspaces(home, held, go) if "workspaces" in kinds else []
         left = sorted(path.parent for path in home.glob(".workspaces/*/dvc.yaml") if path.parent not in gone)
@@ -105,8 +105,7 @@ def output(*words: str, cwd: Path | None = None, env: dict[str, str] | None = No
 
 def kept_hashes(roots: Iterable[Path]) -> set[str]:
     """The hashes of the stages' states in these folders' dvc.lock: what MLflow is asked for again."""
-    locks = [root / "dvc.lock" for root in roots if (root / "dvc.lock").exists()]
-    return {stage_hash(entry) for lock in locks for entry in yaml.safe_load(lock.read_text())["stages"].values()}
+    return {stage_hash(entry) for root in roots for entry in read_lock(root).values()}
 
 
 def old_runs(client: MlflowClient, keep: set[str], before: float) -> list[Run]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
@@ -17,7 +16,7 @@ from arrange.formats import interval, markdown, p_value
 from flows.schedule import Place
 from flows.show import console
 from records import store
-from records.states import stage_hash
+from records.states import read_lock, stage_hash
 
 REPORTS = {"report": "reports/report.md", "activations_report": "activations/report/report.md"}  # the fuller one first
 SHOWN = ("nDCG@10", "overlap@1", "overlap@3", "R@10", "tau_b")
@@ -50,8 +49,8 @@ def mlflow_links(root: Path) -> dict[str, str]:
 
     client = MlflowClient(tracking_uri=uri)
     experiment = store.experiment_id(client)
-    lock = yaml.safe_load((root / "dvc.lock").read_text())["stages"]
-    runs = {stage: store.find_logged(client, experiment, stage_hash(entry)) for stage, entry in lock.items()}
+    hashes = {stage: stage_hash(entry) for stage, entry in read_lock(root).items()}
+    runs = {stage: store.find_logged(client, experiment, key) for stage, key in hashes.items()}
     return {stage: f"{uri}/#/experiments/{experiment}/runs/{run}" for stage, run in runs.items() if run}
 
 

@@ -150,7 +150,7 @@ def record(place: Place, states: Mapping[str, State], status: str) -> None:
 def is_recorded(root: Path) -> bool:
     """Whether the last record of this workspace was of its state as it is, and in the store at hand."""
     mark, lock = root / RECORDED, root / "dvc.lock"
-    return lock.exists() and mark.exists() and mark.read_text() == key_of(root)
+    return lock.exists() and mark.exists() and mark.read_bytes() == key_of(root).encode()
 
 
 def key_of(root: Path) -> str:

@@ -106,9 +106,17 @@ class Rows:
 
 
 def latest(progress: Path) -> dict[str, Any] | None:
-    """The newest whole line of a stage's progress file, which may be long: only its end is read."""
+    """The newest whole line of a stage's progress file, which may be long: only its end is read.
+
+    None where there is no such line: a damaged one tells nobody anything, and the next is soon there.
+    """
     lines: list[bytes] = []
     with suppress(FileNotFoundError), progress.open("rb") as file:  # a stage that starts removes an earlier run's
         file.seek(max(0, file.seek(0, os.SEEK_END) - 1000))
         lines = [line for line in file.read().splitlines()[-2:] if line.startswith(b"{") and line.endswith(b"}")]
-    return json.loads(lines[-1]) if lines else None
+    for line in reversed(lines):
+        with suppress(ValueError):
+            at = json.loads(line)
+            if {"done", "total", "unit"} <= at.keys():
+                return dict(at)
+    return None

@@ -14,6 +14,7 @@ from dvc.repo import Repo
 from dvc.stage import PipelineStage
 from networkx import descendants
 
+from records.states import read_lock
 from tasks.stage import STARTER, end_with_parent
 
 REUSED, RESTORED, RAN = "Reused", "Restored", "Ran"
@@ -24,9 +25,10 @@ def graph(root: Path, targets: Collection[str]) -> tuple[dict[str, list[str]], s
     """The target stages with all their items and what they wait for, and those of them that may have to run.
 
     The first is in the order of dvc.yaml: stage -> stages that it waits for. A stage may have to run where DVC finds
-    it changed, and after another one that may.
+    it changed, and after another one that may. Raises UserError for a damaged dvc.lock.
     """
     with Repo(str(root), _wait_for_lock=True) as repo, repo.lock:
+        read_lock(root)  # DVC itself would fail with a traceback
         # a file under `dvc add` is a nameless stage too, and none of ours
         stages = {stage.name: stage for stage in repo.index.stages if isinstance(stage, PipelineStage)}
         wanted = {name for name in stages if name.partition("@")[0] in targets}

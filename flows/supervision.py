@@ -40,7 +40,7 @@ def at_work(mark: Path, run: str) -> Iterator[None]:
 def is_at_work(mark: Path, run: str) -> bool:
     """Whether the flow run still holds `mark`."""
     try:
-        return mark.read_text() == run
+        return mark.read_bytes() == run.encode()  # a damaged one may be no text
     except FileNotFoundError:
         return False
 

@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 from mlflow import MlflowClient, MlflowException
@@ -24,7 +23,7 @@ from requests import RequestException
 from arrange.report.cost import with_cost
 from records import store
 from records.opening import opened
-from records.states import done_stages, read_record, stage_hash
+from records.states import done_stages, read_lock, read_record, stage_hash
 from settings import params
 
 LARGEST_ARTIFACT = 5_000_000  # bytes; models stay in DVC's cache
@@ -46,7 +45,7 @@ def log_new(client: MlflowClient, status: str) -> None:
     """What `log` does, with the store at hand."""
     experiment = store.experiment_id(client)
     close_abandoned(client, experiment)
-    lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
+    lock = read_lock(Path())
     with Repo() as repo:
         stages = done_stages(repo, lock)
         hashes = {name: stage_hash(lock[name]) for name in stages}

@@ -6,12 +6,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.stage import PipelineStage
+from dvc.utils.strictyaml import validate
 from networkx import descendants
 
+from arrange.errors import UserError
 from arrange.files import sha256
 from settings.params import PARAMS
+
+
+def read_lock(root: Path) -> dict[str, Any]:
+    """The entries of a folder's dvc.lock by their stages, {} where there is none.
+
+    Raises UserError for one that DVC can't use: a merge or a full disk has damaged it.
+    """
+    path = root / "dvc.lock"
+    try:
+        content = yaml.safe_load(path.read_text())
+        validate(content, COMPILED_LOCKFILE_SCHEMA)
+        return dict(content["stages"])
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, yaml.YAMLError, DvcException):
+        remedy = "take it from git again, or remove it; then `make run` restores from DVC's cache what is done"
+        raise UserError(f"{path} is damaged: it is no lock file of DVC's", remedy) from None
 
 
 def stage_hash(entry: Mapping[str, Any]) -> str:
@@ -45,7 +67,12 @@ def is_done(stage: PipelineStage, lock: Mapping[str, Any]) -> bool:
 
 
 def read_record(stage: str) -> dict[str, Any]:
-    """What the stage's last run here noted of itself, {} if there is nothing or params.yaml has changed since."""
-    path = Path("state", stage, "record.json")
-    record = json.loads(path.read_text()) if path.exists() else {}
-    return record if record.get("params") == sha256(PARAMS) else {}
+    """What the stage's last run here noted of itself.
+
+    {} if there is nothing, if it can't be read (no output depends on it), or if params.yaml has changed since.
+    """
+    try:
+        record = json.loads(Path("state", stage, "record.json").read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return record if isinstance(record, dict) and record.get("params") == sha256(PARAMS) else {}

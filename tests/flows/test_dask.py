@@ -46,10 +46,10 @@ def test_the_stages_run_on_the_workers(finished, cluster):
 
 def test_a_stage_that_fails_on_a_worker_fails_the_flow_with_its_two_lines(finished, cluster):
     *_, what, remedy = finished.flow(
-        "--cluster", cluster, "--set", "base_models.scratch.shape.hidden_size=17", code=1
+        "--cluster", cluster, "--set", "datasets.wordnet.root=anmal.n.01", code=1
     ).splitlines()
-    assert what.startswith("finetune@wordnet-")
-    assert remedy
+    assert what == "prepare@wordnet: 'anmal.n.01' is not a noun synset"
+    assert remedy.startswith("perhaps animal.n.01")
 
 
 def test_a_stopped_flow_ends_its_stages_on_the_workers(finished, cluster):

@@ -22,6 +22,7 @@ AFTER_ALPHA = {
 TRAINING = "finetune@wordnet-item"
 AFTER_RESAMPLES = {"evaluate@wordnet", "export@wordnet", "activations_report", "report", "track"}
 MINED = {"search@evolution-1", "select", "transfer"}  # they know nothing of rankers
+BASE = "prepare_model@scratch"  # nor does a base model know of data
 
 
 def test_a_fresh_clone_runs_to_the_end(first_run):
@@ -165,7 +166,7 @@ def test_a_failing_stage_says_so_in_two_lines_and_leaves_nothing_half_written(fi
         "perhaps animal.n.01 or mammal.n.01 or placental.n.01?",
     ]
     assert "Traceback" not in output
-    independent = dict.fromkeys([*MINED, "prepare_model@scratch"], "reused")
+    independent = dict.fromkeys([*MINED, BASE], "reused")
     assert outcomes(output) == {"download_wordnet": "reused", "prepare@wordnet": "failed"} | independent
     assert [path.name for path in (finished.path / "data").rglob("*")] == ["raw", "wordnet.parquet"]
     finished.change("datasets", wordnet={"root": "animal.n.01"})
@@ -269,7 +270,7 @@ def test_data_of_ones_own_in_the_checkout_is_ranked_there_and_wordnet_left_alone
         (folder / name).write_text("\n".join(lines) + "\n")
     found = outcomes(finished.flow("--data", "my zoo"))
     names = [stage.replace("wordnet", "my_zoo") for stage in STAGES if stage != "download_wordnet"]
-    assert found == dict.fromkeys(names, "ran") | dict.fromkeys(MINED, "restored")
+    assert found == dict.fromkeys(names, "ran") | dict.fromkeys([*MINED, BASE], "restored")
     (report,) = finished.path.glob(".workspaces/*/reports/report.md")
     assert "## my_zoo\n" in report.read_text()
     assert "WordNet" not in report.read_text()
@@ -281,7 +282,7 @@ def test_data_of_ones_own_in_the_checkout_is_ranked_there_and_wordnet_left_alone
 def test_in_context_the_judged_documents_are_ranked(finished):
     words = ("prompt.regime=in_context", "datasets.wordnet.negatives=1")
     found = outcomes(finished.flow("--set", *words))
-    assert {stage for stage, what in found.items() if what == "restored"} == {"download_wordnet", *MINED}
+    assert {stage for stage, what in found.items() if what == "restored"} == {"download_wordnet", BASE, *MINED}
     (workspace,) = finished.path.glob(".workspaces/*")
     assert "| CVR |" in (workspace / "reports/report.md").read_text()
     metrics = json.loads((workspace / "results/wordnet/metrics.json").read_text())
