@@ -44,8 +44,8 @@ def is_done(stage: PipelineStage, lock: Mapping[str, Any]) -> bool:
     return is_recorded and not any(each.status() for each in (*stage.deps, *stage.outs))
 
 
-def read_record(stage: str) -> dict[str, Any]:
-    """What the stage's last run here noted of itself, {} if there is nothing or params.yaml has changed since."""
-    path = Path("state", stage, "record.json")
+def read_record(stage: str, root: Path = Path()) -> dict[str, Any]:
+    """What the stage's last run in `root` noted of itself, {} if there is none or params.yaml has changed since."""
+    path = root / "state" / stage / "record.json"
     record = json.loads(path.read_text()) if path.exists() else {}
-    return record if record.get("params") == sha256(PARAMS) else {}
+    return record if record.get("params") == sha256(root / PARAMS) else {}

@@ -132,6 +132,16 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Compare:
+    """Losses to compare at equal steps: a ranker for each of them and each seed."""
+
+    data: Name
+    docids: Name
+    losses: Annotated[tuple[Name, ...], MinLen(1)]
+    seeds: Seeds
+
+
+@dataclass(frozen=True)
 class Settings:
     """All sections; the names are those of params.yaml."""
 
@@ -153,6 +163,7 @@ class Settings:
     controls: Controls
     evaluate: Evaluate
     sweep: Sweep
+    compare: Compare
     searches: Annotated[dict[Name, SearchEntry], MinLen(1)]
     fitness: Fitness
     sandbox: Sandbox
@@ -208,13 +219,16 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     users: dict[str, Any] = {f"rankers.{name}": entry for name, entry in settings.rankers.items()}
     users |= {f"baselines.{name}": entry for name, entry in settings.baselines.items()}
     users |= {f"reranked.{name}": entry for name, entry in settings.reranked.items()}
-    for where, entry in {**users, "sweep": settings.sweep, "swap": settings.swap}.items():
+    users |= {"sweep": settings.sweep, "compare": settings.compare, "swap": settings.swap}
+    for where, entry in users.items():
         yield f"{where}.data", entry.data, datasets
         if f"{entry.data}-{entry.docids}" not in catalogues:
             of_data = [each.docids for each in settings.catalogues.values() if each.data == entry.data]
             yield f"{where}.docids (a catalogue of {entry.data})", entry.docids, of_data
     for name, ranker in settings.rankers.items():
         yield f"rankers.{name}.loss", ranker.loss, list(settings.losses)
+    for place, loss in enumerate(settings.compare.losses):
+        yield f"compare.losses.{place}", loss, list(settings.losses)
     yield "swap.loss", settings.swap.loss, list(settings.losses)
     yield from references_to_runs(settings)
     everywhere = [system for data in datasets for system in all_systems(settings, data)]
