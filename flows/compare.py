@@ -5,6 +5,7 @@ As a deployment: see prefect.yaml.
 """
 
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from arrange.evaluation.measures import nearest_documents
 from arrange.files import replacing
 from arrange.formats import markdown
 from arrange.report.comparison import comparison
+from arrange.report.selection import selection
+from arrange.training.history import kept_value
 from flows import script
 from flows.losses import rankers_of
 from flows.parameters import Cluster, Hours, Overrides, Parallel, Preset
@@ -23,6 +26,7 @@ from flows.run import run
 from records.states import read_record
 
 VOTE = "neighbours"  # the control that losses are compared with beside the reference
+VALIDATED = ("validation_loss", "validation_nDCG@10")  # of a history: the common loss and the ranking
 KEPT = Path("state", "comparison.md")  # in the run's folder; with seconds in it, it is no output of DVC's
 
 
@@ -46,11 +50,12 @@ def trainings(sections: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def table(root: Path, sections: Mapping[str, Any]) -> tuple[str, list[dict[str, str]]]:
-    """The table of `arrange.report.comparison` and its title; kept in the run's folder, too."""
+    """The table of `arrange.report.comparison` and its title; kept in the run's folder, with a study of selectors."""
     section, evaluate, split = sections["compare"], sections["evaluate"], sections["rank"]["split"]
     data, losses = section["data"], section["losses"]
+    per_query = pl.read_parquet(root / "results" / data / "per_query.parquet")
     rows = comparison(
-        pl.read_parquet(root / "results" / data / "per_query.parquet"),
+        per_query,
         nearest_documents(tables.read(root / "data" / data, splits=[split]).qrels),
         losses,
         list(dict.fromkeys([evaluate["reference"], VOTE])),
@@ -62,9 +67,26 @@ def table(root: Path, sections: Mapping[str, Any]) -> tuple[str, list[dict[str, 
         f"{data}, {split} queries: means over seeds with 95% intervals of queries given these seeds (± between seeds), "
         f"differences with p after Holm, CPU seconds of a training; kept in {KEPT}"
     )
+    shown = markdown(list(rows[0]), [list(row.values()) for row in rows])
     with replacing(root / KEPT) as part:
-        part.write_text(f"{title}\n\n{markdown(list(rows[0]), [list(row.values()) for row in rows])}\n")
+        part.write_text(f"{title}\n\n{shown}\n\n{selection(*validated(root, sections, per_query))}\n")
     return title, rows
+
+
+def validated(root: Path, sections: Mapping[str, Any], per_query: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The candidates and the checkpoints of `arrange.evaluation.selection`, from the histories of the trainings."""
+    section, arguments = sections["compare"], sections["finetune"]["arguments"]
+    scores = per_query.group_by("system", "seed").agg(score=pl.col("nDCG@10").mean())
+    candidates, checkpoints = [], []
+    for loss, seed in product(section["losses"], section["seeds"]):
+        path = root / "results" / section["data"] / f"{section['data']}-{loss}-{seed}.history.csv"
+        history = pl.read_csv(path, infer_schema_length=None)
+        candidates.append((loss, seed, *(kept_value(history, column, arguments) for column in VALIDATED)))
+        if set(VALIDATED) <= set(history.columns):
+            checkpoints += [(loss, seed, *row) for row in history.filter(pl.col("step") > 0).select("step", *VALIDATED).rows()]
+    keys, kept = {"system": pl.String, "seed": pl.Int64}, {"nll": pl.Float64, "quality": pl.Float64}
+    kept_ones = pl.DataFrame(candidates, keys | kept, orient="row").join(scores, on=["system", "seed"], how="left")
+    return kept_ones, pl.DataFrame(checkpoints, keys | {"step": pl.Int64} | kept, orient="row")
 
 
 def seconds(root: Path, rankers: list[str]) -> list[float]:

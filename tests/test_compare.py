@@ -74,6 +74,11 @@ def test_the_table_has_what_the_run_left(tmp_path):
     ]
     (tmp_path / "results" / "wordnet").mkdir(parents=True)
     pl.DataFrame(rows).write_parquet(tmp_path / "results" / "wordnet" / "per_query.parquet")
+    for loss, last in (("token", 0.2), ("item", 0.3)):
+        for seed in SECTION["seeds"]:
+            csv = "step,loss,validation_loss,validation_nDCG@10\n0,,30,0\n5,2,20,0.4\n"
+            csv += f"10,1,{20.1 - seed},{last}\n"
+            (tmp_path / "results" / "wordnet" / f"wordnet-{loss}-{seed}.history.csv").write_text(csv)
     (tmp_path / "params.yaml").write_text("{}")
     for seed, known in ((3, b"{}"), (7, b"others")):
         (tmp_path / "state" / f"finetune@wordnet-item-{seed}").mkdir(parents=True)
@@ -85,4 +90,7 @@ def test_the_table_has_what_the_run_left(tmp_path):
     assert found[0]["nDCG@10 - item"].startswith("-0.375 (")
     kept = (tmp_path / "state" / "comparison.md").read_text()
     assert kept.startswith(title)
-    assert len(kept.splitlines()) == 2 + 2 + 3
+    assert "| item | 2 | 0.750 (0.500-1.000) ±0.000 | - |" in kept
+    assert "| nDCG@10 | two losses | 4 | 0.500 |" in kept  # of their best checkpoints, all at 0.4
+    assert "| item-3, step 10 | token-3, step 10 | 17.10 and 17.10 | 0.300 and 0.200 |" in kept
+    assert "step 0" not in kept  # the first weights of a seed are the same for all losses
