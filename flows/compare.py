@@ -83,7 +83,9 @@ def validated(root: Path, sections: Mapping[str, Any], per_query: pl.DataFrame) 
         history = pl.read_csv(path, infer_schema_length=None)
         candidates.append((loss, seed, *(kept_value(history, column, arguments) for column in VALIDATED)))
         if set(VALIDATED) <= set(history.columns):
-            checkpoints += [(loss, seed, *row) for row in history.filter(pl.col("step") > 0).select("step", *VALIDATED).rows()]
+            checkpoints += [
+                (loss, seed, *row) for row in history.filter(pl.col("step") > 0).select("step", *VALIDATED).rows()
+            ]
     keys, kept = {"system": pl.String, "seed": pl.Int64}, {"nll": pl.Float64, "quality": pl.Float64}
     kept_ones = pl.DataFrame(candidates, keys | kept, orient="row").join(scores, on=["system", "seed"], how="left")
     return kept_ones, pl.DataFrame(checkpoints, keys | {"step": pl.Int64} | kept, orient="row")
