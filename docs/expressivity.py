@@ -119,7 +119,8 @@ ranking of any query. How many, as shares of k!:
   counts. For all orders of 5 and of 8 documents it asks for n >= {least_5:.2f} and {least_8:.2f}, the counts for 4 and
   7.
 - **Trained**: every order is a query with a free vector, documents are free too; {steps} steps of Adam with the
-  Plackett-Luce loss. With eight documents 5,040 orders, drawn at random, stand for all.
+  Plackett-Luce loss. With eight documents 5,040 orders, drawn at random, stand for all. One
+  of them given is 0.0002, above the exact share of one dimension.
 
 {table}
 
@@ -129,6 +130,8 @@ of any number of documents. A transformer of two layers and width 32 reads each 
 of the orders ({generator_steps} steps); its output layer has {dimensions} dimensions. Of the other half it generates:
 
 {generated}
+
+Five documents have 60 orders to learn from, which it learns by heart.
 """
 
 
