@@ -21,7 +21,7 @@ export DO_NOT_TRACK := true# neither Prefect nor MLflow calls home
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR := false
 
-.PHONY: help run activations sweep test test-all soak repro reproduce up ui bench lint lock release audit prune clean clean-records clean-all
+.PHONY: help run activations sweep compare test test-all soak repro reproduce up ui bench lint lock release audit prune clean clean-records clean-all
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -35,6 +35,9 @@ activations: .venv/ready ## search for activation functions, and the whole trans
 
 sweep: .venv/ready ## losses over a grid of their parameters (section sweep), measured on validation queries
 	@$(IN_VENV) -m flows.sweep $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
+
+compare: .venv/ready ## losses at equal steps over three seeds (section compare): one table, with tests and CPU seconds
+	@$(IN_VENV) -m flows.compare $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
 
 test: .venv/ready ## the tests, without those that take minutes
 	@$(IN_VENV) -m pytest -m "not slow"

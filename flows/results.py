@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,14 @@ from records import store
 from records.states import read_lock, stage_hash
 
 REPORTS = {"report": "reports/report.md", "activations_report": "activations/report/report.md"}  # the fuller one first
+TableOf = Callable[[Path, Mapping[str, Any]], tuple[str, list[dict[str, Any]]]]  # of a run's folder and sections
 SHOWN = ("nDCG@10", "overlap@1", "overlap@3", "R@10", "tau_b")
 
 
-def conclude(place: Place, sections: Mapping[str, Any], states: Mapping[str, State]) -> State:
+def conclude(place: Place, sections: Mapping[str, Any], states: Mapping[str, State], table: TableOf) -> State:
     """Show the results of a finished run; its final state says what was run, restored and reused."""
     if any(stage.startswith("evaluate@") for stage in states):
-        rows = [row for data in sections["datasets"] for row in table_rows(place.root, data)]
-        title = f"Means over the {sections['rank']['split']} queries"
+        title, rows = table(place.root, sections)
         show_table(title, rows)
         create_table_artifact(rows, key="results", description=title)
     if "transfer" in states:
@@ -52,6 +52,12 @@ def mlflow_links(root: Path) -> dict[str, str]:
     hashes = {stage: stage_hash(entry) for stage, entry in read_lock(root).items()}
     runs = {stage: store.find_logged(client, experiment, key) for stage, key in hashes.items()}
     return {stage: f"{uri}/#/experiments/{experiment}/runs/{run}" for stage, run in runs.items() if run}
+
+
+def means(root: Path, sections: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+    """The title and the rows of the table of all systems of all data sets."""
+    rows = [row for data in sections["datasets"] for row in table_rows(root, data)]
+    return f"Means over the {sections['rank']['split']} queries", rows
 
 
 def table_rows(root: Path, data: str) -> list[dict[str, Any]]:

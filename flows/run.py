@@ -39,10 +39,11 @@ def run(
     hours: float | None,
     cluster: str | None,
     derive: Derive = lambda sections: {},
+    table: results.TableOf = results.means,
 ) -> State:
     """Run the target stages of dvc.yaml with all that they wait for, where they are stale; how the flow run ends.
 
-    `derive` makes further overrides of the effective sections: a sweep's cells.
+    `derive` makes further overrides of the effective sections: a sweep's cells. `table` is what a finished run shows.
     """
     supervision.end_with_worker()
     try:
@@ -56,7 +57,7 @@ def run(
         changed = sections if preset or overrides or derived else None
         with opened(Path.cwd(), changed) as root:
             place = place_of(root, preset, overrides or {}, hours)
-            return run_in(place, sections, targets, parallel, cluster)
+            return run_in(place, sections, targets, parallel, cluster, table)
     except UserError as error:
         return Failed(message=str(error))
     except ConcurrencySlotAcquisitionError:
@@ -95,7 +96,12 @@ def command(name: str, preset: str | None, overrides: Mapping[str, Any]) -> str:
 
 
 def run_in(
-    place: Place, sections: Mapping[str, Any], targets: Collection[str], parallel: int, cluster: str | None
+    place: Place,
+    sections: Mapping[str, Any],
+    targets: Collection[str],
+    parallel: int,
+    cluster: str | None,
+    table: results.TableOf,
 ) -> State:
     """Run the stages in a workspace, record them, and say how the run ended."""
     say(f"works in {place.root}, records in {store.tracking_uri()}")
@@ -117,7 +123,7 @@ def run_in(
         if failed:
             return Failed(message=failed[0].message)
         store.check_server()  # the page `report` links to it
-        return results.conclude(place, sections, states)
+        return results.conclude(place, sections, states, table)
 
 
 def check_options(root: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from prefect import State, flow
 
 from flows import script
+from flows.losses import rankers_of
 from flows.parameters import Cluster, Hours, Overrides, Parallel, Preset
 from flows.run import run
 
@@ -26,13 +27,9 @@ def sweep(
     return run(["track"], preset, overrides, parallel, hours, cluster, derive=cells)
 
 
-OTHER_SYSTEMS = ("baselines", "candidates", "listwise", "fusions", "reranked")
-
-
 def cells(sections: Mapping[str, Any]) -> dict[str, Any]:
-    """The sweep as overrides: its losses, a ranker for each loss and seed, and nothing but rankers and controls."""
+    """The sweep as overrides: its losses, and what `rankers_of` makes of them, measured on the validation queries."""
     grid = sections["sweep"]
-    data, docids = grid["data"], grid["docids"]
     weights = [
         *product(grid["alpha"], grid["beta"], [1.0]),
         *product([0.0], [1.0], grid["gamma"]),  # one row, where documents count alike
@@ -41,24 +38,9 @@ def cells(sections: Mapping[str, Any]) -> dict[str, Any]:
         combined(*each): {"rule": "combined"} | dict(zip(("alpha", "beta", "gamma"), each, strict=True))
         for each in weights
     } | {f"geometric-r{word(rho)}": {"rule": "geometric", "rho": rho} for rho in grid["rho"]}
-    rankers = {
-        f"{data}-{loss}-{seed}": {"data": data, "docids": docids, "loss": loss, "seed": seed}
-        for loss in losses
-        for seed in grid["seeds"]
-    }
     usual = combined(1.0, 1.0, 1.0)
     reference = usual if usual in losses else next(iter(losses), usual)
-    others = [name for name, catalogue in sections["catalogues"].items() if catalogue["data"] != data]
-    return {
-        "datasets": dict.fromkeys(name for name in sections["datasets"] if name != data),  # None takes an entry away
-        "catalogues": dict.fromkeys(others),
-        "losses": losses,
-        "rankers": dict.fromkeys(sections["rankers"]) | rankers,
-        **{name: dict.fromkeys(sections[name]) for name in OTHER_SYSTEMS},
-        "rank": {"split": "validation"},
-        "evaluate": {"reference": reference},
-        "swap": {"data": data, "docids": docids, "loss": reference, "of": []},  # what it names must be there
-    }
+    return rankers_of(sections, grid, losses, reference) | {"losses": losses, "rank": {"split": "validation"}}
 
 
 def combined(alpha: float, beta: float, gamma: float) -> str:

@@ -66,13 +66,13 @@ def is_done(stage: PipelineStage, lock: Mapping[str, Any]) -> bool:
     return is_recorded and not any(each.status() for each in (*stage.deps, *stage.outs))
 
 
-def read_record(stage: str) -> dict[str, Any]:
-    """What the stage's last run here noted of itself.
+def read_record(stage: str, root: Path = Path()) -> dict[str, Any]:
+    """What the stage's last run in `root` noted of itself.
 
     {} if there is nothing, if it can't be read (no output depends on it), or if params.yaml has changed since.
     """
     try:
-        record = json.loads(Path("state", stage, "record.json").read_text())
+        record = json.loads((root / "state" / stage / "record.json").read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return record if isinstance(record, dict) and record.get("params") == sha256(PARAMS) else {}
+    return record if isinstance(record, dict) and record.get("params") == sha256(root / PARAMS) else {}

@@ -166,7 +166,7 @@ def with_own_data(params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} has the name of a data set that is there", "rename it")
     entry = {"source": "folder", "raw": str(folder.resolve())}
     overrides: dict[str, Any] = {"datasets": {**dict.fromkeys(params["datasets"]), name: entry}}
-    for section in ("sweep", "swap"):
+    for section in ("sweep", "compare", "swap"):
         if params[section]["data"] == first:
             overrides[section] = {"data": name}
     chained = ("catalogues", "rankers", "baselines", "candidates", "listwise", "fusions", "reranked")

@@ -148,6 +148,16 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Compare:
+    """Losses to compare at equal steps: a ranker for each of them and each seed."""
+
+    data: Name
+    docids: Name
+    losses: Annotated[tuple[Name, ...], MinLen(1)]
+    seeds: Seeds
+
+
+@dataclass(frozen=True)
 class Settings:
     """All sections; the names are those of params.yaml."""
 
@@ -171,6 +181,7 @@ class Settings:
     controls: Controls
     evaluate: Evaluate
     sweep: Sweep
+    compare: Compare
     searches: Annotated[dict[Name, SearchEntry], MinLen(1)]
     fitness: Fitness
     sandbox: Sandbox
@@ -230,7 +241,8 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     users |= {f"baselines.{name}": entry for name, entry in settings.baselines.items()}
     users |= {f"listwise.{name}": entry for name, entry in settings.listwise.items()}
     users |= {f"reranked.{name}": entry for name, entry in settings.reranked.items()}
-    for where, entry in {**users, "sweep": settings.sweep, "swap": settings.swap}.items():
+    users |= {"sweep": settings.sweep, "compare": settings.compare, "swap": settings.swap}
+    for where, entry in users.items():
         yield f"{where}.data", entry.data, datasets
         if f"{entry.data}-{entry.docids}" not in catalogues:
             of_data = [each.docids for each in settings.catalogues.values() if each.data == entry.data]
@@ -243,6 +255,8 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     for where, ranker in users.items():
         if isinstance(ranker, RankerEntry | ListwiseEntry):
             yield f"{where}.loss", ranker.loss, list(settings.losses)
+    for place, loss in enumerate(settings.compare.losses):
+        yield f"compare.losses.{place}", loss, list(settings.losses)
     yield "swap.loss", settings.swap.loss, list(settings.losses)
     yield from references_to_runs(settings)
     everywhere = [system for data in datasets for system in all_systems(settings, data)]

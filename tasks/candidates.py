@@ -15,7 +15,7 @@ def candidates(name: str) -> None:
     """data/<data>, base_models -> candidates/<name>.parquet, a run."""
     settings = params.read()
     entry = settings.candidates[name]
-    dataset = tables.read(Path("data", entry.data))
+    dataset = tables.read(Path("data", entry.data), splits=tables.SPLITS)
     torch.set_num_threads(1)  # another number rounds otherwise
     with stage.progress(len(dataset.documents), "documents") as reached:
         run = library(dataset, entry.depths, settings.controls.neighbours, entry.apart, reached)

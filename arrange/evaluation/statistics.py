@@ -17,6 +17,7 @@ from arrange.errors import UserError
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]  # system -> measure -> a row of `summary`
 KEYS = ("system", "seed", "query_id")
+LEAST_SQUARE = 1e-24  # of a draw whose clusters agree: in place of 0, by which nothing can be divided
 DIFFERENCES = pl.Schema(
     {"system": pl.String, "measure": pl.String}
     | dict.fromkeys(("difference", "low", "high", "p", "p_holm"), pl.Float64())
@@ -27,8 +28,11 @@ DIFFERENCES = pl.Schema(
 def summary(per_query: pl.DataFrame, clusters: pl.DataFrame, *, draws: int = 1000, seed: int = 0) -> pl.DataFrame:
     """The mean of each measure of one system with a 95% interval from a bootstrap over clusters of queries.
 
-    Whole clusters are drawn with replacement (Field and Welsh 2007). The interval runs from the 2.5% to the 97.5%
-    quantile of the means. Seeds are averaged within a query first, so the interval covers the choice of queries alone.
+    Whole clusters are drawn with replacement (Field and Welsh 2007), and the interval is studentised (Hall 1988): a
+    draw tells how many of its own standard errors its mean is off. No end lies beyond the farthest drawn mean, so that
+    it is finite for few clusters too, and never outside of the measure's range. tests/evaluation/test_coverage.py
+    simulates what it covers. Seeds are averaged within a query first, so the interval covers the choice of queries
+    given these seeds, and not how training varies.
     `spread` is the standard deviation of the means of the seeds and shows how training varies (null with one seed).
     Nulls don't count. Returns measure, mean, low, high, spread, queries (that have a value).
     """
@@ -172,11 +176,26 @@ def _mean(sums_CM: NDArray, sizes_CM: NDArray) -> NDArray:
 
 
 def _interval(times_BC: NDArray, sums_CM: NDArray, sizes_CM: NDArray) -> NDArray:
-    """The 2.5% and the 97.5% quantiles of the drawn means, of every measure; nan where no draw has one."""
-    with np.errstate(invalid="ignore"):  # 0 / 0: no query of the draw has the measure
-        means = pl.from_numpy((times_BC @ sums_CM) / (times_BC @ sizes_CM)).fill_nan(None)
-    ends = [means.select(pl.all().quantile(share, "linear")).row(0) for share in (0.025, 0.975)]
-    return np.array(ends, dtype=np.float64)
+    """The ends of the studentised 95% interval of every measure's mean; nan where no draw has a mean.
+
+    A cluster's residual is its sum minus its size times the mean. The mean's standard error is the root of the sum of
+    squared residuals, over the number of queries (that of a ratio, with clusters as units).
+    """
+    mean_M, queries_M = _mean(sums_CM, sizes_CM), sizes_CM.sum(axis=0)
+    residual_CM = sums_CM - mean_M * sizes_CM
+    with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0: no query of the draw has the measure
+        error_M = np.sqrt((residual_CM**2).sum(axis=0)) / queries_M
+        queries_BM = times_BC @ sizes_CM
+        mean_BM = (times_BC @ sums_CM) / queries_BM
+        shift_BM = mean_BM - mean_M
+        square_BM = times_BC @ residual_CM**2 - 2 * shift_BM * (times_BC @ (residual_CM * sizes_CM))
+        square_BM += shift_BM**2 * (times_BC @ sizes_CM**2)  # of the residuals from the draw's own mean
+        error_BM = np.sqrt(np.maximum(square_BM, LEAST_SQUARE)) / queries_BM
+        off, means = (pl.from_numpy(each).fill_nan(None) for each in (shift_BM / error_BM, mean_BM))
+    ends = [off.select(pl.all().quantile(share, "linear")).row(0) for share in (0.975, 0.025)]
+    low_M, high_M = mean_M - np.array(ends, dtype=np.float64) * error_M
+    least_M, most_M = np.array([means.min().row(0), means.max().row(0)], dtype=np.float64)
+    return np.stack([np.maximum(low_M, least_M), np.minimum(high_M, most_M)])
 
 
 def _drawn(count: int, draws: int, seed: int) -> NDArray:

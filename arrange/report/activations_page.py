@@ -116,10 +116,10 @@ def transferred(made: Path, folder: Path) -> list[str]:
     return [*parts, *extrapolation(made, folder)]
 
 
-TRANSFER = """Mean of log(error / error with GELU): below 0 is better. The interval is a 95% bootstrap over problems, p
-is that of Wilcoxon's signed-rank test over problems after Holm. Problems of one data set or equation count as one, by
-their mean: where the table says 20 (4), four means are tested, and p cannot be below 0.125. † uses statistics of the
-batch, so it sees all shifted points at once."""
+TRANSFER = """Mean of log(error / error with GELU): below 0 is better. The 95% interval is a studentised bootstrap over
+problems, p is that of Wilcoxon's signed-rank test over problems after Holm. Problems of one data set or equation count
+as one, by their mean: where the table says 20 (4), four means are tested, and p cannot be below 0.125. † uses
+statistics of the batch, so it sees all shifted points at once."""
 DIGITS = (
     """The shifts test the same trained networks. So interval and p hold for shifts like these, not for other data."""
 )

@@ -159,14 +159,17 @@ def about(results: Results, rankers: Mapping[str, Ranker], conditions: Condition
     """What the data set is, what the numbers are means of, and what the intervals cover."""
     queries = max(row["nDCG@10"]["queries"] for row in results.metrics.values())
     one_seed = all(len(ranker.seeds) == 1 for ranker in rankers.values())
-    seeds = "One training seed, so the interval does not cover how training varies" if one_seed else "±: over seeds"
+    seeds = "One training seed, so the interval does not cover how training varies" if one_seed else SPREAD
     parts = [
         results.about.title,
         results.about.note,
-        f"Regime `{conditions.regime}`. {queries} {conditions.split} queries; mean and 95% interval (bootstrap over "
-        f"queries with the same best document). {seeds}.",
+        f"Regime `{conditions.regime}`. {queries} {conditions.split} queries; mean and 95% interval (studentised "
+        f"bootstrap over clusters of queries with the same best document). {seeds}.",
     ]
     return " ".join(part for part in parts if part)
+
+
+SPREAD = "±: standard deviation over seeds, which the interval does not cover: it is that of queries given these seeds"
 
 
 def judged(results: Results) -> str:

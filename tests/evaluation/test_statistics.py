@@ -29,13 +29,38 @@ def test_the_mean_is_over_queries_and_skips_nulls():
 
 
 def test_the_interval_is_that_of_clusters_not_of_queries():
-    """100 queries in 4 clusters of equal values are 4 independent ones: the bootstrap of 4 numbers."""
+    """100 queries in 4 clusters of equal values are 4 independent ones, which say next to nothing."""
     values, groups = [float(i // 25) for i in range(100)], [f"c{i // 25}" for i in range(100)]
     found = summary(table(values), clusters(groups), draws=2000, seed=3).row(0, named=True)
-    exact = np.quantile([np.mean(pick) for pick in product(range(4), repeat=4)], [0.025, 0.975])
-    assert [found["low"], found["high"]] == pytest.approx(exact, abs=0.13)
+    assert (found["low"], found["high"]) == (0.0, 3.0)
     alone = summary(table(values), clusters(range(100)), draws=2000, seed=3).row(0, named=True)
-    assert alone["high"] - alone["low"] == pytest.approx(2 * 1.96 * np.std(values) / 10, rel=0.1)
+    assert alone["high"] - alone["low"] == pytest.approx(2 * 1.98 * np.std(values) / 10, rel=0.1)
+
+
+def test_the_interval_is_the_studentised_one_over_all_draws():
+    """Seven clusters have 7^7 draws. Each tells how many of its own standard errors its mean is off."""
+    groups = [[0.2, 0.4], [0.5], [0.0], [0.7, 0.6], [1.0, 0.8], [0.45, 0.8], [0.3]]
+    sums_C, sizes_C = np.array([sum(group) for group in groups]), np.array([len(group) for group in groups])
+
+    def means_and_errors(picks_BC):
+        s, n = sums_C[picks_BC], sizes_C[picks_BC]
+        means = s.sum(axis=1) / n.sum(axis=1)
+        return means, np.sqrt(((s - means[:, None] * n) ** 2).sum(axis=1)) / n.sum(axis=1)
+
+    (mean,), (error,) = means_and_errors(np.arange(7)[None])
+    means, errors = means_and_errors(np.indices((7,) * 7).reshape(7, -1).T)
+    high, low = mean - np.quantile((means - mean) / np.maximum(errors, 1e-9), [0.025, 0.975]) * error
+    assert means.min() < low < mean < high < means.max()
+    names = [name for name, group in zip("abcdefg", groups, strict=True) for _ in group]
+    found = summary(table(np.concatenate(groups)), clusters(names), draws=100_000).row(0, named=True)
+    assert [found["mean"], found["low"], found["high"]] == pytest.approx([mean, low, high], abs=0.005)
+
+
+def test_an_interval_ends_within_the_measures_range():
+    """One query of 20 has a hit: a draw without it has no standard error."""
+    found = summary(table([1.0] + [0.0] * 19), clusters(range(20)), draws=2000).row(0, named=True)
+    assert found["low"] == 0
+    assert 0.1 < found["high"] < 1
 
 
 def test_a_drawn_mean_is_over_the_queries_of_the_drawn_clusters():

@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 from sections import SECTIONS
 
 from flows.activations import activations
+from flows.compare import compare
 from flows.data import data
 from flows.parameters import partial
 from flows.pipeline import pipeline
@@ -17,7 +18,7 @@ from flows.run import command
 from flows.sweep import sweep
 from settings import params
 
-FLOWS = {flow.name: flow for flow in (data, ranking, activations, pipeline, sweep)}
+FLOWS = {flow.name: flow for flow in (data, ranking, activations, pipeline, sweep, compare)}
 
 
 def refused(flow, **given):

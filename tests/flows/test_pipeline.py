@@ -308,6 +308,19 @@ def test_a_sweep_draws_maps_and_is_one_run_in_mlflow(finished):
 
 
 @pytest.mark.soak
+def test_a_comparison_trains_each_loss_with_each_seed_and_keeps_one_table(finished):
+    words = ("compare.losses=[ntp,item]", "compare.seeds=[1,2]")
+    found = outcomes(finished.run(sys.executable, "-m", "flows.compare", "--set", *words))
+    trained = {stage for stage in found if stage.startswith("finetune@")}
+    assert trained == {f"finetune@wordnet-{loss}-{seed}" for loss in ("ntp", "item") for seed in (1, 2)}
+    (workspace,) = finished.path.glob(".workspaces/*")
+    kept = (workspace / "state/comparison.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in kept if line.startswith("|")][2:5]
+    assert [row[:2] for row in rows] == [["ntp", "2"], ["item", "2"], ["neighbours", "-"]]
+    assert [row[-1].isdigit() for row in rows] == [True, True, False]  # CPU seconds
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_flow_that_is_stopped_takes_its_processes_with_it(finished, number):
     """Prefect's own server among them: this flow starts one. The next run goes on."""

@@ -220,6 +220,7 @@ def test_a_pipeline_run_is_a_parent_and_a_child_for_every_stage(project, client)
     assert set(artifacts(client, item)) == {"item/config.json", "item.history.csv"}
     recorded = json.loads(Path("state/learn@item/record.json").read_text())
     assert points(client, item, "seconds") == [(0, recorded["seconds"])]
+    assert points(client, item, "cpu_seconds") == [(0, recorded["cpu_seconds"])]
     assert item.info.start_time == int(recorded["started"] * 1000)
     assert item.info.end_time == item.info.start_time + int(recorded["seconds"] * 1000)
     assert evaluate.data.metrics.keys() == {
@@ -227,6 +228,7 @@ def test_a_pipeline_run_is_a_parent_and_a_child_for_every_stage(project, client)
         "item.nDCG_10.queries",
         "item.CVR.queries",
         "seconds",
+        "cpu_seconds",
     }
     assert set(artifacts(client, evaluate)) == {"metrics.json", "reports/report.md", "reports/pictures/a.svg"}
 

@@ -79,7 +79,7 @@ def test_the_data_set_says_itself_what_it_is(results):
     about = replace(results.about, title="Birds of Crete.", note="Songs alone.")
     text = page.about(replace(results, about=about), {"item": ITEM}, CONDITIONS)
     assert text.startswith("Birds of Crete. Songs alone. Regime `corpus`. 20 test queries; ")
-    assert text.endswith("±: over seeds.")
+    assert text.endswith("it is that of queries given these seeds.")
     one_seed = page.about(results, {"item": replace(ITEM, seeds={"wordnet-item": 1})}, CONDITIONS)
     assert "One training seed" in one_seed
 

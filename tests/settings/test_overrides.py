@@ -86,7 +86,7 @@ def test_own_data_takes_the_place_of_the_first_data_set(tmp_path):
     rankers = [name for name, entry in SECTIONS["rankers"].items() if entry["data"] == "wordnet"]
     assert list(settings.rankers) == [name.replace("wordnet", "my_data_2") for name in rankers]
     assert (settings.rankers["my_data_2-item"].seed, settings.rankers["my_data_2-item"].data) == (7, "my_data_2")
-    assert settings.sweep.data == settings.swap.data == "my_data_2"
+    assert settings.sweep.data == settings.compare.data == settings.swap.data == "my_data_2"
 
 
 def test_own_data_take_fusions_and_rerankings_with_the_runs_that_they_begin_with(tmp_path):

@@ -89,6 +89,8 @@ NAMES = {  # every parameter that names something: what is set, where, what was 
     "evaluate.reference": ("itm", "did you mean item?"),
     "sweep.data": ("wordnt", "did you mean wordnet?"),
     "sweep.docids": ("rq", "valid: text"),
+    "compare.data": ("wordnt", "did you mean wordnet?"),
+    "compare.docids": ("rq", "valid: text"),
     "swap.data": ("wordnt", "did you mean wordnet?"),
     "swap.docids": ("rq", "valid: text"),
     "swap.loss": ("iten", "did you mean item?"),

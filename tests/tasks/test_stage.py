@@ -169,16 +169,18 @@ def test_a_bug_is_a_traceback(run, tmp_path):
 
 def test_the_record_is_written_at_the_end_with_notes(run, tmp_path):
     body = """
-    print(Path("state/thing@a/record.json").exists())
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    print(Path("state/thing@a/record.json").exists(), usage.ru_utime + usage.ru_stime - 0.02)  # of clock ticks
     stage.note("data_source", "WordNet 3.0 (installed)")
     stage.note("count", 3)
     """
     code, stdout, stderr = run(body)
     assert code == 0, stderr
-    (existed,) = stdout.splitlines()
+    existed = stdout.split()[0]
     found = json.loads(record(tmp_path).read_text())
     assert existed == "False"
     assert min(found["started"], found["seconds"]) >= 0
+    assert found["cpu_seconds"] >= float(stdout.split()[1])  # of the process, of its imports too
     assert found["params"] == hashlib.sha256(PARAMS.encode()).hexdigest()
     assert found["notes"] == {"data_source": "WordNet 3.0 (installed)", "count": 3}
 
