@@ -44,8 +44,8 @@ class Cost:
 def cost(activation: Activation) -> Cost:
     """Run the activation once on 128 x 32 numbers and count. An operation costs its weight for its largest tensor.
 
-    It costs no less for a tensor smaller than x, such as a mean: many operations on one number take their time too. More rows
-    than columns show what grows with the square of the rows.
+    It costs no less for a tensor smaller than x, such as a mean: many operations on one number take their time too.
+    More rows than columns show what grows with the square of the rows.
 
     Raises Rejected (`cost`) for an operation without a known cost. A decision in Python by a tensor's value is such an
     operation, so the cost is the same for every input.

@@ -85,6 +85,15 @@ class Prepared(Protocol):
         ...
 
 
+@runtime_checkable
+class Limited(Protocol):
+    """A mutator with a budget of its own."""
+
+    def spent(self, generation: int) -> bool:
+        """Whether it can make no program in this generation or a later one."""
+        ...
+
+
 def same(one: Function, other: Function) -> bool:
     """Whether two programs are the same text, or the same function up to its scale and sign.
 

@@ -150,7 +150,7 @@ PASSING = {
     "def activation(x): return torch.sqrt(torch.abs(x))": "gradient",
     "def activation(x): return torch.sign(x)": "gradient",
     "def activation(x): return 1000 * torch.sin(x)": "gain",
-    "def activation(x):\n    y = x.mean()\n    for _ in range(16):\n        y = y.sin().sin()\n    return x + y": "cost",
+    "def activation(x):\n    y = x.mean()\n    for _ in range(16): y = y.sin()\n    return x + y": "cost",
     "def activation(x):\n    for _ in range(16): x = torch.sin(x)\n    return x": "cost",
 }
 
