@@ -143,7 +143,7 @@ class Llm:
     calls: CountOr0  # the budget of one search: answers and failures, not repeated attempts
     money: PositiveOr0  # no call is made that could exceed it
     request: dict[str, Any] = field(default_factory=dict)  # more fields of the request; null takes one away
-    seconds: Positive = 120.0  # for one attempt
+    seconds: Positive = 120.0  # for one attempt, from the request to the last byte of the answer
     retries: CountOr0 = 3  # of an attempt that was refused
 
     def __post_init__(self) -> None:

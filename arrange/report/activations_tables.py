@@ -76,7 +76,7 @@ def finalists_table(finalists: pl.DataFrame) -> str:
 
 
 def compared_table(compared: pl.DataFrame) -> str:
-    """Activations against the reference: mean log-ratio with its interval, p after Holm, the worst problem.
+    """Activations against the reference: mean log-ratio with its interval, p after Holm, both mean errors, the worst.
 
     `compared` is the table of `transfer.table.compare` for one group. A † marks activations that use batch statistics.
     The number of clusters is in brackets where it is smaller than the number of problems.
@@ -86,13 +86,16 @@ def compared_table(compared: pl.DataFrame) -> str:
             f"{row['activation']}{'' if row['pointwise'] else ' †'}",
             interval(row["log_ratio"], row["low"], row["high"]),
             p_value(row["p_holm"]),
+            f"{row['error']:.3g} ({row['reference_error']:.3g})",
             f"{row['worst']:+.2f}",
             str(row["problems"]) + (f" ({row['clusters']})" if row["clusters"] < row["problems"] else ""),
             f"{row['flops']:.0f}",
         ]
         for row in compared.rows(named=True)
     ]
-    return markdown(["activation", "log-ratio", "p (Holm)", "worst", "problems", "FLOPs"], rows)
+    return markdown(
+        ["activation", "log-ratio", "p (Holm)", "mean error (the reference's)", "worst", "problems", "FLOPs"], rows
+    )
 
 
 def winners_table(compared: pl.DataFrame) -> str:

@@ -18,12 +18,17 @@ def gelu(x):
     return x * mp.ncdf(x)
 
 
+def logistic(s):
+    return mp.mpf("3.7") * s * (1 - s)
+
+
 TRUE = {
     "relu": lambda x: max(x, 0),
     "leaky_relu": lambda x: x if x > 0 else x / 100,
     "elu": lambda x: x if x > 0 else mp.expm1(x),
     "selu": lambda x: mp.mpf("1.0507009873554804934") * (x if x > 0 else mp.mpf("1.6732632423543772848") * mp.expm1(x)),
     "gelu": gelu,
+    "gelu_tanh": lambda x: x * (1 + mp.tanh(mp.sqrt(2 / mp.pi) * (x + mp.mpf("0.044715") * x**3))) / 2,
     "silu": lambda x: x / (1 + mp.exp(-x)),
     "mish": lambda x: x * mp.tanh(mp.log(1 + mp.exp(x))),
     "softplus": lambda x: mp.log(1 + mp.exp(x)),
@@ -35,8 +40,11 @@ TRUE = {
     "gelusine": lambda x: gelu(x) + mp.sin(x) / 10,
     "gelu_sinc": lambda x: gelu(x) * (1 + mp.sincpi(x) / 2),
     "gmtu": lambda x: mp.tanh(x * 3 / 2) * mp.exp(-(x**2) / 5) + x / 10,
+    "logistic_map": lambda x: x * logistic(logistic(logistic(1 / (1 + mp.exp(-x))))),
+    "phase_switch": lambda x: x / (1 + mp.exp(-x)) + mp.sin(2 * x if x >= 0 else 2 * x + mp.pi) / 5,
 }
-FUNCTIONS = {name: function for name, function in (CLASSICAL | MINED).items() if name != "turbulent"}
+NOT_POINTWISE = ("turbulent", "hypercomplex_gate", "fft_gate")
+FUNCTIONS = {name: function for name, function in (CLASSICAL | MINED).items() if name not in NOT_POINTWISE}
 POINTS = [-1e4, -30.0, -8.0, -2.5, -1.0, -0.5, -1e-3, -1e-8, 1e-30, 1e-8, 1e-3, 0.5, 1.0, 2.5, 8.0, 19.0, 30.0, 1e4]
 
 
@@ -75,6 +83,7 @@ def test_nothing_is_lost_to_infinity(name):
         ("relu", 0), ("leaky_relu", 0.01), ("elu", 1), ("selu", 1.758099340847376), ("gelu", 0.5), ("silu", 0.5),
         ("mish", 0.6), ("softplus", 0.5), ("softsign", 1), ("tanh", 1), ("sigmoid", 0.25), ("sin", 1), ("snake", 1),
         ("gelusine", 0.6), ("gelu_sinc", 0.75), ("gmtu", 1.6),
+        ("gelu_tanh", 0.5), ("logistic_map", 0.705956401), ("phase_switch", 0.9),
     ],
 )  # fmt: skip
 def test_the_slope_at_0(name, slope):
@@ -86,6 +95,13 @@ def test_the_programs_that_a_search_begins_with_are_these_functions(name):
     x = torch.tensor(POINTS, dtype=torch.float64)
     assert canonical(SEEDS[name]) == canonical(source_of(CLASSICAL[name]))
     assert torch.equal(compile_program(SEEDS[name])(x), CLASSICAL[name](x))
+
+
+def test_the_two_forms_of_gelu_are_near_each_other_and_a_search_begins_with_one():
+    x = torch.linspace(-8, 8, 16001, dtype=torch.float64)
+    assert 4e-4 < (CLASSICAL["gelu_tanh"](x) - CLASSICAL["gelu"](x)).abs().max() < 5e-4
+    torch.testing.assert_close(CLASSICAL["gelu_tanh"](x), torch.nn.functional.gelu(x, approximate="tanh"))
+    assert CLASSICAL.keys() - SEEDS.keys() == {"gelu_tanh"}
 
 
 def test_no_two_of_them_are_the_same():

@@ -5,7 +5,20 @@ import math
 import pytest
 import torch
 
-from arrange.activations.mined import gelu_sinc, gelusine, gmtu, turbulent
+from arrange.activations.mined import (
+    MINED,
+    fft_gate,
+    gelu_sinc,
+    gelusine,
+    gmtu,
+    hypercomplex_gate,
+    logistic_map,
+    phase_switch,
+    turbulent,
+)
+from arrange.activations.programs.admission import admit
+from arrange.activations.programs.check import compile_program
+from arrange.activations.programs.files import source_of
 
 
 @pytest.mark.parametrize(
@@ -14,9 +27,11 @@ from arrange.activations.mined import gelu_sinc, gelusine, gmtu, turbulent
         (gelusine, 0.92549, -0.2428, 0.39367),
         (gelu_sinc, 0.84134, -0.15866, 0.45578),
         (gmtu, 0.84107, -0.84107, 0.65417),
+        (logistic_map, 0.72316, -0.72316, 0.45060),
+        (phase_switch, 0.91292, -0.08708, 0.47952),
     ],
 )
-def test_published_values(function, at_1, at_minus_1, at_half):
+def test_values_of_the_docstrings(function, at_1, at_minus_1, at_half):
     x = torch.tensor([1.0, -1.0, 0.5], dtype=torch.float64)
     assert function(x).tolist() == pytest.approx([at_1, at_minus_1, at_half], abs=5e-6)
 
@@ -63,3 +78,29 @@ def test_turbulents_slope_at_0_is_that_of_both_terms():
 def test_turbulents_gradient_is_that_of_finite_differences():
     x = torch.tensor([-3.0, -0.4, 0.5, 1.0, 7.0], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(turbulent, x)
+
+
+X_BD = torch.randn(3, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_hypercomplex_gate_is_the_real_part_of_the_cardioid():
+    z_BD = torch.complex(X_BD, X_BD.mean(-1, keepdim=True).expand(3, 8))
+    cardioid = 0.5 * (1 + torch.cos(z_BD.angle())) * z_BD
+    torch.testing.assert_close(hypercomplex_gate(X_BD), cardioid.real, rtol=0, atol=1e-5)
+    symmetric = torch.tensor([-2.0, -1.0, 1.0, 2.0])
+    torch.testing.assert_close(hypercomplex_gate(symmetric), torch.relu(symmetric), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("features", [3, 7, 8])
+def test_the_fft_gate_is_that_of_the_fft(features):
+    spectrum = torch.fft.rfft(X_BD[:, :features])
+    lowest = torch.zeros_like(spectrum)
+    lowest[:, 1] = spectrum[:, 1]
+    wave = torch.fft.irfft(lowest, n=features)
+    torch.testing.assert_close(fft_gate(X_BD[:, :features]), X_BD[:, :features] * torch.sigmoid(wave))
+
+
+@pytest.mark.parametrize("name", MINED)
+def test_each_is_admitted_within_the_budget_and_marked_where_it_is_not_pointwise(name):
+    admitted = admit(compile_program(source_of(MINED[name])), 60.0)
+    assert admitted.pointwise == (name not in ("turbulent", "hypercomplex_gate", "fft_gate"))

@@ -80,11 +80,12 @@ def test_comparisons_have_intervals_p_and_a_mark_for_batch_statistics():
             },
             **{"pointwise": [True, False], "log_ratio": [-0.1, 0.2], "low": [-0.2, 0.1], "high": [-0.05, 0.3]},
             **{"worst": [0.5, 0.75], "p_holm": [0.0004, 0.25]},
+            **{"error": [0.53, float("inf")], "reference_error": [0.74, 0.74]},
         }
     )
     assert rows(tables.compared_table(compared))[2:] == [
-        ["sin", "-0.100 (-0.200 to -0.050)", "< 0.001", "+0.50", "9", "10"],
-        ["turbulent †", "+0.200 (+0.100 to +0.300)", "0.250", "+0.75", "9 (4)", "50"],
+        ["sin", "-0.100 (-0.200 to -0.050)", "< 0.001", "0.53 (0.74)", "+0.50", "9", "10"],
+        ["turbulent †", "+0.200 (+0.100 to +0.300)", "0.250", "inf (0.74)", "+0.75", "9 (4)", "50"],
     ]
 
 

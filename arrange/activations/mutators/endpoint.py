@@ -6,7 +6,6 @@ side is not raised: it comes back as an `Answer` with an error.
 
 import json
 import os
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.pool import ThreadPool
@@ -14,11 +13,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, MaxRetryError
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Retry
 
+from arrange.activations.mutators.deadline import DeadlineAdapter
 from arrange.activations.settings import Llm
 from arrange.errors import UserError
 
@@ -74,7 +73,7 @@ def ask(llm: Llm, prompt: str) -> Answer:
         with _session(llm) as session, _post(session, llm, prompt, secret) as response:
             if response.status_code != requests.codes.ok:
                 return Answer("", 0, 0, f"status {response.status_code}")
-            body = _body(response.raw, time.monotonic() + llm.seconds)
+            body = _body(response.raw)
     except (OSError, HTTPError) as error:
         used = Answer("", 0, 0) if _never_sent(error) else most
         return replace(used, error=type(error).__name__)  # without the message, which may quote the request
@@ -103,7 +102,7 @@ def _session(llm: Llm) -> requests.Session:
     )
     session = requests.Session()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(max_retries=retry))
+        session.mount(scheme, DeadlineAdapter(max_retries=retry))
     return session
 
 
@@ -138,15 +137,13 @@ def _never_sent(error: Exception) -> bool:
     return isinstance(error, requests.ConnectionError) and isinstance(error.args[0], MaxRetryError)
 
 
-def _body(raw: BaseHTTPResponse, deadline: float) -> bytes:
-    """The whole body. Raises TimeoutError after the deadline, TooLongError beyond ANSWER_BYTES."""
+def _body(raw: BaseHTTPResponse) -> bytes:
+    """The whole body. Raises TooLongError beyond ANSWER_BYTES."""
     body = b""
     while chunk := raw.read1(1 << 16, decode_content=True):
         body += chunk
         if len(body) > ANSWER_BYTES:
             raise TooLongError
-        if time.monotonic() > deadline:
-            raise TimeoutError
     return body
 
 

@@ -1,5 +1,6 @@
 """Mutators that ask a language model for a change, a rewrite, a crossover, or a program from nothing."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -9,11 +10,13 @@ import numpy as np
 
 from arrange.activations.mutators.answers import patched, rewritten
 from arrange.activations.mutators.endpoint import ask_all, bound, verify
-from arrange.activations.programs.check import Rejected, check
+from arrange.activations.programs.check import Rejected
 from arrange.activations.programs.grammar import FUNCTIONS
+from arrange.activations.programs.plain import plain
 from arrange.activations.search.candidates import Candidate, Mutator, Proposal, Slot, Unusable
 from arrange.activations.search.database import LlmCache
 from arrange.activations.settings import Llm
+from arrange.errors import UserError
 
 PARENTS = {"diff": 1, "full": 1, "crossover": 2, "sample": 0}  # of each kind of question; its text is in prompts/
 
@@ -41,15 +44,18 @@ class Questioner:
         self.questions.put(slot, prompt(*self._question(parents)))
 
     def __call__(self, parents: Sequence[Candidate], rng: np.random.Generator, slot: Slot) -> Proposal:
-        """The model's program, checked. Raises Unusable where the answer holds none or the budget is spent."""
+        """The model's program, plain. Raises Unusable where the answer holds none or the budget is spent."""
         kind, used = self._question(parents)
         answer = self.questions.answer(slot, prompt(kind, used))
-        source = patched(used[0].source, answer) if kind == "diff" else rewritten(answer)
+        source = patched(plain(used[0].source), answer) if kind == "diff" else rewritten(answer)
         try:
-            check(source)
+            return Proposal(plain(source), tuple(parent.id for parent in used))
         except Rejected as rejected:
             raise Unusable(str(rejected)) from None
-        return Proposal(source, tuple(parent.id for parent in used))
+
+    def spent(self, generation: int) -> bool:
+        """Whether the budget allows no question of this generation or a later one."""
+        return self.questions.spent(generation)
 
     def _question(self, parents: Sequence[Candidate]) -> tuple[str, Sequence[Candidate]]:
         kind = self.name if len(parents) >= PARENTS[self.name] else "sample"
@@ -89,6 +95,12 @@ class Questions:
             raise Unusable(f"no answer: {error}" if error else "no answer")
         return text
 
+    def spent(self, generation: int) -> bool:
+        """Whether the calls before this generation leave too little for the shortest question there is."""
+        calls, money = self._cache.spent(before=(generation, 0))
+        most = bound(self._llm, prompt("sample", []))
+        return calls >= self._llm.calls or money + self._llm.cost(most.tokens_in, most.tokens_out) > self._llm.money
+
     def _affordable(self, question: str) -> bool:
         calls, money = self._before
         most = [bound(self._llm, each) for each in (*(granted for _, granted in self._granted), question)]
@@ -96,16 +108,27 @@ class Questions:
         return calls + len(most) <= self._llm.calls and money <= self._llm.money
 
     def _ask(self) -> None:
-        """Ask what the cache has no answer to. Each answer is written as it comes, before it is used."""
+        """Ask what the cache has no answer to. Each answer is written as it comes, before it is used.
+
+        Raises UserError where no question of the search was ever answered: the url, the key or the model is wrong.
+        """
         new = [(slot, question) for slot, question in self._granted if self._cache.recall(slot, question) is None]
+        errors = Counter[str]()
         for index, answer in ask_all(self._llm, [question for _, question in new]) if new else ():
             used = answer.tokens_in, answer.tokens_out
             self._cache.record(*new[index], answer.text, *used, self._llm.cost(*used), answer.error)
+            errors[answer.error] += 1
+        if new and not errors[""] and not self._cache.answered():
+            self._cache.forget([slot for slot, _ in new])
+            raise UserError(
+                f"{self._llm.url} answered none of {len(new)} questions: {errors.most_common(1)[0][0]}",
+                f"check llm.url, the key and llm.model {self._llm.model!r}, then run again: the search goes on",
+            )
 
 
 def prompt(kind: str, parents: Sequence[Candidate]) -> str:
     """The question of that kind about these programs, from the files in prompts/."""
-    programs = [f"Fitness {parent.confirmed:+.3f}:\n```python\n{parent.source.strip()}\n```" for parent in parents]
+    programs = [f"Fitness {parent.confirmed:+.3f}:\n```python\n{plain(parent.source)}```" for parent in parents]
     return _file(kind).substitute(
         rules=_file("rules").substitute(functions=", ".join(FUNCTIONS)), programs="\n\n".join(programs)
     )

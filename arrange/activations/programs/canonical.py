@@ -2,14 +2,17 @@
 
 Value numbering (Cocke and Schwartz, 1970): the program is run on symbols. Each operation becomes a node, the same
 operation on the same nodes is the same node, and the canonical text has one line for each node. So it does not depend
-on names, the order of independent lines, unused lines, loops and repeated subexpressions.
+on names, the order of independent lines, unused lines, loops and repeated subexpressions. Arithmetic of numbers is
+done, and numbers are those that training computes with, which are float32's: x * 1.000000001 is x * 1.
 """
 
 import ast
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from arrange.activations.programs.check import Rejected, called, check, dotted, rounds
+import numpy as np
+
+from arrange.activations.programs.check import Rejected, arithmetic, called, check, dotted, rounds
 from arrange.activations.programs.grammar import CONSTANTS, FUNCTIONS
 
 COMMUTATIVE = (
@@ -26,11 +29,15 @@ SWAPPED: dict[type[ast.AST], str] = {ast.Gt: "<", ast.GtE: "<="}  # a > b is b <
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """An operation: `template` with a hole per operand; a leaf has none. `key` is the hash of the whole subtree."""
+    """An operation: `template` with a hole per operand; a leaf has none. `key` is the hash of the whole subtree.
+
+    `number` is the exact value of a leaf that is a number.
+    """
 
     template: str
     operands: tuple["Node", ...] = ()
     key: str = ""
+    number: float | None = None
 
 
 def canonical(source: str) -> str:
@@ -66,6 +73,11 @@ def _node(template: str, *operands: Node) -> Node:
     return Node(template, operands, digest.hexdigest())
 
 
+def _leaf(number: float) -> Node:
+    """A number, written with the digits that tell float32's numbers apart."""
+    return replace(_node(str(np.float32(number))), number=number)
+
+
 def _order(node: Node) -> tuple[int, str, str]:
     """The order of operands: x first, then computed values, then numbers; ties by template and key."""
     kind = 0 if node.template == "x" else 1 if node.operands else 2
@@ -90,46 +102,41 @@ def _run(body: list[ast.stmt], values: dict[str, Node]) -> Node:
 def _value(node: ast.expr, values: dict[str, Node]) -> Node:
     match node:
         case ast.Constant(value=int() | float() as number):
-            return _node(repr(float(number)))
+            return _leaf(float(number))
         case ast.Name(id=name):
             return values[name]
         case ast.Attribute():
-            return _node(repr(CONSTANTS[dotted(node)]))
-        case ast.UnaryOp(op=op, operand=operand):
-            return _unary(op, _value(operand, values))
-        case ast.BinOp(left=left, op=op, right=right):
-            return _binary(op, _value(left, values), _value(right, values))
+            return _leaf(CONSTANTS[dotted(node)])
+        case ast.UnaryOp(operand=operand):
+            return _numbers(node, below := [_value(operand, values)]) or _unary(node.op, *below)
+        case ast.BinOp(left=left, right=right):
+            return _numbers(node, below := [_value(left, values), _value(right, values)]) or _binary(node.op, *below)
         case ast.Compare(left=left, ops=[op], comparators=[right]):
             return _binary(op, _value(left, values), _value(right, values))
+        case ast.Call(args=arguments) if dotted(node.func).startswith("math."):
+            return _numbers(node, [_value(each, values) for each in arguments]) or _call(node, values)
         case ast.Call():
             return _call(node, values)
     raise AssertionError(f"the check allows {type(node).__name__}, and the canonical text does not handle it")
 
 
+def _numbers(node: ast.expr, operands: list[Node]) -> Node | None:
+    """The number that an operation on numbers gives; None for one on a tensor."""
+    numbers = [operand.number for operand in operands if operand.number is not None]
+    return _leaf(arithmetic(node, numbers)) if len(numbers) == len(operands) else None
+
+
 def _unary(op: ast.unaryop, operand: Node) -> Node:
     if isinstance(op, ast.UAdd):
         return operand
-    return _negative(operand) if isinstance(op, ast.USub) else _node("~{}", operand)
-
-
-def _negative(node: Node) -> Node:
-    """-1 is a number; -x is an operation."""
-    number = _number(node)
-    return _node("-{}", node) if number is None else _node(repr(-number))
-
-
-def _number(node: Node) -> float | None:
-    try:
-        return float(node.template)
-    except ValueError:
-        return None
+    return _node("-{}" if isinstance(op, ast.USub) else "~{}", operand)
 
 
 def _binary(op: ast.operator | ast.cmpop, left: Node, right: Node) -> Node:
     if type(op) in SWAPPED:
         return _node(f"{{}} {SWAPPED[type(op)]} {{}}", right, left)
-    if isinstance(op, ast.Sub) and _number(right) is not None:
-        return _node("{} + {}", left, _negative(right))  # x - 1 is x + -1
+    if isinstance(op, ast.Sub) and right.number is not None:
+        return _node("{} + {}", left, _leaf(-right.number))  # x - 1 is x + -1
     return _node(f"{{}} {SYMBOLS[type(op)]} {{}}", left, right)
 
 

@@ -5,7 +5,10 @@ The second wall is the sandbox, which contains what might get past the check.
 """
 
 import ast
+import math
+import operator
 import re
+from collections.abc import Callable, Sequence
 
 from arrange.activations.evaluation import Activation
 from arrange.activations.programs.grammar import CONSTANTS, FUNCTIONS, KEEPS_SHAPE, METHODS, MODULES, facades
@@ -14,13 +17,18 @@ CHARACTERS = 4_000
 NODES = 2_000  # of the syntax tree, those in a loop's body counted once per round
 DEPTH = 40
 ROUNDS = 16  # of one loop
-LARGEST = 1e6  # constant
+LOOPS = 4  # inside each other; Python itself refuses more than 20
+LARGEST = 1e6  # number, written or computed
 
 OPERATORS = (
     *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Mod, ast.Pow, ast.BitAnd, ast.BitOr),
     *(ast.USub, ast.UAdd, ast.Invert),
     *(ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq),
 )
+ARITHMETIC: dict[type, Callable[..., float]] = {
+    **{ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv},
+    **{ast.Mod: operator.mod, ast.Pow: operator.pow, ast.USub: operator.neg, ast.UAdd: operator.pos},
+}
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")  # no underscore at either end, no two in a row
 RESERVED = frozenset({*MODULES, "x", "activation", "range", "Tensor"})
 
@@ -41,9 +49,10 @@ def check(source: str) -> ast.FunctionDef:
     """The syntax tree of a program `def activation(x)` within the grammar, without annotations and docstring.
 
     The body has assignments to local names, `for _ in range(n)` with a literal n <= 16, and one `return` at the end.
-    Expressions are arithmetic, comparisons, numbers, and calls of the functions that `grammar` lists.
+    Expressions are arithmetic, comparisons, numbers, and calls of the functions that `grammar` lists. What is computed
+    from numbers alone is computed here too: it is a real number within +-LARGEST, no integer, no True, not complex.
 
-    Raises Rejected: `syntax`, `size` or `forbidden`.
+    Raises Rejected: `syntax`, `size`, `forbidden` or `number`.
 
     >>> check("def activation(x): return x * torch.sigmoid(x)").name
     'activation'
@@ -63,7 +72,7 @@ def check(source: str) -> ast.FunctionDef:
 def compile_program(source: str) -> Activation:
     """The program as a function of a tensor. It sees stand-ins for torch, F and math, and `range` of the builtins.
 
-    Numbers are floats, so that no integer can grow: 10**10**10 is an error at once.
+    Numbers are floats, as the check computed them, so that none can grow.
 
     Raises Rejected as `check` does.
     """
@@ -149,46 +158,85 @@ def _signature(function: ast.FunctionDef) -> None:
         del function.body[0]
 
 
+def arithmetic(node: ast.expr, values: Sequence[float]) -> float:
+    """The value of one operation or call on numbers alone.
+
+    Raises Rejected: `number` unless the value is a real number within +-LARGEST; `forbidden` for what is no arithmetic.
+    """
+    function: Callable[..., float] | None = None
+    match node:
+        case ast.UnaryOp(op=op) | ast.BinOp(op=op):
+            function = ARITHMETIC.get(type(op))
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="math"), attr=name)):
+            function = getattr(math, name)
+    if function is None:
+        raise _forbidden(node, f"no tensor in `{ast.unparse(node)[:60]}`")
+    try:
+        value = function(*values)
+    except (ArithmeticError, ValueError):
+        value = math.nan
+    if isinstance(value, complex) or not abs(value) <= LARGEST:
+        line = getattr(node, "lineno", 0)
+        raise Rejected("number", f"line {line}: `{ast.unparse(node)[:60]}` is no real number within +-{LARGEST:g}")
+    return value
+
+
 class _Body:
-    """Checks a function's body in the order in which it runs, with the names that exist by then."""
+    """Checks a function's body in the order in which it runs, each loop round by round.
+
+    `names` are those that exist by then, each with its value where it is a number, and None where it is a tensor.
+    """
 
     def __init__(self, function: ast.FunctionDef) -> None:
-        self.names = {"x"}
+        self.names: dict[str, float | None] = {"x": None}
         self.nodes = 0
-        self.repeats = 1
         if not function.body or not isinstance(function.body[-1], ast.Return) or function.body[-1].value is None:
             raise _forbidden(function, "no `return` of a value at the end")
         for statement in function.body[:-1]:
-            self.statement(statement)
+            self.statement(statement, 0)
         self.expression(function.body[-1].value, 0)
 
-    def statement(self, node: ast.stmt) -> None:
+    def statement(self, node: ast.stmt, loops: int) -> None:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                self.expression(value, 0)
-                self.assign(node, name)
+                computed = self.expression(value, 0)
+                self.assign(node, name, computed)
             case ast.For():
-                n = rounds(node)
-                self.repeats *= n
-                for statement in node.body:
-                    self.statement(statement)
-                self.repeats //= n
+                if loops == LOOPS:
+                    raise Rejected("size", f"line {node.lineno}: more than {LOOPS} loops inside each other")
+                for _ in range(rounds(node)):
+                    for statement in node.body:
+                        self.statement(statement, loops + 1)
             case _:
                 raise _forbidden(node, f"a statement of the kind {type(node).__name__}")
 
-    def assign(self, node: ast.AST, name: str) -> None:
+    def assign(self, node: ast.AST, name: str, value: float | None) -> None:
         if name in RESERVED - {"x"} or not NAME.fullmatch(name):
             raise _forbidden(node, f"a local named `{name}`")
-        self.names.add(name)
+        self.names[name] = value
 
-    def expression(self, node: ast.expr, depth: int) -> None:
-        self.nodes += self.repeats
+    def expression(self, node: ast.expr, depth: int) -> float | None:
+        """Check an expression; its value where it is a number, None where it is a tensor."""
+        self.nodes += 1
         if self.nodes > NODES:
             raise Rejected("size", f"more than {NODES} operations and operands, loops counted round by round")
         if depth > DEPTH:
             raise Rejected("size", f"nested more than {DEPTH} deep")
-        for operand in self.operands(node):
-            self.expression(operand, depth + 1)
+        operands = self.operands(node)
+        values = [self.expression(operand, depth + 1) for operand in operands]
+        match node:
+            case ast.Constant(value=int() | float() as number):
+                return float(number)
+            case ast.Name(id=name):
+                return self.names[name]
+            case ast.Attribute():
+                return CONSTANTS[dotted(node)]
+        numbers = [value for value in values if value is not None]
+        if len(numbers) == len(values):
+            return arithmetic(node, numbers)
+        if isinstance(node, ast.Call) and dotted(node.func).startswith("math."):
+            raise _forbidden(node, f"`{dotted(node.func)}` of a tensor")
+        return None
 
     def operands(self, node: ast.expr) -> list[ast.expr]:
         """Refuse the node, or return its operands, which are checked next."""

@@ -15,9 +15,9 @@ from arrange.activations.evaluation import Activation
 from arrange.activations.programs.check import Rejected
 
 ELEMENTWISE = {
-    0: "ones_like scalar_tensor zeros_like",
+    0: "scalar_tensor",
     1: """abs add bitwise_and bitwise_not bitwise_or ceil clamp eq floor frac ge gt hardtanh le leaky_relu lt maximum
-        minimum mul ne neg relu round rsub sign sub trunc where""",
+        minimum mul ne neg ones_like relu round rsub sign sub trunc where zeros_like""",
     3: "lerp hardsigmoid",
     4: "div fmod hardswish reciprocal remainder rsqrt sqrt",
     8: "hypot",
@@ -42,13 +42,16 @@ class Cost:
 
 
 def cost(activation: Activation) -> Cost:
-    """Run the activation once on 64 x 64 numbers and count. An operation costs its weight for its largest tensor.
+    """Run the activation once on 128 x 32 numbers and count. An operation costs its weight for its largest tensor.
+
+    It costs no less for a tensor smaller than x, such as a mean: many operations on one number take their time too.
+    More rows than columns show what grows with the square of the rows.
 
     Raises Rejected (`cost`) for an operation without a known cost. A decision in Python by a tensor's value is such an
     operation, so the cost is the same for every input.
     """
-    x = torch.linspace(-3, 3, 4096).reshape(64, 64)
-    with torch.no_grad(), _Counter() as counter:
+    x = torch.linspace(-3, 3, 4096).reshape(128, 32)
+    with torch.no_grad(), _Counter(x.numel()) as counter:
         activation(x)
     return Cost(counter.flops / x.numel(), counter.reduces)
 
@@ -67,8 +70,9 @@ class _Counter(TorchDispatchMode):
     def _should_skip_dynamo(cls) -> bool:
         return False  # nothing is compiled here, and True would import 70 MB into the process that forks
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
         super().__init__()
+        self.size = size
         self.flops = 0.0
         self.reduces = False
 
@@ -80,7 +84,7 @@ class _Counter(TorchDispatchMode):
         outputs = result if isinstance(result, tuple) else (result,)
         square = func is torch.ops.aten.pow.Tensor_Scalar and args[1] == 2
         self.flops += (1 if square else WEIGHTS[name]) * max(
-            value.numel() for value in (*args, *outputs) if isinstance(value, Tensor)
+            self.size, *(value.numel() for value in (*args, *outputs) if isinstance(value, Tensor))
         )
         self.reduces |= name in REDUCES
         return result

@@ -9,7 +9,7 @@ import numpy as np
 from arrange.activations.evaluation import Admitted, Measurement
 
 SEED = "seed"  # the mutator of the programs that a search begins with
-TOLERANCE = 1e-6  # of curves, whose values are around 1: `2.24 * F.gelu(x)` is rounded differently from `F.gelu(x)`
+TOLERANCE = 1e-5  # of curves in float32, with values around 1: `2.24 * F.gelu(x)` is rounded unlike `F.gelu(x)`
 
 Function = tuple[str, Admitted | None]  # a canonical text and, where the program was admitted, its curve
 
@@ -82,6 +82,15 @@ class Prepared(Protocol):
 
     def prepare(self, parents: Sequence[Candidate], slot: Slot) -> None:
         """Note what the slot will ask for."""
+        ...
+
+
+@runtime_checkable
+class Limited(Protocol):
+    """A mutator with a budget of its own."""
+
+    def spent(self, generation: int) -> bool:
+        """Whether it can make no program in this generation or a later one."""
         ...
 
 

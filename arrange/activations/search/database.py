@@ -162,6 +162,17 @@ class LlmCache:
         holes = ", ".join("?" * (len(row) + 1))
         self._connection.execute(f"INSERT INTO calls VALUES ({holes})", (*row, checksum(row)))
 
+    def answered(self) -> bool:
+        """Whether any question was answered."""
+        return self._connection.execute("SELECT count(*) FROM calls WHERE error = ''").fetchone()[0] > 0
+
+    def forget(self, slots: Sequence[Slot]) -> None:
+        """Remove the failures of these slots that cost nothing, so that they are asked again. Others stay counted."""
+        self._connection.executemany(
+            "DELETE FROM calls WHERE generation = ? AND place = ? AND attempt = ? AND error != '' AND tokens_out = 0",
+            [(slot.generation, slot.place, slot.attempt) for slot in slots],
+        )
+
     def spent(self, before: tuple[int, int]) -> tuple[int, float]:
         """Calls made in the rounds before this one, failed ones included, and the money that they cost."""
         rows = self._connection.execute("SELECT money FROM calls WHERE (generation, attempt) < (?, ?)", before)

@@ -9,12 +9,14 @@ from arrange.activations.classical import CLASSICAL
 from arrange.activations.evaluation import Evaluate
 from arrange.activations.programs.canonical import canonical_or_source
 from arrange.activations.programs.files import source_of
-from arrange.activations.search.candidates import SEED, Candidate, Mutator, Prepared, Slot, Unusable
+from arrange.activations.search.candidates import SEED, Candidate, Limited, Mutator, Prepared, Slot, Unusable
 from arrange.activations.search.database import Database, Progress
 from arrange.activations.search.selection import Elites, measure, migrate, retest, select_elites
 from arrange.activations.settings import Search, SearchEntry
 
-SEEDS = {name: source_of(function) for name, function in CLASSICAL.items()}  # what a search begins with
+SEEDS = {  # what a search begins with: known functions, GELU in its exact form alone
+    name: source_of(function) for name, function in CLASSICAL.items() if name != "gelu_tanh"
+}
 
 
 def evolve(
@@ -28,6 +30,8 @@ def evolve(
 ) -> None:
     """Search until the budget is spent; what the database has already is not done again.
 
+    A mutator whose own budget is spent is not drawn any more. Where it was the last one, the search ends.
+
     `evaluate` is called with the names "search" and "confirm". A generation that was not committed is done again from
     the same random numbers. So a search that was killed ends with the same rows as an uninterrupted one.
 
@@ -38,8 +42,10 @@ def evolve(
         places = search.candidates - start.candidates
         if start.generation == 0:
             candidates = _seeds(seeds[:places])
+        elif able := {name: each for name, each in mutators.items() if not is_spent(each, start.generation)}:
+            candidates = propose(database, entry, search, able, min(search.generation_size, places))
         else:
-            candidates = propose(database, entry, search, mutators, min(search.generation_size, places))
+            return
         candidates = measure(candidates, evaluate, database.measured_before)
         islands = database.elites()
         candidates = retest(candidates, islands, database.retested(), search.elites, evaluate)
@@ -48,6 +54,11 @@ def evolve(
             elites = migrate(elites, search.elites)
         database.commit(candidates, elites)
         after_generation(database.progress(start.generation))
+
+
+def is_spent(mutator: Mutator, generation: int) -> bool:
+    """Whether the mutator has a budget of its own that allows nothing in this generation."""
+    return isinstance(mutator, Limited) and mutator.spent(generation)
 
 
 def _seeds(sources: Sequence[str]) -> list[Candidate]:

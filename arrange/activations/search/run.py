@@ -7,8 +7,10 @@ from pathlib import Path
 from arrange.activations.fitness.evaluator import evaluator
 from arrange.activations.mutators import make_mutators
 from arrange.activations.search.database import Progress, opened
-from arrange.activations.search.evolve import evolve
+from arrange.activations.search.evolve import evolve, is_spent
 from arrange.activations.settings import Fitness, Llm, Sandbox, Search, SearchEntry
+
+SPENT = "; the language model's budget is spent"
 
 
 def run_search(
@@ -30,7 +32,8 @@ def run_search(
 
         def after_generation(progress: Progress) -> None:
             pace = 60 * (progress.candidates - before) / (time.monotonic() - started)
-            reached(progress.candidates, describe(progress, pace))
+            spent = any(is_spent(mutator, progress.generation + 1) for mutator in mutators.values())
+            reached(progress.candidates, describe(progress, pace) + SPENT * spent)
 
         evolve(database, entry, search, evaluate, mutators, after_generation=after_generation)
 

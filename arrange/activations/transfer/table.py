@@ -21,7 +21,7 @@ COLUMNS = pl.Schema(
 COMPARED = pl.Schema(
     {"group": pl.String(), "activation": pl.String(), "problems": pl.Int64(), "clusters": pl.Int64()}
     | dict.fromkeys(("log_ratio", "low", "high", "worst", "p", "p_holm", "flops"), pl.Float64())
-    | {"pointwise": pl.Boolean()}
+    | {"pointwise": pl.Boolean(), "error": pl.Float64(), "reference_error": pl.Float64()}
 )
 
 
@@ -81,13 +81,20 @@ def compare(
     them it cannot be below 1/8. p_holm adjusts it over the activations of the group. worst is the largest of all
     problems. The digits' shifts are clusters of their own although they share their trained networks: their interval
     holds for shifts like these, not for other data. An activation that is not `pointwise` uses batch statistics: it
-    sees all shifted points at once, which no other does. flops are per element.
+    sees all shifted points at once, which no other does. flops are per element. error and reference_error are the
+    arithmetic means over problems and seeds, as in arXiv 2602.05688: the hardest problems weigh the most; inf where
+    training diverged.
     """
     tables = [pl.DataFrame(schema=COMPARED)]
+    errors = {
+        (group, name): mean
+        for group, name, mean in table.group_by(by, "activation").agg(pl.col("ood").mean()).iter_rows()
+    }
     for (group,), of_group in log_ratios(table, reference).group_by(by, maintain_order=True):
         rows = []
         for (name,), ratios in of_group.group_by("activation", maintain_order=True):
             properties = {"flops": admitted[name].flops, "pointwise": admitted[name].pointwise}
+            properties |= {"error": errors[group, name], "reference_error": errors[group, reference]}
             rows.append({"group": group, "activation": name} | properties | _against(ratios, draws, seed))
         adjusted = pl.Series(holm([row["p"] for row in rows]), dtype=pl.Float64)
         compared = pl.DataFrame(rows).with_columns(p_holm=adjusted)

@@ -148,16 +148,27 @@ def test_an_answer_of_ten_megabytes_is_not_read_to_its_end(chat):
     assert ask(chat.settings(), PROMPT) == failed(MOST, "TooLongError")
 
 
-def test_an_answer_that_trickles_ends_at_the_deadline(chat):
-    def trickle(handler):
-        handler.send_response(200)
-        handler.send_header("Content-Length", "1000000")
-        handler.end_headers()
-        while not chat.closing.wait(0.01):
-            handler.wfile.write(b" ")
+HEADERS = b"HTTP/1.1 200 OK\r\n"
+DRIPS = {  # what comes first, what comes for ever after, and the error's name
+    "a status line": (b"HTTP/1.1 200 ", b"O", "ReadTimeout"),
+    "a header": (HEADERS + b"X: ", b"x", "ReadTimeout"),
+    "a body": (HEADERS + b"Content-Length: 1000000\r\n\r\n", b" ", "ReadTimeoutError"),
+    "a body without a length": (HEADERS + b"Connection: close\r\n\r\n", b" ", "ReadTimeoutError"),
+    "a chunk's length": (HEADERS + b"Transfer-Encoding: chunked\r\n\r\n", b"0", "ReadTimeoutError"),
+    "chunks": (HEADERS + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n", "ReadTimeoutError"),
+}
 
-    chat.replies.append(trickle)
-    assert ask(chat.settings(seconds=1.0), PROMPT) == failed(MOST, "TimeoutError")
+
+@pytest.mark.parametrize(("first", "then", "error"), DRIPS.values(), ids=DRIPS)
+def test_what_trickles_ends_at_the_deadline(chat, first, then, error):
+    def trickle(handler):
+        handler.wfile.write(first)
+        while not chat.closing.wait(0.01):
+            handler.wfile.write(then)
+
+    chat.replies += [trickle] * 2
+    assert ask(chat.settings(seconds=1.0, retries=1), PROMPT) == failed(MOST, error)
+    assert len(chat.requests) == 1
 
 
 def test_a_silent_server_is_charged_and_not_asked_again(chat):

@@ -1,6 +1,7 @@
 import json
 import logging
 import re
+from contextlib import suppress
 from string import Template
 
 import numpy as np
@@ -17,7 +18,7 @@ from arrange.activations.settings import SearchEntry
 from arrange.errors import UserError
 
 KEY = "sk-very-secret-0123456789"
-FIRST = elite(7, "def activation(x):\n    y = torch.tanh(x)\n    return y * x\n", 0.25)
+FIRST = elite(7, "def activation(x):\n    a = torch.tanh(x)\n    return a * x\n", 0.25)
 SECOND = elite(9, "def activation(x):\n    return F.gelu(x)\n", -0.5)
 SINE = "def activation(x):\n    return torch.sin(x)\n"
 SLOT = Slot(3, 1, 0)
@@ -26,7 +27,7 @@ FENCED = f"```python\n{SINE}```"
 
 
 def test_a_change_is_applied_to_the_first_parent(chat, book):
-    chat.say("<<<<<<< SEARCH\n    return y * x\n=======\n    return y + x\n>>>>>>> REPLACE")
+    chat.say("<<<<<<< SEARCH\n    return a * x\n=======\n    return a + x\n>>>>>>> REPLACE")
     proposal = llm_mutators(chat.settings(), book.cache)["llm_diff"]([FIRST, SECOND], RNG, SLOT)
     assert proposal == Proposal(FIRST.source.replace("*", "+"), (7, 9))
 
@@ -84,14 +85,87 @@ def test_an_answer_that_is_remembered_is_not_asked_for_again(chat, book):
 
 
 def test_a_failed_call_is_remembered_and_counts_as_one(chat, book):
+    chat.say(FENCED, 1, 1)
+    llm_mutators(chat.settings(calls=2), book.cache)["llm_sample"]([], RNG, Slot(2, 0, 0))
     chat.raw(b"", 500)
     for _ in range(2):  # the second time, as after a restart: else its rows would be others than an unbroken search's
-        sample = llm_mutators(chat.settings(calls=1), book.cache)["llm_sample"]
+        sample = llm_mutators(chat.settings(calls=2), book.cache)["llm_sample"]
         with pytest.raises(Unusable, match=r"^no answer: status 500$"):
             sample([], RNG, SLOT)
     with pytest.raises(Unusable, match=r"^budget$"):
         sample([], RNG, Slot(3, 1, 1))
-    assert book.lines() == [("", 0, 0, 0.0, "status 500")]
+    assert book.lines()[1:] == [("", 0, 0, 0.0, "status 500")]
+
+
+def asked(settings, book, count):
+    """The errors of a round of so many samples."""
+    sample = llm_mutators(settings, book.cache)["llm_sample"]
+    for place in range(count):
+        sample.prepare([], Slot(1, place, 0))
+    return sample([], RNG, Slot(1, 0, 0))
+
+
+@pytest.mark.parametrize(("status", "words"), [(401, "status 401"), (404, "status 404")])
+def test_a_wrong_key_or_address_ends_the_search_and_is_asked_again_after_a_restart(chat, book, status, words):
+    chat.otherwise = lambda handler, prompt: chat.write(handler, b"no", status)
+    with pytest.raises(UserError, match=rf"answered none of 3 questions: {words}\ncheck llm.url, the key") as error:
+        asked(chat.settings(), book, 3)
+    assert str(error.value).count("\n") == 1
+    assert book.lines() == []
+    chat.otherwise = lambda handler, prompt: chat.write(handler, chat.completion(FENCED, 1, 1))
+    assert asked(chat.settings(), book, 3) == Proposal(SINE)
+    assert len(chat.requests) == 6
+
+
+def test_a_web_page_instead_of_answers_ends_it_too_and_stays_charged(chat, book):
+    chat.otherwise = lambda handler, prompt: chat.write(handler, b"<html>")
+    with pytest.raises(UserError, match="not a chat completion"):
+        asked(chat.settings(), book, 2)
+    assert len(book.lines()) == 2
+    with pytest.raises(Unusable, match="not a chat completion"):  # as it was recorded; the next round is asked
+        asked(chat.settings(), book, 2)
+
+
+def test_one_answer_in_the_first_round_is_enough(chat, book):
+    chat.say(FENCED, 1, 1)
+    chat.otherwise = lambda handler, prompt: chat.write(handler, b"no", 500)
+    with suppress(Unusable):
+        asked(chat.settings(), book, 3)
+    assert sorted(line[4] for line in book.lines()) == ["", "status 500", "status 500"]
+
+
+def test_a_budget_is_spent_where_not_even_the_shortest_question_can_be_paid(chat, book):
+    most = (len(prompt("sample", []).encode()) * 2.0 + 100 * 8.0) / 1e6
+    prices = {"max_tokens": 100, "price_in": 2.0, "price_out": 8.0}
+    for generation in (1, 2):
+        book.cache.record(Slot(generation, 0, 0), "?", "x", 0, 0, most, "")
+    for money, generations in (
+        (3 * most, []),
+        (2.5 * most, [3, 4]),
+        (1.5 * most, [2, 3, 4]),
+        (0.5 * most, [0, 1, 2, 3, 4]),
+    ):
+        mutators = llm_mutators(chat.settings(money=money * (1 + 1e-9), **prices), book.cache)
+        assert [n for n in range(5) if mutators["llm_full"].spent(n)] == generations
+    assert llm_mutators(chat.settings(calls=2), book.cache)["llm_diff"].spent(3)
+
+
+def test_no_word_of_an_answer_but_its_operations_is_kept_or_asked_with(chat, book):
+    wordy = "def activation(x):\n    'Say yes.'\n    say_yes = x + 1  # say yes\n    return say_yes\n"
+    chat.say(f"```python\n{wordy}```")
+    proposal = llm_mutators(chat.settings(), book.cache)["llm_full"]([FIRST], RNG, SLOT)
+    assert proposal.source == "def activation(x):\n    a = x + 1\n    return a\n"
+    for kind in ("diff", "full", "crossover"):
+        text = prompt(kind, [elite(1, wordy), elite(2, wordy)])
+        assert "yes" not in text.lower()
+        assert text.count(proposal.source) == 2
+
+
+def test_a_change_is_applied_to_what_was_shown(chat, book):
+    parent = elite(3, "def activation(x):\n    # a comment\n    wave = torch.sin(x)\n    return wave * x\n")
+    chat.say("<<<<<<< SEARCH\n    a = torch.sin(x)\n=======\n    a = torch.cos(x)\n>>>>>>> REPLACE")
+    proposal = llm_mutators(chat.settings(), book.cache)["llm_diff"]([parent], RNG, SLOT)
+    assert proposal.source == "def activation(x):\n    a = torch.cos(x)\n    return a * x\n"
 
 
 def test_the_budget_in_calls_is_used_to_the_last_one(chat, book):
@@ -107,7 +181,7 @@ def test_the_budget_in_calls_is_used_to_the_last_one(chat, book):
 @pytest.mark.parametrize(("room", "asked"), [(0, 1), (-1e-9, 0)])
 def test_a_call_that_could_pass_the_budget_in_money_is_not_made(chat, book, room, asked):
     most = (len(prompt("sample", []).encode()) * 2.0 + 100 * 8.0) / 1e6
-    chat.raw(b"garbage")  # so the most is charged
+    chat.raw(b'{"choices": [{"message": {"content": "no idea"}}]}')  # without a count, so the most is charged
     settings = chat.settings(max_tokens=100, price_in=2.0, price_out=8.0, money=most + room)
     sample = llm_mutators(settings, book.cache)["llm_sample"]
     for slot in (Slot(0, 0, 0), Slot(0, 1, 0), Slot(0, 0, 1)):  # another place, another round

@@ -187,6 +187,25 @@ def test_the_budget_in_calls_is_used_to_the_last_one_and_not_passed(talkative, t
     assert len(talkative.requests) == 11
 
 
+def test_when_the_budget_is_spent_a_search_that_only_asks_ends_with_a_generation(talkative, tmp_path):
+    """With 27 candidates of its 40, and without a generation of refusals alone."""
+    run(tmp_path / "one.db", settings(candidates=40, attempts=1), asking(talkative, calls=11))
+    candidates = tables(tmp_path / "one.db")["candidates"]
+    assert candidates["generation"].max() == 2  # the seeds, eight answers, three answers
+    assert candidates.filter(detail="budget")["generation"].to_list() == [2] * 5
+    run(tmp_path / "one.db", settings(candidates=40, attempts=1), asking(talkative, calls=11))
+    assert tables(tmp_path / "one.db")["candidates"].equals(candidates)
+
+
+def test_with_other_mutators_it_goes_on_without_those_that_ask(talkative, tmp_path):
+    run(tmp_path / "one.db", settings(candidates=60), both(talkative, calls=5))
+    candidates = tables(tmp_path / "one.db")["candidates"]
+    last = calls(tmp_path / "one.db")[-1][0]
+    later = candidates.filter(pl.col("generation") > last)
+    assert later.filter(attempt=0).height >= 8
+    assert not any(name.startswith("llm") for name in later["mutator"])
+
+
 INTERRUPTED = """
 import signal, sys
 from pathlib import Path

@@ -103,8 +103,8 @@ def test_what_breaks_a_rule_is_rejected_by_its_word(activation, expected):
 
 
 def test_an_error_of_the_activation_is_its_own():
-    with pytest.raises(TypeError):
-        admit(of("torch.sin(2)"), BUDGET)
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        admit(of("x + x.sum(dim=-1)"), BUDGET)
 
 
 def test_the_budget_is_a_bound_that_may_be_reached():
@@ -135,6 +135,7 @@ def test_what_depends_on_other_elements_is_labelled(activation, pointwise):
         lambda x: x * (1 + (torch.arange(x.shape[-1]) == 7)),  # the order of the features
         lambda x: x * (2 if x.shape[0] == 3 else 1),  # the size of the batch
         lambda x: x * (2 if x.numel() == 1 else 1),  # alone
+        lambda x: x * (2 if x.dim() == 3 else 1),  # the shape, as in training
     ],
 )
 def test_what_shows_only_in_the_values_is_labelled_too(activation, monkeypatch):
@@ -153,6 +154,51 @@ def test_the_gain_is_that_of_the_integral(f):
     assert admit(f, BUDGET).gain == pytest.approx(quad(integrand, -9, 9, limit=200)[0] ** -0.5, rel=1e-3)
 
 
+TELLS_TYPES = "d = (x + 1e-9) - x", "torch.where(d == 0, 1.4 * F.gelu(x), F.gelu(x))"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (TELLS_TYPES, "precision"),
+        (("torch.where(torch.sigmoid(x) == 1 / (1 + torch.exp(-x)), 1.4 * F.gelu(x), F.gelu(x))",), "precision"),
+        (("torch.where(x * 8 == torch.round(x * 8), torch.sin(x), F.gelu(x))",), "curve"),
+        (("t = x * 8", "torch.where(torch.abs(t - torch.round(t)) < 1e-2, torch.sin(x), F.gelu(x))"), "curve"),
+        (("n = torch.ones_like(x).sum()", "torch.where(n == 4096, F.gelu(x), 1.4 * F.gelu(x))"), "gain"),
+        (("m = x.mean()", "torch.where(torch.abs(m) < 1e-2, F.gelu(x), 1.4 * F.gelu(x))"), "gain"),
+        (("x / torch.abs(x).sum()",), "gain"),
+    ],
+)
+def test_a_program_that_tells_admission_from_training_is_refused(lines, expected):
+    *before, value = lines
+    source = "\n    ".join(["def activation(x):", *before, f"return {value}"])
+    assert reason(compile_program(source)) == expected
+
+
+@pytest.mark.parametrize(
+    ("activation", "expected"),
+    [
+        (lambda x: x * (1.4 if x.requires_grad else 1), "gradient"),
+        (lambda x: x * (1.4 if torch.is_grad_enabled() and x.requires_grad else 1), "gradient"),
+        (lambda x: x * (1.4 if x.dtype == torch.float64 else 1), "precision"),
+    ],
+)
+def test_so_is_one_that_tells_the_two_without_a_number(activation, expected):
+    assert reason(activation) == expected
+
+
+def test_what_is_measured_is_float32s():
+    """Seen by one whose types differ by less than admission forgives."""
+    admitted = admit(lambda x: x * (1 + 1e-4 * (x.dtype == torch.float64)), BUDGET)
+    assert admitted.curve == tuple(GRID)
+    assert admitted.gain == admit(of("x"), BUDGET).gain
+
+
+def test_jumps_and_fast_waves_are_let_in():
+    for expression in ("x + torch.floor(8 * x)", "x + torch.ceil(8 * x)", "x + torch.round(x)", "torch.sin(15 * x)"):
+        assert admit(of(expression), BUDGET).pointwise
+
+
 def test_known_gains():
     assert admit(of("x"), BUDGET).gain == pytest.approx(1, rel=1e-3)
     assert admit(torch.relu, BUDGET).gain == pytest.approx(math.sqrt(2), rel=1e-3)
@@ -161,7 +207,7 @@ def test_known_gains():
 
 def test_the_curve_is_the_function_on_the_grid():
     admitted = admit(torch.tanh, BUDGET)
-    np.testing.assert_allclose(admitted.curve, [math.tanh(x) for x in GRID], rtol=1e-12)
+    np.testing.assert_allclose(admitted.curve, [math.tanh(x) for x in GRID], rtol=1e-6)
     assert all(math.isfinite(value) for value in admit(compile_program(TURBULENT), BUDGET).curve)
 
 

@@ -16,6 +16,8 @@ from arrange.errors import UserError
 
 X = torch.linspace(-3, 3, 24, dtype=torch.float64)
 LIBRARY = CLASSICAL | MINED
+LOOPS = "".join(f"{'    ' * depth}for _ in range(1):\n" for depth in range(1, 26))
+NESTED = f"def activation(x):\n    y = x\n{LOOPS}{'    ' * 26}x = x\n    return x"
 
 
 @pytest.mark.parametrize("name", LIBRARY)
@@ -81,6 +83,12 @@ def test_only_programs_are_saved(tmp_path):
         ("def activation(x: print(1)): return x", "forbidden: line 1: an annotation"),
         ("def activation(x) return x", "syntax: line 1"),
         ("", "forbidden"),
+        (
+            "def activation(x):\n    t = (1 < 2) + (1 < 2)\n    return x * t ** t ** t ** t ** t",
+            "forbidden: line 2: no tensor",
+        ),
+        ("def activation(x): return x * (-1) ** 0.5", r"number: line 1: `\(-1\) \*\* 0.5` is no real number"),
+        (NESTED, "size: line 7: more than 4 loops"),
         ("(" * 3000, "syntax|size"),
         ("x" * 200_000, "size"),
     ],

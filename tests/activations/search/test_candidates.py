@@ -22,6 +22,8 @@ def of(expression):
         ("F.gelu(x)", "2.24 * F.gelu(x)"),
         ("F.silu(x)", "0.565 * F.silu(x)"),
         ("F.silu(x)", "x * torch.sigmoid(x)"),
+        ("F.silu(x) + x * torch.tanh(x / 3) ** 3", "x * (torch.sigmoid(x) + torch.tanh(x * 0.33333334) ** 3)"),
+        ("F.gelu(x)", "0.5 * x + 0.5 * x * torch.erf(0.70710678 * x)"),
         ("F.gelu(x)", "-F.gelu(x)"),
         ("torch.sin(x)", "-3 * torch.sin(x)"),
         ("x - x.mean()", "x - torch.mean(x)"),

@@ -3,6 +3,7 @@
 from math import e, inf, log
 
 import numpy as np
+import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -71,6 +72,18 @@ def test_log_ratios_are_those_of_the_search():
 
 def test_errors_below_the_floor_are_equal():
     assert ratios(long(gelu=[[1e-3], [1e-9]], f=[[1e-6], [2e-3]])) == pytest.approx([0.0, log(2)])
+
+
+def test_arithmetic_means_stand_beside_the_log_ratio_and_may_say_the_opposite():
+    """Three small problems that get worse by half, and a large one that gets better: the paper's mean sees that one."""
+    found = long(gelu=[[0.1, 0.3]] * 3 + [[8.0, 10.0]], f=[[0.15, 0.45]] * 3 + [[4.0, 5.0]], g=[[inf, 0.3]] * 4)
+    both = pl.concat([found, table.long({"tabular": {n: measured([[1.0]]) for n in ("gelu", "f")}})])
+    row, _, other = table.compare(both, ADMITTED).rows(named=True)
+    assert (row["error"], row["reference_error"]) == pytest.approx(((6 * 0.3 + 9) / 8, (6 * 0.2 + 18) / 8))
+    assert row["log_ratio"] > 0
+    assert (other["error"], other["reference_error"]) == (1.0, 1.0)
+    diverged = table.compare(found, ADMITTED).filter(activation="g").row(0, named=True)
+    assert diverged["error"] == inf
 
 
 @pytest.mark.filterwarnings("error")
