@@ -15,6 +15,7 @@ from annotated_types import MinLen
 from pydantic import AfterValidator, Field
 
 from arrange.activations.settings import Fitness, Llm, Sandbox, Search, SearchEntry, Select, Swap, Transfer
+from arrange.augmentation.settings import Augment
 from arrange.base_models.settings import BaseModel
 from arrange.baselines.settings import BaselineEntry, Controls, FitBaseline
 from arrange.bounds import Count, Exponent, PositiveOr0, Seed, Seeds, ShareAbove0
@@ -23,7 +24,7 @@ from arrange.decoding.settings import Decoding
 from arrange.docids.schemes import Scheme
 from arrange.models.vectors import TFIDF_SVD, VectoriserSettings
 from arrange.training.losses import Loss
-from arrange.training.settings import Finetune, Prompt, Regime
+from arrange.training.settings import Augmented, Finetune, Prompt, Regime
 from settings.explain import nearest
 
 CONTROLS = ("random", "root_first", "copy", "neighbours", "popularity", "bm25")  # systems of every data set
@@ -52,7 +53,7 @@ class CatalogueEntry:
 class RankerEntry:
     """A model to finetune: on a catalogue, with a loss, from a seed.
 
-    arguments: go over those of `finetune`. regime: goes over that of `prompt`.
+    arguments: go over those of `finetune`; so does augmented. regime: goes over that of `prompt`.
     """
 
     data: Name
@@ -61,6 +62,7 @@ class RankerEntry:
     seed: Seed
     arguments: dict[str, Any] = field(default_factory=dict)
     regime: Regime | None = None
+    augmented: Augmented | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ class Settings:
     rankers: Annotated[dict[Name, RankerEntry], MinLen(1)]
     download_wordnet: DownloadWordnet
     download_esci: DownloadEsci
+    augment: Augment
     docids: Docids
     prompt: Prompt
     losses: dict[Name, Annotated[Loss, Field(discriminator="rule")]]
@@ -183,6 +186,8 @@ def base_folders(settings: Settings) -> Iterator[tuple[str, str]]:
     yield "finetune.model", settings.finetune.model
     for name, entry in settings.baselines.items():
         yield f"baselines.{name}.model", entry.model
+    if settings.augment.generated:
+        yield "augment.generated.model", settings.augment.generated.model
     if settings.docids.vectoriser.name != TFIDF_SVD:
         yield "docids.vectoriser.name", settings.docids.vectoriser.name
 

@@ -1,23 +1,24 @@
 """Stage `finetune`: train a causal language model to generate the docIDs of a query's documents."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from arrange.data import tables
+from arrange.data import augmented, tables
 from arrange.decoding.validation import judged_queries, validate
 from arrange.docids.catalogue import open_catalogue
 from arrange.files import replacing
 from arrange.models import ranker as models
-from arrange.training import examples, needs
+from arrange.training import examples, mixing, needs
 from arrange.training.training import train
 from settings import params
 from tasks import stage
 
 
 def finetune(name: str) -> None:
-    """data/<data>, docids/<data>-<docids> -> models/<name>/ and results/<data>/<name>.history.csv."""
+    """data/<data>, augment/<data>.parquet, docids/<data>-<docids> -> models/<name>/ and results/<data>/<name>.history.csv."""
     settings = params.read()
     ranker, finetuning = settings.rankers[name], settings.finetune
     prompt = settings.prompt.of(ranker.regime)
@@ -29,6 +30,12 @@ def finetune(name: str) -> None:
     validation = judged_queries(
         tables.read(data, splits=["validation"]), catalogue, prompt, ranker.seed, finetuning.validation_queries
     )
+    mix, wanted = None, ranker.augmented or finetuning.augmented
+    if wanted and prompt.regime == "corpus":
+        table = augmented.read(Path("augment", f"{ranker.data}.parquet"), catalogue.docids["doc_id"], wanted.origins)
+        mix = mixing.Mix(table["weight"].to_numpy(), wanted.first, wanted.last)
+        both = mixing.with_augmented(learnt.examples, table, catalogue, prompt)
+        learnt = replace(learnt, examples=both, query_ids=[*learnt.query_ids, *table["doc_id"]])
     positions = examples.longest_sequence([learnt.examples, validation.examples], catalogue, prompt)
     model = models.from_base(base, catalogue.tokenizer, positions, ranker.seed)
     for queries in (learnt, validation):
@@ -49,6 +56,7 @@ def finetune(name: str) -> None:
             validate=partial(
                 validate, queries=validation, catalogue=catalogue, decoding=settings.rank, score=prompt.score
             ),
+            mix=mix,
             progress=reached,
         )
     if not stage.is_main():

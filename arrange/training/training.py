@@ -19,6 +19,7 @@ from arrange.training.arguments import training_arguments
 from arrange.training.checkpoints import last_whole, mark_whole
 from arrange.training.history import history_of
 from arrange.training.losses import ListLoss
+from arrange.training.mixing import Mix
 from arrange.training.saving import save
 
 Validate = Callable[[PreTrainedModel], Mapping[str, float]]
@@ -36,14 +37,16 @@ def train(
     threads: int,
     normaliser: Normaliser = "vocabulary",
     validate: Validate | None = None,
+    mix: Mix | None = None,
     progress: Callable[[int], object] = lambda step: None,
 ) -> list[dict[str, float]]:
     """Train a ranker on the lists of all queries and save it in `out_folder`, which appears when all is done.
 
     Without an `out_folder` nothing is saved.
 
-    One example is one query with its whole list, in one packed pass. Queries come in epochs. With `max_steps` 0 the
-    ranker is validated once and saved as it is.
+    One example is one query with its whole list, in one packed pass. Queries come in epochs. `mix` says which of
+    `lists` are augmented examples, the last ones, and when they come. With `max_steps` 0 the ranker is validated once and
+    saved as it is.
     `arguments` are those of `transformers.TrainingArguments` that count here; `arguments.REFUSED` has the others. With
     `eval_strategy: steps`, `validate(ranker)` gives metrics, which are logged, and `metric_for_best_model` chooses the
     checkpoint to keep by one of them.
@@ -71,7 +74,7 @@ def train(
                 negatives=loss.is_pairwise,
                 normaliser=normaliser,
             ),
-            train_dataset=examples.Order(len(lists.prompts), count, seed),
+            train_dataset=examples.Order(len(lists.prompts) - (len(mix.weight_A) if mix else 0), count, seed, mix),
             eval_dataset=[],
             callbacks=[_Progress(progress)],
         )
