@@ -10,10 +10,10 @@ colour and size, in words of its locale. Labels follow from these attributes alo
     C   an accessory of the query's category
     I   everything else
 
-There are as many queries as products, or fewer in large samples, with a list of 11 to 16 judged products on average (8 if
-there are 200 products); 26% to 41% of the labels are E, 26% to 34% S, 5% to 10% C. No two queries of a locale ask for the
-same, so no test query is a training query in other words. A category has three names. Titles have the first two of them,
-queries all three alike: that a third of the queries mean what they name, the titles' words don't tell.
+There are as many queries as products, or fewer in large samples, with a list of 11 to 16 judged products on average (8
+if there are 200 products); 26% to 41% of the labels are E, 26% to 34% S, 5% to 10% C. No two queries of a locale ask
+for the same, so no test query is a training query in other words. A category has three names. Titles have the first two
+of them, queries all three, each in a third of the cases: what the third one means, only judgements tell.
 """
 
 from collections.abc import Iterator
