@@ -18,7 +18,7 @@ from tasks import stage
 
 
 def finetune(name: str) -> None:
-    """data/<data>, augment/<data>.parquet, docids/<data>-<docids> -> models/<name>/ and results/<data>/<name>.history.csv."""
+    """data, augment and docids of the ranker's data set -> models/<name>/ and results/<data>/<name>.history.csv."""
     settings = params.read()
     ranker, finetuning = settings.rankers[name], settings.finetune
     prompt = settings.prompt.of(ranker.regime)

@@ -74,7 +74,7 @@ class _Writer:
         before, after = self.settings.prompt.split("{document}")
         ids = [self.tokenizer(part, add_special_tokens=False)["input_ids"] for part in (before, document, after)]
         ids[1] = ids[1][: most - len(ids[0]) - len(ids[2])]
-        prompt = torch.tensor([sum(ids, [])], device=self.model.device)
+        prompt = torch.tensor([[id_ for part in ids for id_ in part]], device=self.model.device)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             written = self.model.generate(
@@ -108,7 +108,7 @@ def _read(cache: Path) -> dict[str, list[str]]:
         return {}
     if table.schema != CACHE:
         return {}
-    return {key: texts for key, texts in table.group_by("key", maintain_order=True).agg("text").rows()}
+    return dict(table.group_by("key", maintain_order=True).agg("text").rows())
 
 
 def _save(cache: Path, keyed: list[tuple[str, str, str]], done: dict[str, list[str]]) -> None:

@@ -32,7 +32,7 @@ class Augment:
     document: 1 for the document's text, cut behind `words`. titles: its first 3 to 6 words. spans: pieces of
     2 to 8 words. keywords: 2 to 4 of its words, drawn by TF-IDF, in a random order.
     generated: None for no queries by a language model.
-    first: a text is kept if BM25 finds its document among so many for it; 0 keeps all. A document's text is kept always.
+    first: a text is kept if BM25 finds its document among so many for it; 0 keeps all. `document` is always kept.
     seen: what a document weighs that a training list has; others weigh 1.
     """
 

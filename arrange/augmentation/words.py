@@ -15,7 +15,7 @@ import polars as pl
 
 from arrange.tokenization import CHARACTERS, WORD
 
-PIECE = re.compile(rf"[{CHARACTERS}]|[^\s{CHARACTERS}]+")  # what a text is cut into: words, or Chinese or Japanese signs
+PIECE = re.compile(rf"[{CHARACTERS}]|[^\s{CHARACTERS}]+")  # a word, or a Chinese or Japanese sign
 TERM = re.compile(WORD)
 TITLE = (3, 6)  # words of a title, of a span, of keywords: least and most
 SPAN = (2, 8)

@@ -45,8 +45,8 @@ def train(
     Without an `out_folder` nothing is saved.
 
     One example is one query with its whole list, in one packed pass. Queries come in epochs. `mix` says which of
-    `lists` are augmented examples, the last ones, and when they come. With `max_steps` 0 the ranker is validated once and
-    saved as it is.
+    `lists` are augmented examples, the last ones, and when they come. With `max_steps` 0 the ranker is validated once
+    and saved as it is.
     `arguments` are those of `transformers.TrainingArguments` that count here; `arguments.REFUSED` has the others. With
     `eval_strategy: steps`, `validate(ranker)` gives metrics, which are logged, and `metric_for_best_model` chooses the
     checkpoint to keep by one of them.
