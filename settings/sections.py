@@ -176,9 +176,21 @@ class Settings:
                 raise ValueError(
                     f"catalogues.{name} has {catalogue.docids} docIDs of {catalogue.data}; name it {wanted}"
                 )
+        check_origins(self)
         for data in self.datasets:
             check_systems(self, data)
         check_order(self)
+
+
+def check_origins(settings: Settings) -> None:
+    """Raise ValueError where a training wants augmented examples of a kind that section `augment` doesn't make."""
+    wanted = {"finetune": settings.finetune.augmented}
+    wanted |= {f"rankers.{name}": ranker.augmented for name, ranker in settings.rankers.items()}
+    for where, augmented in wanted.items():
+        for origin in augmented.origins if augmented else ():
+            if not getattr(settings.augment, origin):
+                remedy = f"augment.{origin} makes none: set it, or leave {origin} out"
+                raise ValueError(f"{where}.augmented.origins has {origin!r}; {remedy}")
 
 
 def base_folders(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ seed of its own. So what was written once need not be written again when others 
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,8 @@ def generate(
     if shape_of(folder) is not None:
         raise UserError(f"augment.generated.model: {folder} has random weights", "name a language model")
     chosen = documents.sort(pl.col("doc_id").is_in(seen_ids.unique().implode()), "doc_id").head(settings.documents)
-    recipe = f"{_weights(folder)} {sorted(asdict(settings).items())} {seed}"
+    how = asdict(replace(settings, model="", documents=0))  # neither the budget nor the folder's name changes a query
+    recipe = f"{_weights(folder)} {how} {seed}"
     keyed = [(_key(recipe, text), doc_id, text) for doc_id, text in chosen.select("doc_id", "text").rows()]
     known = _read(cache)
     done: dict[str, list[str]] = {key: known[key] for key, _, _ in keyed if key in known}
@@ -72,7 +73,8 @@ class _Writer:
         """The distinct first lines of what the model writes behind the prompt, in lower case."""
         most = pretrained.most_tokens(self.model, self.tokenizer) - self.settings.tokens
         before, after = self.settings.prompt.split("{document}")
-        ids = [self.tokenizer(part, add_special_tokens=False)["input_ids"] for part in (before, document, after)]
+        plain = {"add_special_tokens": False, "verbose": False}
+        ids = [self.tokenizer(part, **plain)["input_ids"] for part in (before, document, after)]
         ids[1] = ids[1][: most - len(ids[0]) - len(ids[2])]
         prompt = torch.tensor([[id_ for part in ids for id_ in part]], device=self.model.device)
         with torch.random.fork_rng():
