@@ -260,7 +260,7 @@ def test_a_scheme_with_other_parameters_is_an_entry_of_its_own():
     catalogue = {"data": "products", "docids": "rq4"}
     settings = params.validate(changed(("docids.schemes.rq4", rq4), ("catalogues.products-rq4", catalogue)), "")
     assert (settings.docids.schemes["rq"].levels, settings.docids.schemes["rq4"].levels) == (3, 4)
-    assert {"products-rq", "products-rq4"} <= settings.catalogues.keys()
+    assert {"products-text", "products-rq4"} <= settings.catalogues.keys()
 
 
 def test_two_data_sets_may_have_one_source():
