@@ -32,7 +32,7 @@ class Mix:
         """Which of `count` places have an augmented example.
 
         >>> Mix(np.ones(1), 0.5, 0.0).places(12).nonzero()[0].tolist()
-        [2, 5, 10]
+        [2, 4, 10]
         """
         reached_N = np.floor(np.cumsum(np.linspace(self.first, self.last, count)) + 1e-9)
         return np.diff(reached_N, prepend=0) > 0
