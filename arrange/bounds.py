@@ -7,7 +7,7 @@ The bounds are `annotated_types`, which the library itself doesn't enforce. Whoe
 from math import inf
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 Count = Annotated[int, Gt(0)]
 CountOr0 = Annotated[int, Ge(0)]
@@ -16,6 +16,7 @@ Positive = Annotated[float, Gt(0), Lt(inf)]
 PositiveOr0 = Annotated[float, Ge(0), Lt(inf)]
 Exponent = Annotated[float, Ge(0)]  # .inf in YAML puts all weight on the best
 Share = Annotated[float, Ge(0), Lt(1)]
+WholeShare = Annotated[float, Ge(0), Le(1)]
 ShareAbove0 = Annotated[float, Gt(0), Lt(1)]
 Rates = Annotated[tuple[Positive, ...], MinLen(1)]
 Counts = Annotated[tuple[Count, ...], MinLen(1)]

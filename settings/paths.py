@@ -23,6 +23,7 @@ SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///(?:file:)?)([^?]+)(.*)", re.DOTALL)
 
 PLACES = (  # parameters that may name a folder or a file; * is any key
     ("finetune", "model"),
+    ("augment", "generated", "model"),
     ("docids", "vectoriser", "name"),
     ("datasets", "*", "raw"),
     ("datasets", "*", "teacher", "vectoriser", "name"),

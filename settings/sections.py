@@ -15,6 +15,7 @@ from annotated_types import MinLen
 from pydantic import AfterValidator, Field
 
 from arrange.activations.settings import Fitness, Llm, Sandbox, Search, SearchEntry, Select, Swap, Transfer
+from arrange.augmentation.settings import Augment
 from arrange.base_models.settings import BaseModel
 from arrange.baselines.settings import BaselineEntry, Candidates, Controls, FitBaseline
 from arrange.bounds import Count, Exponent, PositiveOr0, Seed, Seeds, ShareAbove0
@@ -23,7 +24,7 @@ from arrange.decoding.settings import Decoding
 from arrange.docids.schemes import Scheme
 from arrange.models.vectors import TFIDF_SVD, VectoriserSettings
 from arrange.training.losses import Loss
-from arrange.training.settings import Finetune, Prompt, Regime
+from arrange.training.settings import Augmented, Finetune, Prompt, Regime
 from settings.explain import nearest
 from settings.terms import check_terms
 
@@ -53,7 +54,7 @@ class CatalogueEntry:
 class RankerEntry:
     """A model to finetune: on a catalogue, with a loss, from a seed.
 
-    arguments: go over those of `finetune`. regime: goes over that of `prompt`.
+    arguments: go over those of `finetune`; so does augmented. regime: goes over that of `prompt`.
     """
 
     data: Name
@@ -62,6 +63,7 @@ class RankerEntry:
     seed: Seed
     arguments: dict[str, Any] = field(default_factory=dict)
     regime: Regime | None = None
+    augmented: Augmented | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,7 @@ class Settings:
     rankers: Annotated[dict[Name, RankerEntry], MinLen(1)]
     download_wordnet: DownloadWordnet
     download_esci: DownloadEsci
+    augment: Augment
     docids: Docids
     prompt: Prompt
     losses: dict[Name, Annotated[Loss, Field(discriminator="rule")]]
@@ -202,10 +205,22 @@ class Settings:
                 raise ValueError(
                     f"catalogues.{name} has {catalogue.docids} docIDs of {catalogue.data}; name it {wanted}"
                 )
+        check_origins(self)
         for data in self.datasets:
             check_systems(self, data)
         check_order(self)
         check_terms(self)
+
+
+def check_origins(settings: Settings) -> None:
+    """Raise ValueError where a training wants augmented examples of a kind that section `augment` doesn't make."""
+    wanted = {"finetune": settings.finetune.augmented}
+    wanted |= {f"rankers.{name}": ranker.augmented for name, ranker in settings.rankers.items()}
+    for where, augmented in wanted.items():
+        for origin in augmented.origins if augmented else ():
+            if not getattr(settings.augment, origin):
+                remedy = f"augment.{origin} makes none: set it, or leave {origin} out"
+                raise ValueError(f"{where}.augmented.origins has {origin!r}; {remedy}")
 
 
 def base_folders(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -215,6 +230,8 @@ def base_folders(settings: Settings) -> Iterator[tuple[str, str]]:
         yield f"baselines.{name}.model", entry.model
     for name, first_stage in settings.candidates.items():
         yield from ((f"candidates.{name}.depths", folder) for folder in first_stage.encoders)
+    if settings.augment.generated:
+        yield "augment.generated.model", settings.augment.generated.model
     if settings.docids.vectoriser.name != TFIDF_SVD:
         yield "docids.vectoriser.name", settings.docids.vectoriser.name
 

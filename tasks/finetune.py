@@ -2,21 +2,26 @@
 
 from pathlib import Path
 
-from arrange.data import tables
+from arrange.data import augmented, tables
 from arrange.decoding import finetuning
 from arrange.decoding.validation import judged_queries
 from arrange.docids.catalogue import open_catalogue
+from arrange.training.mixing import Mix
 from settings import params
 from tasks import stage
 
 
 def finetune(name: str) -> None:
-    """data/<data>, docids/<data>-<docids> -> models/<name>/ and results/<data>/<name>.history.csv."""
+    """data, augment and docids of the ranker's data set -> models/<name>/ and results/<data>/<name>.history.csv."""
     settings = params.read()
     ranker = settings.rankers[name]
     prompt = settings.prompt.of(ranker.regime)
     catalogue = open_catalogue(Path("docids", f"{ranker.data}-{ranker.docids}"))
     train, validation = (tables.read(Path("data", ranker.data), splits=[split]) for split in ("train", "validation"))
+    more, wanted = None, ranker.augmented or settings.finetune.augmented
+    if wanted and prompt.regime == "corpus":
+        table = augmented.read(Path("augment", f"{ranker.data}.parquet"), catalogue.docids["doc_id"], wanted.origins)
+        more = table, Mix(table["weight"].to_numpy(), wanted.first, wanted.last)
     history = finetuning.finetune(
         Path("models", name),
         judged_queries(train, catalogue, prompt, ranker.seed),
@@ -29,6 +34,7 @@ def finetune(name: str) -> None:
         checkpoints=stage.resumable(),
         arguments=ranker.arguments,
         seed=ranker.seed,
+        augmented=more,
         progress=stage.progress,
     )
     if stage.is_main():

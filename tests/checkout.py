@@ -75,6 +75,7 @@ STAGES = [
     "transfer",
     "download_wordnet",
     "prepare@wordnet",
+    "augment@wordnet",
     "docids@wordnet-text",
     "finetune@wordnet-ntp",
     "finetune@wordnet-item",

@@ -25,6 +25,7 @@ FLOORS = (
     "training",
     "decoding",
     "baselines",
+    "augmentation",
     "activations",
     "serving",
     "report",

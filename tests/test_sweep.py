@@ -111,10 +111,10 @@ def test_what_a_sweep_tests_against_and_its_swap_name_what_is_there():
 
 
 def test_a_sweep_over_another_data_set():
-    _, settings = swept_from(params.effective(SECTIONS, None, {"sweep": {"data": "products", "docids": "rq"}}))
+    _, settings = swept_from(params.effective(SECTIONS, None, {"sweep": {"data": "products", "docids": "text"}}))
     assert settings.evaluate.reference == "combined-a1-b1-g1"
-    assert list(settings.catalogues) == ["products-rq"]
-    assert (settings.swap.data, settings.swap.docids) == ("products", "rq")
+    assert list(settings.catalogues) == ["products-text"]
+    assert (settings.swap.data, settings.swap.docids) == ("products", "text")
 
 
 def test_the_cells_survive_yaml():

@@ -10,9 +10,10 @@ colour and size, in words of its locale. Labels follow from these attributes alo
     C   an accessory of the query's category
     I   everything else
 
-There is one query for three products, with a list of 14 to 19 judged products on average (8 if there are 200 products);
-34% to 51% of the labels are E, 27% to 33% S, 4% to 9% C. No two queries of a locale ask for the same, so no test query
-is a training query in other words. Titles and queries draw their words for a category from the same synonyms.
+There are as many queries as products, or fewer in large samples, with a list of 11 to 16 judged products on average (8
+if there are 200 products); 26% to 41% of the labels are E, 26% to 34% S, 5% to 10% C. No two queries of a locale ask
+for the same, so no test query is a training query in other words. A category has three names. Titles have the first two
+of them, queries all three, each in a third of the cases: what the third one means, only judgements tell.
 """
 
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ MASKS = (1, 2, 4, 3, 5, 6, 7)
 MASK_SHARES = (0.2, 0.2, 0.1, 0.2, 0.1, 0.1, 0.1)
 KINDS = ("fit", "near", "accessory", "category", "locale")  # where a judged product is drawn from
 KIND_SHARES = (0.58, 0.19, 0.05, 0.05, 0.13)
+TRIES = 3  # to make a query of each product that no other one asks for
 TEST_SHARE = 0.2
 LIST_LENGTH = (18.0, 0.5, 8, 188)  # lognormal: median, sigma; least and most
 CHUNK = 50_000  # rows of products, or queries, that are in memory as text at a time
@@ -80,9 +82,10 @@ def write(folder: Path, products: int, seed: int) -> None:
 def draw_items(products: int, rng: np.random.Generator) -> Items:
     """The attributes of all products; frequent categories and brands are a few times as frequent as rare ones.
 
-    A smaller sample has fewer categories, brands, colours and sizes, so that several products still fit a query.
+    A smaller sample has fewer categories, brands, colours and sizes, so that several products fit a query, but no more
+    than its list can hold.
     """
-    categories = _limited(products / 100, 10, len(CATEGORIES))
+    categories = _limited(products / 40, 10, len(CATEGORIES))
     brands = _limited(products**0.5 / 16, 3, 1000)  # per department
     category = rng.choice(categories, products, p=_falling(categories))
     return Items(
@@ -95,12 +98,12 @@ def draw_items(products: int, rng: np.random.Generator) -> Items:
 
 
 def draw_queries(items: Items, rng: np.random.Generator) -> Queries:
-    """A third as many queries as there are products, or fewer if fewer combinations of wishes are distinct."""
-    product = rng.permutation(len(items.brand))
+    """As many queries as there are products, or fewer if fewer combinations of wishes are distinct."""
+    product = np.concatenate([rng.permutation(len(items.brand)) for _ in range(TRIES)])
     mask = rng.choice(MASKS, len(product), p=MASK_SHARES)
     wishes = Items(*(column[product] for column in items))
     _, first = np.unique(_keys(wishes, mask), return_index=True)
-    kept = np.sort(first)[: len(product) // 3]
+    kept = np.sort(first)[: len(items.brand)]
     return Queries(Items(*(column[kept] for column in wishes)), mask[kept], product[kept])
 
 
@@ -212,7 +215,7 @@ def _query_texts(queries: Queries, rows: range, brands: pl.Series, rng: np.rando
     wishes = Items(*(column[rows.start : rows.stop] for column in queries.wishes))
     mask = queries.mask[rows.start : rows.stop]
     in_front = rng.random(len(rows)) < 0.5
-    frame = _words(wishes, brands, rng).with_columns(
+    frame = _words(wishes, brands, rng, names=3).with_columns(
         **{name: pl.when(pl.lit(mask >> bit & 1 == 1)).then(name) for bit, name in enumerate(WISHES)}
     )
     front, end = (pl.when(pl.lit(here)).then("brand") for here in (in_front, ~in_front))
@@ -224,7 +227,7 @@ def _query_texts(queries: Queries, rows: range, brands: pl.Series, rng: np.rando
 def _products(items: Items, brands: pl.Series, rng: np.random.Generator) -> Iterator[pl.DataFrame]:
     for start in range(0, len(items.brand), CHUNK):
         chunk = Items(*(column[start : start + CHUNK] for column in items))
-        frame = _words(chunk, brands, rng)
+        frame = _words(chunk, brands, rng, names=2)
         size = frame.height
         frame = frame.with_columns(
             style=pl.Series(STYLES).gather(rng.integers(len(STYLES), size=size)),
@@ -252,15 +255,14 @@ def _products(items: Items, brands: pl.Series, rng: np.random.Generator) -> Iter
         )
 
 
-def _words(items: Items, brands: pl.Series, rng: np.random.Generator) -> pl.DataFrame:
-    """Brand, colour, category and size in words of the locale; of a category's two names one at random."""
-    names = np.array(CATEGORIES)  # category x locale x synonym
-    synonym = rng.integers(names.shape[2], size=len(items.brand))
+def _words(items: Items, brands: pl.Series, rng: np.random.Generator, names: int) -> pl.DataFrame:
+    """Brand, colour, category and size in words of the locale; of a category's first `names` names one at random."""
+    synonym = rng.integers(names, size=len(items.brand))
     return pl.DataFrame(
         {
             "brand": brands.gather(items.brand),
             "colour": np.array(COLOURS)[items.colour, items.locale],
-            "category": names[items.category, items.locale, synonym],
+            "category": np.array(CATEGORIES)[items.category, items.locale, synonym],
             "size": np.array(SIZES)[np.array(DEPARTMENTS)[items.category], items.size],
         }
     )

@@ -1,8 +1,11 @@
-"""The words of the sample catalogue, in English, Spanish and Japanese: categories, accessories, colours, sizes."""
+"""The words of the sample catalogue, in English, Spanish and Japanese: categories, accessories, colours, sizes.
+
+Titles and shoppers share two names of a category; shoppers have a third one.
+"""
 
 # ruff: noqa: RUF001 (Japanese looks like something else to it)
 
-# A line is a category: two names in each language. A line with "+" is an accessory of the category above it.
+# A line is a category: the two names that titles have, in each language. "+": an accessory of the category above it.
 _TEXT = {
     ("64GB", "128GB", "256GB", "512GB", "1TB"): """
         smartphone, mobile phone | teléfono móvil, smartphone | スマホ, スマートフォン
@@ -54,6 +57,53 @@ _TEXT = {
         skateboard, cruiser board | monopatín, skate | スケートボード, スケボー""",
 }
 
+# What shoppers alone call a category, which its first English name stands for: no title has these words.
+_SHOPPERS = """
+    smartphone: cell phone | celular | 携帯電話
+    phone case: phone bumper | protector de celular | 携帯ケース
+    screen protector: anti scratch film | vidrio antirrayas | 画面シール
+    laptop: portable computer | computadora | ラップトップ
+    laptop sleeve: computer pouch | estuche de ordenador | パソコンポーチ
+    tablet: touch pad | pantalla táctil | タッチパッド
+    tablet stand: desk mount | base de escritorio | 卓上台
+    digital camera: photo camera | máquina de fotos | 写真機
+    camera strap: shoulder sling | cinta de hombro | 肩掛けベルト
+    running shoes: jogging sneakers | tenis | スニーカー
+    shoe laces: shoestrings | agujetas | 結びひも
+    insoles: arch supports | soportes de arco | 足裏クッション
+    rain jacket: waterproof coat | abrigo de lluvia | カッパ
+    waterproof spray: water repellent | repelente de agua | はっ水剤
+    summer dress: beach frock | ropa de playa | 夏服
+    waist belt: sash | fajín | 腰ひも
+    cotton t-shirt: short sleeve top | polera | 半袖シャツ
+    winter gloves: mittens | manoplas | ミトン
+    coffee maker: espresso brewer | máquina de espresso | エスプレッソマシン
+    coffee filters: brewing papers | papeles de colar | ろ紙
+    descaler: kettle cleaner | limpiador de cal | 湯あか落とし
+    electric kettle: tea pot | tetera | 湯わかしポット
+    blender: juicer | exprimidor | ジューサー
+    blender jar: mixing cup | vaso mezclador | ジューサーカップ
+    lunch box: meal container | recipiente de comida | お弁当入れ
+    lunch bag: insulated tote | nevera portátil | クーラーバッグ
+    desk lamp: study light | luz de estudio | 学習ライト
+    light bulb: screw in lamp | foco | 豆球
+    bookshelf: book rack | librero | 本入れ
+    bookends: shelf dividers | separadores de estante | 仕切り板
+    area rug: floor mat | tapiz de suelo | じゅうたん
+    rug pad: carpet gripper | agarre de suelo | ずれ防止マット
+    throw pillow: sofa bolster | almohada de sofá | ソファ枕
+    pillow cover: slipcover | forro | クッションケース
+    wall mirror: looking glass | luna de pared | かがみ
+    kids bike: pushbike | velocípedo | こども自転車
+    bike helmet: head guard | protector de cabeza | 頭の保護具
+    bike lock: theft chain | cadena de seguridad | 盗難防止チェーン
+    suitcase: trolley case | valija | 旅行かばん
+    luggage tag: name label | placa de nombre | 名札
+    yoga mat: pilates pad | alfombra de pilates | ピラティスマット
+    yoga strap: flexibility loop | lazo de flexibilidad | 柔軟バンド
+    skateboard: longboard | tabla con ruedas | ロングボード
+"""
+
 COLOURS = (
     ("black", "negro", "ブラック"),
     ("white", "blanco", "ホワイト"),
@@ -89,7 +139,8 @@ SYLLABLES = (
 
 
 def _parse() -> tuple[list[list[list[str]]], list[int], list[tuple[int, ...]]]:
-    """Names (category x locale x synonym), department and accessories of each category."""
+    """Names (category x locale x synonym, that of shoppers last), department and accessories of each category."""
+    shoppers = dict(line.strip().split(": ") for line in _SHOPPERS.strip().splitlines())
     names: list[list[list[str]]] = []
     departments: list[int] = []
     accessories: list[list[int]] = []
@@ -97,7 +148,9 @@ def _parse() -> tuple[list[list[list[str]]], list[int], list[tuple[int, ...]]]:
     for department, text in enumerate(_TEXT.values()):
         for number, line in enumerate(text.strip().splitlines(), start=len(names)):
             words = line.strip().removeprefix("+ ")
-            names.append([[name.strip() for name in part.split(",")] for part in words.split("|")])
+            written = [[name.strip() for name in part.split(",")] for part in words.split("|")]
+            spoken = shoppers[written[0][0]].split(" | ")
+            names.append([[*pair, third] for pair, third in zip(written, spoken, strict=True)])
             departments.append(department)
             accessories.append([])
             if words != line.strip():

@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from arrange.decoding.mining import mine
 from arrange.decoding.settings import Decoding
 from arrange.decoding.validation import JudgedQueries, validate
@@ -13,6 +15,7 @@ from arrange.docids.catalogue import Catalogue
 from arrange.models import ranker as models
 from arrange.training import examples, needs, teachers
 from arrange.training.losses import ListLoss
+from arrange.training.mixing import Mix, with_augmented
 from arrange.training.settings import Finetune, Prompt
 from arrange.training.training import train
 
@@ -30,25 +33,30 @@ def finetune(
     checkpoints: Path,
     arguments: Mapping[str, Any],
     seed: int,
+    augmented: tuple[pl.DataFrame, Mix] | None = None,
     others: Sequence[JudgedQueries] = (),
     progress: Callable[[int, str], AbstractContextManager[Callable[[int], object]]],
 ) -> list[dict[str, float]]:
     """Train `settings.model` on the queries of `learnt` and save it in `out_folder`; the history of `train`.
 
-    validated: queries that are ranked at every evaluation. others: further queries that it must have positions for.
+    validated: queries that are ranked at every evaluation. augmented: further examples, a table of
+    `arrange.data.augmented`, and how they are mixed in. others: further queries that it must have positions for.
     arguments: go over those of `settings`. progress: as `train_baseline` takes it.
     Raises UserError where memory, disc or the model's context are too small.
     """
     base, arguments = Path(settings.model), {**settings.arguments, **arguments}
     needs.check(base, bool(settings.lora), arguments.get("save_total_limit", 1), loss.needs_reference)
-    queries = [learnt, validated, *others]
-    positions = examples.longest_sequence([each.examples for each in queries], catalogue, prompt)
-    model = models.from_base(base, catalogue.tokenizer, positions, seed)
-    for each in queries:
-        examples.check_length(each.examples, model.config.max_position_embeddings, each.query_ids)
-    lists, doc_ids = learnt.examples, catalogue.docids["doc_id"].to_list()
+    lists, names, mix = learnt.examples, learnt.query_ids, None
     if loss.teacher.weight:
-        lists = teachers.with_teacher(lists, learnt.query_ids, doc_ids, settings.teacher)
+        lists = teachers.with_teacher(lists, names, catalogue.docids["doc_id"].to_list(), settings.teacher)
+    if augmented is not None:
+        table, mix = augmented
+        lists, names = with_augmented(lists, table, catalogue, prompt), [*names, *table["doc_id"]]
+    every = [(lists, names), *((each.examples, each.query_ids) for each in (validated, *others))]
+    positions = examples.longest_sequence([each for each, _ in every], catalogue, prompt)
+    model = models.from_base(base, catalogue.tokenizer, positions, seed)
+    for each, query_ids in every:
+        examples.check_length(each, model.config.max_position_embeddings, query_ids)
     new = models.new_tokens(base, catalogue.tokenizer) if settings.lora else []
     with progress(arguments["max_steps"], "steps") as reached:
         return train(
@@ -63,5 +71,6 @@ def finetune(
             normaliser=settings.normaliser,
             validate=partial(validate, queries=validated, catalogue=catalogue, decoding=decoding, score=prompt.score),
             mine=partial(mine, examples=lists, trie=catalogue.trie, documents=loss.mined.documents, decoding=decoding),
+            mix=mix,
             progress=reached,
         )

@@ -14,12 +14,13 @@ from typing import Any, Literal
 
 import polars as pl
 
-from arrange.data.tables import Dataset
+from arrange.data.tables import GROUPS, Dataset
 from arrange.evaluation import excerpts, measures, prior, runs, statistics
 from arrange.evaluation.statistics import Metrics
 from arrange.files import replacing
 
 Systems = Mapping[str, Mapping[str, int]]  # system -> entry -> seed
+SEEN = "best documents in training lists"
 EXCERPTS = 20  # queries whose rankings are kept to be looked at
 GROUPED = pl.Schema(
     dict.fromkeys(("system", "grouping", "group"), pl.String())
@@ -36,7 +37,8 @@ class Evaluation:
     judged: the same for the rankings of the judged documents alone, without priors.
     per_query: system, seed, query_id and a column per measure.
     differences: every system against the reference (`statistics.differences`); empty if there is no such system.
-    groups: nDCG@10 by kind of query: system, grouping, group, mean, low, high, queries.
+    groups: nDCG@10 by kind of query, and by whether training has seen its documents: system, grouping, group, mean,
+    low, high, queries.
     excerpts: what the systems rank first for a few queries (`arrange.evaluation.excerpts`).
     """
 
@@ -86,9 +88,17 @@ def evaluate(
         judged=summaries(measured(systems, folder, dataset.qrels, "judged"), resampled),
         per_query=per_query,
         differences=differences(per_query, reference, resampled),
-        groups=by_group(per_query, groups, resampled),
+        groups=by_group(per_query, pl.concat([groups.select(*GROUPS), seen(dataset.qrels, train_qrels)]), resampled),
         excerpts=looked_at(systems, folder, dataset, excerpts.choose(quality(per_query, chosen_by), groups, EXCERPTS)),
     )
+
+
+def seen(qrels: pl.DataFrame, train_qrels: pl.DataFrame) -> pl.DataFrame:
+    """Queries by how many of their best documents (of rank 1) a training list has: grouping, group, query_id."""
+    known = pl.col("doc_id").is_in(train_qrels.drop_nulls("rank")["doc_id"].unique().implode())
+    group = pl.when(known.all()).then(pl.lit("all")).when(known.any()).then(pl.lit("some")).otherwise(pl.lit("none"))
+    best = qrels.filter(pl.col("rank") == 1).group_by("query_id", maintain_order=True).agg(group.alias("group"))
+    return best.select(pl.lit(SEEN).alias("grouping"), "group", "query_id")
 
 
 def measured(systems: Systems, folder: Path, qrels: pl.DataFrame, file: Literal["run", "judged"]) -> pl.DataFrame:

@@ -27,6 +27,8 @@ from arrange.training.packing import DocidTokens, Lists, docid_tokens, legal_tok
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+    from arrange.training.mixing import Mix
+
 Item = tuple[int, int | None]  # a query's row, and the place of this example in the training; None for ranking
 JudgedList = tuple[NDArray[np.int64], NDArray[np.float64]]
 
@@ -71,12 +73,20 @@ def judged_lists(query_ids: pl.Series, qrels: pl.DataFrame, doc_ids: pl.Series) 
 
 
 class Order(Dataset[Item]):
-    """The queries in the order in which training sees them: epochs, each a fresh permutation of all."""
+    """The queries in the order in which training sees them: epochs, each a fresh permutation of all.
 
-    def __init__(self, queries: int, count: int, seed: int) -> None:
+    mix: augmented examples, behind the queries, that take some of the `count` places.
+    """
+
+    def __init__(self, queries: int, count: int, seed: int, mix: "Mix | None" = None) -> None:
         rng = np.random.default_rng(seed)
-        epochs = -(-count // queries)
-        self.query_N = np.concatenate([rng.permutation(queries) for _ in range(epochs)])[:count]
+        augmented_N = mix.places(count) if mix else np.zeros(count, bool)
+        of_queries = int(count - augmented_N.sum())
+        epochs = [rng.permutation(queries) for _ in range(-(-of_queries // queries))]
+        self.query_N = np.full(count, queries)
+        self.query_N[~augmented_N] = np.concatenate([*epochs, np.empty(0, np.int64)])[:of_queries]
+        if mix:
+            self.query_N[augmented_N] += mix.draw(count - of_queries, seed)
 
     def __len__(self) -> int:
         return len(self.query_N)

@@ -6,9 +6,12 @@ Importable without torch: a flow checks settings without waiting for it.
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from arrange.bounds import Count, CountOr0
+from annotated_types import MinLen
+
+from arrange.bounds import Count, CountOr0, WholeShare
+from arrange.data.augmented import Origin
 from arrange.models.normaliser import Normaliser
 
 Regime = Literal["corpus", "in_context"]
@@ -39,6 +42,19 @@ class TeacherTable:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Augmented:
+    """Which augmented examples (section `augment`) a training has among its queries, in the regime `corpus`.
+
+    origins: what made them. first, last: their share of the places of a batch at the first step and at the last; in
+    between it changes by equal amounts.
+    """
+
+    origins: Annotated[tuple[Origin, ...], MinLen(1)]
+    first: WholeShare
+    last: WholeShare
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finetune:
     """How a ranker is trained.
 
@@ -50,6 +66,7 @@ class Finetune:
     validation_queries: so many validation queries are ranked at every evaluation.
     arguments: of `transformers.TrainingArguments`, without those that `arrange.training.arguments` refuses; max_steps
     must be among them. With 0 the base model ranks as it is.
+    augmented: None trains on queries alone.
     """
 
     model: str
@@ -59,6 +76,7 @@ class Finetune:
     threads: Count
     validation_queries: Count
     arguments: dict[str, Any]
+    augmented: Augmented | None = None
 
     def __post_init__(self) -> None:
         steps = self.arguments.get("max_steps")

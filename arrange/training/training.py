@@ -20,6 +20,7 @@ from arrange.training.arguments import training_arguments
 from arrange.training.checkpoints import last_whole, mark_whole
 from arrange.training.history import history_of
 from arrange.training.losses import ListLoss
+from arrange.training.mixing import Mix
 from arrange.training.objective import objective, packing_for
 from arrange.training.saving import save
 
@@ -39,14 +40,16 @@ def train(
     normaliser: Normaliser = "vocabulary",
     validate: Validate | None = None,
     mine: mining.Mine | None = None,
+    mix: Mix | None = None,
     progress: Callable[[int], object] = lambda step: None,
 ) -> list[dict[str, float]]:
     """Train a ranker on the lists of all queries and save it in `out_folder`, which appears when all is done.
 
     Without an `out_folder` nothing is saved.
 
-    One example is one query with its whole list, in one packed pass. Queries come in epochs. With `max_steps` 0 the
-    ranker is validated once and saved as it is.
+    One example is one query with its whole list, in one packed pass. Queries come in epochs. `mix` says which of
+    `lists` are augmented examples, the last ones, and when they come. With `max_steps` 0 the ranker is validated once
+    and saved as it is.
     `arguments` are those of `transformers.TrainingArguments` that count here; `arguments.REFUSED` has the others. With
     `eval_strategy: steps`, `validate(ranker)` gives metrics, which are logged, and `metric_for_best_model` chooses the
     checkpoint to keep by one of them.
@@ -65,7 +68,7 @@ def train(
         checked = training_arguments(arguments, checkpoints, seed)
         mining.check_steps(checked, loss.mined, "finetune.arguments")
         count = checked.max_steps * checked.train_batch_size * checked.world_size * checked.gradient_accumulation_steps
-        order = examples.Order(len(lists.prompts), count, seed)
+        order = examples.Order(len(lists.prompts) - (len(mix.weight_A) if mix else 0), count, seed, mix)
         packing = partial(packing_for, loss, normaliser=normaliser)
         reference = _frozen(ranker, checked) if loss.needs_reference else None
         trainer = _Trainer(

@@ -58,8 +58,23 @@ def test_seeds_are_one_system_and_systems_keep_their_order(folder):
 
 def test_groups_have_the_mean_of_their_queries(folder):
     groups = evaluate(folder).groups
-    assert groups.filter(system="copy").select("group", "mean", "queries").rows() == [("jp", 1.0, 1), ("us", 1.0, 1)]
+    by_locale = groups.filter(system="copy", grouping="locale")
+    assert by_locale.select("group", "mean", "queries").rows() == [("jp", 1.0, 1), ("us", 1.0, 1)]
     assert groups.schema == evaluation.GROUPED
+
+
+def test_queries_are_grouped_by_whether_training_has_seen_their_best_documents(folder):
+    rows = [("a", "d01", 1), ("a", "d02", 1), ("a", "d09", 2), ("b", "d02", 1), ("b", "d09", 1), ("c", "d09", 1),
+            ("c", "d01", 2), ("c", "d02", None)]  # fmt: skip
+    qrels = pl.DataFrame(rows, ["query_id", "doc_id", "rank"], orient="row")
+    train = pl.DataFrame([("t", "d01", 1), ("t", "d02", 2), ("t", "d09", None)], qrels.schema, orient="row")
+    found = evaluation.seen(qrels, train)
+    assert dict(found.select("query_id", "group").rows()) == {"a": "all", "b": "some", "c": "none"}
+    groups = evaluation.evaluate(
+        SYSTEMS, folder, DATASET, GROUPS, QRELS.filter(query_id="q1"), reference="item", draws=20, seed=1
+    ).groups
+    of_copy = groups.filter(system="copy", grouping=evaluation.SEEN)
+    assert of_copy.select("group", "mean", "queries").rows() == [("all", 1.0, 1), ("none", 1.0, 1)]
 
 
 def test_no_system_of_the_references_name_is_no_error(folder):

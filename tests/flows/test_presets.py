@@ -47,7 +47,7 @@ def test_no_preset_on_wordnet_makes_products(preset, tmp_path):
 
 
 def test_the_quickstart_has_both(tmp_path):
-    stages_of_both = {"prepare@wordnet", "prepare@products", "docids@products-rq"}
+    stages_of_both = {"prepare@wordnet", "prepare@products", "docids@products-text"}
     assert stages_of_both < needed(params.effective(SECTIONS, None, {}), tmp_path)
 
 
@@ -61,7 +61,7 @@ def test_a_reranking_waits_for_its_first_stage_and_a_fusion_for_both_its_systems
 
 
 def test_a_sweep_over_products_needs_nothing_of_wordnet(tmp_path):
-    sections = params.effective(SECTIONS, None, {"sweep": {"data": "products", "docids": "rq"}})
+    sections = params.effective(SECTIONS, None, {"sweep": {"data": "products", "docids": "text"}})
     found = needed(params.apply(sections, cells(sections)), tmp_path)
     assert {"prepare@products", "finetune@products-combined-a1-b1-g1-1", "swap"} < found
     assert not any("wordnet" in stage for stage in found)

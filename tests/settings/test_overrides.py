@@ -45,7 +45,7 @@ def test_null_takes_an_entry_away():
     others = dict.fromkeys(set(SECTIONS["rankers"]) - {"wordnet-ntp"})
     reference = {"evaluate": {"reference": "ntp"}}
     given = SECTIONS | {"presets": {"mine": {"rankers": others, "searches": {"random-1": None}, **reference}}}
-    found = params.effective(given, "mine", params.parse_overrides(["catalogues.products-rq="]))
+    found = params.effective(given, "mine", params.parse_overrides(["catalogues.products-text="]))
     assert list(found["rankers"]) == ["wordnet-ntp"]
     assert [*found["searches"], *found["catalogues"]] == ["evolution-1", "wordnet-text"]
 

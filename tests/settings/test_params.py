@@ -56,6 +56,36 @@ MISTAKES = {  # what is set (or, with no value, removed); what the first line na
     "a name that DVC would split": (("rankers.item2-5", RANKER | {"loss": "item2.5"}), "loss is 'item2.5'", "match"),
     "a key that DVC would split": (("losses", {"my.loss": {"rule": "ntp"}}), "losses.my.loss is not", "match"),
     "steps that are no number": (("finetune.arguments.max_steps", "many"), "max_steps is 'many'", "whole number"),
+    "examples that nothing makes": (
+        ("finetune.augmented", {"origins": ["generated"], "first": 0.5, "last": 0.5}),
+        "finetune.augmented.origins has 'generated'",
+        "augment.generated makes none",
+    ),
+    "a share above 1": (
+        ("rankers.wordnet-item.augmented", {"origins": ["spans"], "first": 1.5, "last": 0.5}),
+        "rankers.wordnet-item.augmented.first is 1.5",
+        "less than or equal to 1",
+    ),
+    "an origin": (
+        ("finetune.augmented", {"origins": ["span"], "first": 0.5, "last": 0.5}),
+        "finetune.augmented.origins.0 is 'span'",
+        "did you mean spans?",
+    ),
+    "a prompt without its document": (
+        (
+            "augment.generated",
+            {
+                "model": "base_models/scratch",
+                "prompt": "q:",
+                "documents": 1,
+                "count": 1,
+                "tokens": 1,
+                "temperature": 1.0,
+            },
+        ),
+        "prompt is 'q:'",
+        "{document}",
+    ),
     "a template without its query": (("prompt.corpus", "query: <docid>"), "corpus is 'query: <docid>'", "{query}"),
     "a template of a candidate": (("prompt.candidate", "- "), "candidate is '- '", "{docid}"),
     "a folder that is not absolute": (
@@ -232,7 +262,7 @@ def test_a_scheme_with_other_parameters_is_an_entry_of_its_own():
     catalogue = {"data": "products", "docids": "rq4"}
     settings = params.validate(changed(("docids.schemes.rq4", rq4), ("catalogues.products-rq4", catalogue)), "")
     assert (settings.docids.schemes["rq"].levels, settings.docids.schemes["rq4"].levels) == (3, 4)
-    assert {"products-rq", "products-rq4"} <= settings.catalogues.keys()
+    assert {"products-text", "products-rq4"} <= settings.catalogues.keys()
 
 
 def test_two_data_sets_may_have_one_source():

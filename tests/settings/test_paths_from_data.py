@@ -25,7 +25,20 @@ from arrange.report import page
 from arrange.serving import rank as command
 from records import register
 from settings import params
-from tasks import baselines, controls, docids, evaluate, export, finetune, fuse, prepare, prepare_model, rank, rerank
+from tasks import (
+    augment,
+    baselines,
+    controls,
+    docids,
+    evaluate,
+    export,
+    finetune,
+    fuse,
+    prepare,
+    prepare_model,
+    rank,
+    rerank,
+)
 
 NAMES = [
     *("../escaped", "..", ".", "", "/tmp/escaped", "~/escaped", "~", "a/../../escaped", "..\\escaped", "C:\\escaped"),
@@ -132,6 +145,7 @@ def project(tmp_path, monkeypatch):
     judged = [(queries[n][0], words[(n + step) % len(words)], 4 - step) for n in range(len(queries)) for step in (1, 2)]
     pl.DataFrame(judged, ["query_id", "doc_id", "gain"], orient="row").write_parquet(mine / "qrels.parquet")
     start = changed(
+        ("rankers.wordnet-item.augmented", {"origins": ["document", "keywords"], "first": 0.5, "last": 0.5}),
         ("baselines.wordnet-dual", DUAL),
         ("fit_baseline.steps", 2),
         ("fusions.wordnet-fused", ENTRIES["fusions"] | {"second": "wordnet-dual"}),
@@ -167,6 +181,7 @@ def test_ids_and_texts_name_no_file_from_preparation_to_export(project, tmp_path
     for task, name in (
         (prepare.prepare, "mine"),
         (prepare_model.prepare_model, "scratch"),
+        (augment.augment, "mine"),
         (docids.docids, "mine-text"),
         (finetune.finetune, "mine-item"),
         (rank.rank, "mine-item"),
