@@ -34,7 +34,7 @@ def export(data: str) -> None:
     data_folder, catalogue_folder = Path("data", data), Path("docids", f"{data}-{ranker.docids}")
     catalogue, dataset = open_catalogue(catalogue_folder), tables.read(data_folder, splits=["validation"])
     torch.set_num_threads(decoding.threads)
-    queries = judged_queries(dataset, catalogue, prompt, ranker.seed)
+    queries = judged_queries(dataset, catalogue, prompt, ranker.seed, tables.read_about(data_folder))
     with stage.progress(len(queries.query_ids), "queries") as reached:
         measured = measure(models.load(Path("models", name)), queries, catalogue, decoding, prompt.score, reached)
     validation = measures.nearest_documents(queries.qrels).join(measured, on="query_id", maintain_order="left")

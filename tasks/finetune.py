@@ -25,9 +25,9 @@ def finetune(name: str) -> None:
     needs.check(base, bool(finetuning.lora), arguments.get("save_total_limit", 1))
     catalogue = open_catalogue(Path("docids", f"{ranker.data}-{ranker.docids}"))
     data = Path("data", ranker.data)
-    learnt = judged_queries(tables.read(data, splits=["train"]), catalogue, prompt, ranker.seed)
-    validation = judged_queries(
-        tables.read(data, splits=["validation"]), catalogue, prompt, ranker.seed, finetuning.validation_queries
+    learnt, validation = (
+        judged_queries(tables.read(data, splits=[split]), catalogue, prompt, ranker.seed, tables.read_about(data), most)
+        for split, most in (("train", None), ("validation", finetuning.validation_queries))
     )
     positions = examples.longest_sequence([learnt.examples, validation.examples], catalogue, prompt)
     model = models.from_base(base, catalogue.tokenizer, positions, ranker.seed)

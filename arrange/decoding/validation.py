@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import polars as pl
 from transformers import PreTrainedModel
 
-from arrange.data.tables import Dataset
+from arrange.data.tables import About, Dataset
 from arrange.decoding.rank import common_loss, rank
 from arrange.decoding.settings import Decoding
 from arrange.docids.catalogue import Catalogue
-from arrange.evaluation import measures
+from arrange.evaluation import measures, runs
 from arrange.training.examples import Examples, of_queries
 from arrange.training.settings import Prompt, Score
 
@@ -19,20 +19,22 @@ LOGGED = ("nDCG@10", "overlap@3", "R@10")  # the measures that a training logs
 
 @dataclass(frozen=True, eq=False)
 class JudgedQueries:
-    """Queries ready to be ranked, and their judgements. Made by `judged_queries`."""
+    """Queries ready to be ranked, and their judgements. Made by `judged_queries`. about: of their data set."""
 
     query_ids: list[str]
     qrels: pl.DataFrame
     examples: Examples
+    about: About
 
 
 def judged_queries(
-    dataset: Dataset, catalogue: Catalogue, prompt: Prompt, seed: int, most: int | None = None
+    dataset: Dataset, catalogue: Catalogue, prompt: Prompt, seed: int, about: About, most: int | None = None
 ) -> JudgedQueries:
     """The first `most` queries of a data set, all by default. `seed` decides the order of candidates in prompts."""
     queries = dataset.queries.head(most) if most is not None else dataset.queries
     qrels = dataset.qrels.join(queries, on="query_id", how="semi")
-    return JudgedQueries(queries["query_id"].to_list(), qrels, of_queries(queries, qrels, catalogue, prompt, seed))
+    prepared = of_queries(queries, qrels, catalogue, prompt, seed)
+    return JudgedQueries(queries["query_id"].to_list(), qrels, prepared, about)
 
 
 def measure(
@@ -55,7 +57,7 @@ def measure(
         score=score,
         progress=progress,
     )
-    return measures.evaluate(run, queries.qrels)
+    return measures.evaluate(runs.leave_out_itself(run, queries.about), queries.qrels)
 
 
 def validate(

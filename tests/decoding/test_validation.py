@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 import tiny
 
-from arrange.data.tables import Dataset
+from arrange.data.tables import About, Dataset
 from arrange.decoding import rank
 from arrange.decoding.settings import Decoding
 from arrange.decoding.validation import judged_queries, means, measure, validate
@@ -27,6 +27,7 @@ DATASET = Dataset(
         orient="row",
     ),
 )
+ABOUT = About(title="Four queries.")
 TOKENIZER = train_tokenizer(TEXTS, 300)
 CATALOGUE = Catalogue(pl.DataFrame({"doc_id": DOC_IDS, "tokens": DOCIDS}), TOKENIZER, trie.build(DOCIDS))
 PROMPT = Prompt(
@@ -46,16 +47,16 @@ def model():
 
 
 def test_the_first_queries_come_with_their_own_judgements():
-    queries = judged_queries(DATASET, CATALOGUE, PROMPT, seed=3, most=2)
+    queries = judged_queries(DATASET, CATALOGUE, PROMPT, 3, ABOUT, most=2)
     assert queries.query_ids == ["a", "b"]
     assert queries.qrels["query_id"].unique().sort().to_list() == ["a", "b"]
     assert len(queries.examples.prompts) == 2
     assert queries.examples.seed == 3
-    assert judged_queries(DATASET, CATALOGUE, PROMPT, seed=3).query_ids == ["a", "b", "c", "d"]
+    assert judged_queries(DATASET, CATALOGUE, PROMPT, 3, ABOUT).query_ids == ["a", "b", "c", "d"]
 
 
 def test_the_measures_are_those_of_the_run(model):
-    queries, done = judged_queries(DATASET, CATALOGUE, PROMPT, seed=1), []
+    queries, done = judged_queries(DATASET, CATALOGUE, PROMPT, 1, ABOUT), []
     measured = measure(model, queries, CATALOGUE, DECODING, "sum", done.append)
     run = rank.rank(
         model, queries.examples, CATALOGUE.trie, queries.query_ids, DOC_IDS, **DECODING.search(), score="sum"
@@ -65,7 +66,7 @@ def test_the_measures_are_those_of_the_run(model):
 
 
 def test_a_training_logs_the_common_loss_and_the_means_of_some_measures(model):
-    queries = judged_queries(DATASET, CATALOGUE, PROMPT, seed=1)
+    queries = judged_queries(DATASET, CATALOGUE, PROMPT, 1, ABOUT)
     logged = validate(model, queries, CATALOGUE, DECODING, "sum")
     measured = measure(model, queries, CATALOGUE, DECODING, "sum")
     assert logged.keys() == {"loss", "nDCG@10", "overlap@3", "R@10"}

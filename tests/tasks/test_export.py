@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from arrange.data import tables
+from arrange.data.tables import About
 from arrange.decoding.rank import rank_lists
 from arrange.decoding.validation import judged_queries
 from arrange.docids import tokens, trie
@@ -158,7 +159,7 @@ def test_a_ranker_of_candidates_is_exported_as_such(project):
 def measured_in_context(ranker, seed):
     """The measures of the validation queries, their candidates shown in the order that the seed gives."""
     dataset = tables.read(Path("data/wordnet"), splits=["validation"])
-    queries = judged_queries(dataset, ranker.catalogue, params.read().prompt, seed)
+    queries = judged_queries(dataset, ranker.catalogue, params.read().prompt, seed, About(title="T"))
     lists = rank_lists(ranker.model, queries.examples, batch_size=1)
     run = runs.make_run(queries.query_ids, lists, small_export.IDS, depth=7)
     return measures.evaluate(run, queries.qrels)
