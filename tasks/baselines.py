@@ -28,7 +28,7 @@ def baselines(name: str) -> None:
     run = judged if settings.prompt.regime == "in_context" else search(candidates=None)
     for file, table in (("run", run), ("judged", judged)):
         path = Path("runs", entry.data, name, f"{file}.parquet")
-        runs.write_run(runs.leave_out_itself(table, about), path, tag=name)
+        runs.write_run(runs.leave_out_itself(table, about.queries_are_documents), path, tag=name)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def controls(data: str) -> None:
         candidates = ranked.qrels if in_context or file == "judged" else None
         for name, run in library.control_runs(train, ranked, settings.controls, candidates).items():
             path = Path("runs", data, name, f"{file}.parquet")
-            runs.write_run(runs.leave_out_itself(run, about), path, tag=name)
+            runs.write_run(runs.leave_out_itself(run, about.queries_are_documents), path, tag=name)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def rank(name: str) -> None:
         judged = runs.make_run(ids[0], lists, ids[1], depth=max(map(len, lists)))
     for file, table in (("run", run), ("judged", judged)):
         path = Path("runs", ranker.data, name, f"{file}.parquet")
-        runs.write_run(runs.leave_out_itself(table, about), path, tag=name)
+        runs.write_run(runs.leave_out_itself(table, about.queries_are_documents), path, tag=name)
 
     diagnostics = {}
     if prompt.regime == "corpus" and decoding.diagnosed:

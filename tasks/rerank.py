@@ -24,7 +24,7 @@ def rerank(name: str) -> None:
     catalogue = open_catalogue(Path("docids", f"{entry.data}-{entry.docids}"))
     queries = tables.read(Path("data", entry.data), splits=[settings.rank.split]).queries
     about = tables.read_about(Path("data", entry.data))
-    first = runs.leave_out_itself(runs.read_run(Path(entry.first)), about)
+    first = runs.leave_out_itself(runs.read_run(Path(entry.first)), about.queries_are_documents)
     model = models.load(Path("models", entry.ranker))
     model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))  # type: ignore[arg-type]  # a wrapped method
     with stage.progress(len(queries), "queries") as reached:

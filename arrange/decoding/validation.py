@@ -57,7 +57,8 @@ def measure(
         score=score,
         progress=progress,
     )
-    return measures.evaluate(runs.leave_out_itself(run, queries.about), queries.qrels)
+    run = runs.leave_out_itself(run, queries.about.queries_are_documents)
+    return measures.evaluate(run, queries.qrels)
 
 
 def validate(

@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
-from arrange.data.tables import About
 from arrange.errors import UserError
 from arrange.files import read_text, replacing
 
@@ -52,14 +51,14 @@ def from_scores(scores: pl.DataFrame, *, depth: int) -> pl.DataFrame:
     )
 
 
-def leave_out_itself(run: pl.DataFrame, about: About) -> pl.DataFrame:
-    """The run without each query's own document, where the data set's queries are documents; else as it is.
+def leave_out_itself(run: pl.DataFrame, queries_are_documents: bool) -> pl.DataFrame:
+    """The run without each query's own document, if the data set's queries are documents (`About`); else as it is.
 
     >>> rows = {"query_id": ["q", "q"], "doc_id": ["q", "d"], "rank": [1, 2], "score": [2.0, 1.0]}
-    >>> leave_out_itself(pl.DataFrame(rows, SCHEMA), About(title="T", queries_are_documents=True)).rows()
+    >>> leave_out_itself(pl.DataFrame(rows, SCHEMA), True).rows()
     [('q', 'd', 1, 1.0)]
     """
-    if not about.queries_are_documents:
+    if not queries_are_documents:
         return run
     others = run.filter(pl.col("doc_id") != pl.col("query_id"))
     return others.with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("query_id"))

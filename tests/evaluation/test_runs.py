@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arrange.data.tables import About
 from arrange.errors import UserError
 from arrange.evaluation.runs import SCHEMA, check_run, from_scores, leave_out_itself, make_run, read_run, write_run
 
@@ -22,8 +21,8 @@ def test_make_run_ranks_and_cuts():
 
 def test_a_document_with_its_querys_id_leaves_a_run_only_where_queries_are_documents():
     run = run_of(("1", "2", 1, 3.0), ("1", "1", 2, 2.0), ("1", "3", 3, 1.0), ("2", "1", 1, 1.0))
-    assert leave_out_itself(run, About(title="Own data.")).equals(run)
-    kept = leave_out_itself(run, About(title="WordNet.", queries_are_documents=True))
+    assert leave_out_itself(run, False).equals(run)
+    kept = leave_out_itself(run, True)
     assert kept.rows() == [("1", "2", 1, 3.0), ("1", "3", 2, 1.0), ("2", "1", 1, 1.0)]
     check_run(kept, "kept")
 
@@ -118,9 +117,7 @@ def test_trecs_format_is_read_by_score_as_trec_eval_does(tmp_path):
     path = tmp_path / "mine.txt"
     path.write_text("q Q0 b 1 0.5 tag\r\nq\tQ0\tc\t2\t7e-1\ttag\n\nq Q0 q 3 9 tag\n  a Q0 é 0 -1 tag\nq Q0 a 9 .5 t\n")
     assert read_run(path).equals(
-        run_of(
-            ("a", "é", 1, -1.0), ("q", "q", 1, 9.0), ("q", "c", 2, 0.7), ("q", "a", 3, 0.5), ("q", "b", 4, 0.5)
-        )
+        run_of(("a", "é", 1, -1.0), ("q", "q", 1, 9.0), ("q", "c", 2, 0.7), ("q", "a", 3, 0.5), ("q", "b", 4, 0.5))
     )
     path.write_text("")
     assert read_run(path).equals(run_of())
