@@ -83,6 +83,7 @@ STAGES = [
     "export@wordnet",
     "swap",
     "activations_report",
+    "ranking_report",
     "report",
     "track",
 ]

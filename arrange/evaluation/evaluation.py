@@ -20,6 +20,8 @@ from arrange.evaluation.statistics import Metrics
 from arrange.files import replacing
 
 Systems = Mapping[str, Mapping[str, int]]  # system -> entry -> seed
+GIVEN_THE_SET = ("random", "root_first")  # controls that order the true documents
+BM25 = "bm25"  # what search engines have: every system is compared with it
 EXCERPTS = 20  # queries whose rankings are kept to be looked at
 GROUPED = pl.Schema(
     dict.fromkeys(("system", "grouping", "group"), pl.String())
@@ -36,6 +38,7 @@ class Evaluation:
     judged: the same for the rankings of the judged documents alone, without priors.
     per_query: system, seed, query_id and a column per measure.
     differences: every system against the reference (`statistics.differences`); empty if there is no such system.
+    against_bm25: the same against BM25.
     groups: nDCG@10 by kind of query: system, grouping, group, mean, low, high, queries.
     excerpts: what the systems rank first for a few queries (`arrange.evaluation.excerpts`).
     """
@@ -44,6 +47,7 @@ class Evaluation:
     judged: Metrics
     per_query: pl.DataFrame
     differences: pl.DataFrame
+    against_bm25: pl.DataFrame
     groups: pl.DataFrame
     excerpts: pl.DataFrame
 
@@ -73,7 +77,10 @@ def evaluate(
 
     `dataset` has the queries that were ranked. `groups` says of which kinds they are (`tables.read_groups`).
     `reference` is the system that the others are tested against. `draws` and `seed`: see `statistics`.
+    Where no query's true documents differ in rank, the controls that are given them know the answer: they are left out.
     """
+    if one_grade(dataset.qrels):
+        systems = {system: entries for system, entries in systems.items() if system not in GIVEN_THE_SET}
     clusters = measures.nearest_documents(dataset.qrels)
     groups = groups.join(clusters, on="query_id", how="semi")
     resampled = {"clusters": clusters, "draws": draws, "seed": seed}
@@ -86,9 +93,15 @@ def evaluate(
         judged=summaries(measured(systems, folder, dataset.qrels, "judged"), resampled),
         per_query=per_query,
         differences=differences(per_query, reference, resampled),
+        against_bm25=differences(per_query, BM25, resampled),
         groups=by_group(per_query, groups, resampled),
         excerpts=looked_at(systems, folder, dataset, excerpts.choose(quality(per_query, chosen_by), groups, EXCERPTS)),
     )
+
+
+def one_grade(qrels: pl.DataFrame) -> bool:
+    """Whether all true documents of each query are of one rank: then any order of them is a perfect one."""
+    return qrels["rank"].max() == 1
 
 
 def measured(systems: Systems, folder: Path, qrels: pl.DataFrame, file: Literal["run", "judged"]) -> pl.DataFrame:

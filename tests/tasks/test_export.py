@@ -69,7 +69,7 @@ def project(tmp_path, monkeypatch):
     # the tables prefer ntp, the validation item; another ranker of the system item was trained from the seed 2
     shown = [
         {"system": loss, "seed": seed, "query_id": "q7", **dict.fromkeys(measures.MEASURES, mean)}
-        for loss, seed, mean in (("ntp", 1, 0.9), ("item", 1, 0.1), ("item", 2, 0.5))
+        for loss, seed, mean in (("ntp", 1, 0.9), ("item", 1, 0.1), ("item", 2, 0.5), ("bm25", 0, 0.75))
     ]
     Path("results/wordnet").mkdir(parents=True)
     pl.DataFrame(shown).with_columns(CVR=pl.lit(None, pl.Float64)).write_parquet("results/wordnet/per_query.parquet")
@@ -85,6 +85,8 @@ def test_the_ranker_is_the_best_by_the_validation_queries_of_its_kept_checkpoint
     assert (card["data"], card["ranker"]) == ("wordnet", "wordnet-item")
     assert card["validated"] == {"wordnet-ntp": 0.25, "wordnet-item": 0.30}
     assert card["metrics"]["test"] == pytest.approx(dict.fromkeys(measures.MEASURES.keys() - {"CVR"}, 0.1))
+    assert card["metrics"]["BM25 test"]["nDCG@10"] == 0.75
+    assert "| | test | BM25 test | validation |" in Path("exports/wordnet/README.md").read_text()
     assert card["parameters"]["loss"] | {"rule": "item", "alpha": 1.0} == card["parameters"]["loss"]
     assert card["parameters"]["ranker"] == RANKERS["wordnet-item"] | {"arguments": {}, "regime": None}
     saved = [Path(root, "model.safetensors").read_bytes() for root in ("exports/wordnet/model", "models/wordnet-item")]
