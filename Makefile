@@ -27,8 +27,8 @@ export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR := false
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
-run: .venv/ready ## the quickstart; PRESET=full (or tiny, standard ...), SET="rank.beams=50", DATA=folder for another run
-	@$(IN_VENV) -m flows.pipeline $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
+run: .venv/ready ## the quickstart; PRESET=full (or tiny, standard ...), SET="rank.beams=50", DATA=folder (its ranking alone) for another run
+	@$(IN_VENV) -m flows.$(if $(DATA),ranking,pipeline) $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
 
 activations: .venv/ready ## search for activation functions, and the whole transfer table; PRESET=quick
 	@$(IN_VENV) -m flows.activations --preset $(or $(PRESET),quick) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
@@ -89,7 +89,7 @@ prune: .venv/ready ## what workspaces, DVC's cache and old MLflow runs hold for 
 	@$(IN_VENV) -m flows.prune $(if $(GO),--go)
 
 clean: ## remove what runs have made here; DVC's cache, mlflow.db and .venv stay
-	@rm -rf base_models data docids models runs results reports activations exports state logs .workspaces
+	@rm -rf base_models data docids models runs results rankings reports activations exports state logs .workspaces
 	@git worktree prune
 
 clean-records: clean ## and DVC's cache, MLflow's and Prefect's records

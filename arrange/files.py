@@ -1,7 +1,9 @@
 """Files that are either whole or not there, and text that comes from outside."""
 
+import gzip
 import hashlib
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,12 +56,17 @@ def sha256(path: Path) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8, without a byte order mark; line ends stay as they are.
+    """The text of a file in UTF-8 (of what is in it, if it ends in .gz), without a byte order mark.
+
+    Line ends stay as they are.
 
     Raises UserError, which names the line, for a file in another encoding and for one that can't be read.
     """
     try:
         content = path.read_bytes()
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{path} can't be read: {error}", "compress the file again with gzip") from None
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}", "give a file that you may read") from None
     for mark, encoding in OTHER_ENCODINGS.items():

@@ -140,7 +140,7 @@ def measure(name: str, lists: examples.Examples, catalogue: Catalogue, queries: 
     def by_packing() -> None:
         trained.zero_grad()
         for batch in pack():
-            (packed_loss(trained, batch) * len(batch["input_ids"]) / queries).backward()
+            (packed_loss(trained, batch) * batch["queries"] / queries).backward()
 
     def one_by_one() -> None:
         trained.zero_grad()

@@ -15,10 +15,16 @@ from rich.table import Table
 from arrange.formats import interval, markdown, p_value
 from flows.schedule import Place
 from flows.show import console
+from flows.stages import RAN
 from records import store
 from records.states import read_lock, stage_hash
 
-REPORTS = {"report": "reports/report.md", "activations_report": "activations/report/report.md"}  # the fuller one first
+REPORTS = {  # the fuller one first
+    "report": "reports/report.md",
+    "ranking_report": "rankings/report.md",
+    "activations_report": "activations/report/report.md",
+}
+RANKERS = ("docids", "finetune", "rank", "baselines", "rerank", "fuse", "controls")  # stages whose seconds are told
 TableOf = Callable[[Path, Mapping[str, Any]], tuple[str, list[dict[str, Any]]]]  # of a run's folder and sections
 SHOWN = ("nDCG@10", "overlap@1", "overlap@3", "R@10", "tau_b")
 
@@ -37,7 +43,19 @@ def conclude(place: Place, sections: Mapping[str, Any], states: Mapping[str, Sta
     create_markdown_artifact(f"{report.read_text()}\n\n{outcomes}" if report else outcomes, key="report")
     counts = Counter(str(state.name) for state in states.values())
     message = ", ".join(f"{counts[name]} {name.lower()}" for name in ("Ran", "Restored", "Reused") if counts[name])
+    if cost := seconds(place.root, states):
+        message += f".\nSeconds: {cost}"
     return Completed(message=f"Stages: {message}.\n{next_steps(Path.cwd(), report, place.env['ARRANGE_COMMAND'])}")
+
+
+def seconds(root: Path, states: Mapping[str, State]) -> str:
+    """What the stages that ran took, those of rankers alone: training, ranking, fusing and reranking, baselines."""
+    took: dict[str, float] = {}
+    for stage, state in states.items():
+        kind, path = stage.partition("@")[0], root / "state" / stage / "record.json"
+        if kind in RANKERS and state.name == RAN and path.exists():
+            took[kind] = took.get(kind, 0) + json.loads(path.read_text())["seconds"]
+    return ", ".join(f"{kind} {value:,.0f}" for kind, value in took.items())
 
 
 def mlflow_links(root: Path) -> dict[str, str]:

@@ -55,6 +55,8 @@ def checked_overrides(words: argparse.Namespace) -> dict[str, Any]:
     if words.data:
         chosen = params.effective(params.load(), words.preset, {})
         overrides = params.merge(params.with_own_data(chosen, words.data), overrides)
+        chosen = params.effective(params.load(), words.preset, overrides)
+        overrides = params.merge(params.with_bm25(chosen, words.data), overrides)
     params.effective(params.load(), words.preset, overrides)
     check_checkout(Path.cwd())
     store.check_server()

@@ -56,9 +56,9 @@ def log_new(client: MlflowClient, status: str) -> None:
             parent = start_parent(client, experiment, new, reused, outs)
             for name in new:
                 logged[name] = log_stage(client, experiment, parent, stages[name], lock[name], hashes[name])
-            if "reports" in outs:
-                log_files(client, parent, Path("reports"))
-                log_page(client, parent, new)
+            if page := page_of(outs):
+                log_files(client, parent, page)
+                log_page(client, parent, new, page)
             client.set_terminated(parent, status)
         for name, run in logged.items():
             if name.startswith("export@") and run:  # also those that an interrupted recording left out
@@ -106,7 +106,7 @@ def start_parent(
         "data_source": data_sources(client, new, reused.values()),
         **{f"reused.{name}": run for name, run in reused.items()},
     }
-    tags["mlflow.note.content"] = note(experiment, reused, tags["flow_run_url"], "reports" in outs)
+    tags["mlflow.note.content"] = note(experiment, reused, tags["flow_run_url"], page_of(outs))
     began = min(read_record(name).get("started", time.time()) for name in new)
     name = f"pipeline {time.strftime('%Y-%m-%d %H:%M')}"
     run = client.create_run(experiment, start_time=int(began * 1000), tags=tags, run_name=name).info.run_id
@@ -118,12 +118,17 @@ def start_parent(
     return run
 
 
-def note(experiment: str, reused: Mapping[str, str], flow_run: str, has_report: bool) -> str:
+def page_of(outs: Collection[str]) -> Path | None:
+    """The folder of the run's report, the fuller one where there are two."""
+    return next((Path(name) for name in ("reports", "rankings") if name in outs), None)
+
+
+def note(experiment: str, reused: Mapping[str, str], flow_run: str, page: Path | None) -> str:
     """What MLflow's page shows of the run, in Markdown: a link to the flow run, the report, links to reused stages."""
     links = "".join(f"\n- [{name}](#/experiments/{experiment}/runs/{run})" for name, run in sorted(reused.items()))
     parts = [
         f"[The flow run in Prefect]({flow_run})" if flow_run else "",
-        Path("reports/report.md").read_text()[:LONGEST_NOTE] if has_report else "",
+        (page / "report.md").read_text()[:LONGEST_NOTE] if page else "",
         f"Reused stages:{links}" if links else "",
     ]
     return "\n\n".join(part for part in parts if part)
@@ -162,13 +167,13 @@ def log_stage(
     return run
 
 
-def log_page(client: MlflowClient, parent: str, new: Iterable[str]) -> None:
+def log_page(client: MlflowClient, parent: str, new: Iterable[str], folder: Path) -> None:
     """The report's page with what each stage that ran has cost: outputs can't hold it, it differs from run to run."""
-    page = Path("reports", "report.html")
+    page = folder / "report.html"
     seconds = {name: read_record(name).get("seconds") for name in new}
     if page.exists():
         ran = {name: value for name, value in seconds.items() if value is not None}
-        client.log_text(parent, with_cost(page.read_text(), ran), "reports/report.html")
+        client.log_text(parent, with_cost(page.read_text(), ran), page.as_posix())
 
 
 def log_params(client: MlflowClient, run: str, nested: Mapping[str, Any]) -> None:

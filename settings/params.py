@@ -161,7 +161,7 @@ def with_own_data(params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder", "name one with queries, documents and qrels")
-    first, name = next(iter(params["datasets"])), re.sub(r"[^\w-]+", "_", folder.resolve().name)
+    first, name = next(iter(params["datasets"])), _name_of(folder)
     if name in {*params["datasets"], "raw"}:
         raise UserError(f"{folder} has the name of a data set that is there", "rename it")
     entry = {"source": "folder", "raw": str(folder.resolve())}
@@ -180,6 +180,31 @@ def with_own_data(params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         }
         overrides[section] = {**dict.fromkeys(params[section]), **renamed}  # None takes an entry away
     return overrides
+
+
+def with_bm25(sections: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Overrides that bring every ranker of a folder's data together with BM25, in the two ways that cost no training.
+
+    A fusion of the two runs, and a reranking of BM25's first 100 documents; in_context the prompt could not hold these.
+    `sections`: effective parameters with the data in them.
+    """
+    data = _name_of(folder)
+    overrides: dict[str, Any] = {"fusions": {}, "reranked": {}}
+    for name, entry in sections["rankers"].items():
+        regime = entry.get("regime") or sections["prompt"]["regime"]
+        if entry["data"] == data and regime == "corpus":
+            system = name.removeprefix(f"{data}-")
+            overrides["fusions"][f"{data}-bm25_{system}"] = {"data": data, "first": "bm25", "second": name}
+            overrides["reranked"][f"{data}-{system}_reranks_bm25"] = {
+                **{"data": data, "docids": entry["docids"], "ranker": name},
+                **{"first": f"runs/{data}/bm25/run.parquet", "depth": 100},
+            }
+    return overrides
+
+
+def _name_of(folder: Path) -> str:
+    """What a folder's data set is called."""
+    return re.sub(r"[^\w-]+", "_", folder.resolve().name)
 
 
 def _runs_of_other(entry: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:

@@ -332,6 +332,25 @@ def all_systems(settings: Settings, data: str) -> list[str]:
     return [*systems(settings.rankers, data), *others, *CONTROLS]
 
 
+def ways(
+    data: str,
+    rankers: Mapping[str, RankerEntry],
+    fusions: Mapping[str, FusionEntry],
+    reranked: Mapping[str, RerankedEntry],
+) -> dict[str, list[str]]:
+    """The systems of a data set's tables by how they use a ranker: alone, fused with BM25, or to rerank BM25's run."""
+    of_bm25 = f"runs/{data}/bm25/run.parquet"
+    fused = {name: {each.first, each.second} for name, each in fusions.items() if each.data == data}
+    again = [name for name, each in reranked.items() if each.data == data and each.first == of_bm25]
+    made = {*of_data(data, rankers), *again}
+    found = {
+        "a ranker": [*systems(rankers, data)],
+        "a ranker fused with BM25": [name for name, two in fused.items() if "bm25" in two and two & made],
+        "a ranker that reranks BM25's documents": again,
+    }
+    return {way: [name.removeprefix(f"{data}-") for name in names] for way, names in found.items()}
+
+
 def systems(rankers: Mapping[str, RankerEntry], data: str) -> dict[str, dict[str, int]]:
     """The rankers of a data set by system: those that differ in their seed alone are one. Name -> entry -> seed.
 

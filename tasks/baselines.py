@@ -17,6 +17,7 @@ def baselines(name: str) -> None:
     settings = params.read()
     entry, fit = settings.baselines[name], settings.fit_baseline
     train = tables.read(Path("data", entry.data), splits=["train"])
+    about = tables.read_about(Path("data", entry.data))
     ranked = tables.read(Path("data", entry.data), splits=[settings.rank.split])
     tokenizer = read_tokenizer(Path("docids", f"{entry.data}-{entry.docids}", "tokenizer"))
     torch.set_num_threads(fit.threads)  # of what is no training too: another number rounds otherwise
@@ -26,7 +27,8 @@ def baselines(name: str) -> None:
     judged = search(candidates=ranked.qrels)
     run = judged if settings.prompt.regime == "in_context" else search(candidates=None)
     for file, table in (("run", run), ("judged", judged)):
-        runs.write_run(table, Path("runs", entry.data, name, f"{file}.parquet"), tag=name)
+        path = Path("runs", entry.data, name, f"{file}.parquet")
+        runs.write_run(runs.leave_out_itself(table, about.queries_are_documents), path, tag=name)
 
 
 if __name__ == "__main__":

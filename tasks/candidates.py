@@ -6,6 +6,7 @@ import torch
 
 from arrange.baselines.first_stage import candidates as library
 from arrange.data import tables
+from arrange.evaluation import runs
 from arrange.files import replacing
 from settings import params
 from tasks import stage
@@ -20,8 +21,9 @@ def candidates(name: str) -> None:
     with stage.progress(len(dataset.documents), "documents") as reached:
         run = library(dataset, entry.depths, settings.controls.neighbours, entry.apart, reached)
         reached(len(dataset.documents))
+    about = tables.read_about(Path("data", entry.data))
     with replacing(Path("candidates", f"{name}.parquet")) as part:
-        run.write_parquet(part)
+        runs.leave_out_itself(run, about.queries_are_documents).write_parquet(part)
 
 
 if __name__ == "__main__":

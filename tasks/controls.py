@@ -14,11 +14,13 @@ def controls(data: str) -> None:
     settings = params.read()
     train = tables.read(Path("data", data), splits=["train"])
     ranked = tables.read(Path("data", data), splits=[settings.rank.split])
+    about = tables.read_about(Path("data", data))
     in_context = settings.prompt.regime == "in_context"
     for file in ("run", "judged"):
         candidates = ranked.qrels if in_context or file == "judged" else None
         for name, run in library.control_runs(train, ranked, settings.controls, candidates).items():
-            runs.write_run(run, Path("runs", data, name, f"{file}.parquet"), tag=name)
+            path = Path("runs", data, name, f"{file}.parquet")
+            runs.write_run(runs.leave_out_itself(run, about.queries_are_documents), path, tag=name)
 
 
 if __name__ == "__main__":

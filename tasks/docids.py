@@ -1,11 +1,14 @@
 """Stage `docids`: a docID, its tokens and a place in the trie for every document of a data set."""
 
+import logging
 from pathlib import Path
 
 from arrange.data import tables
-from arrange.docids import catalogue, schemes
+from arrange.docids import catalogue, schemes, tokens
 from settings import params
 from tasks import stage
+
+log = logging.getLogger(__name__)
 
 
 def docids(name: str) -> None:
@@ -20,7 +23,14 @@ def docids(name: str) -> None:
     assignment = schemes.build(scheme, texts, vectors_DE)
     base = Path(settings.finetune.model)
     tokenizer = catalogue.tokenizer_for(assignment, queries["text"], base, section.vocabulary_size)
-    catalogue.write(Path("docids", name), documents["doc_id"], assignment, tokenizer)
+    most = settings.prompt.query_tokens
+    cut = sum(count > most for count in tokens.counts(tokenizer, queries["text"].to_list())) / len(queries)
+    if cut:
+        log.warning(
+            "%s of the training queries have more than prompt.query_tokens=%d tokens and are cut", f"{cut:.0%}", most
+        )
+    notes = {"query_tokens": most, "cut_queries": round(cut, 4)}
+    catalogue.write(Path("docids", name), documents["doc_id"], assignment, tokenizer, notes)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """Stage `evaluate`: measure every run of a data set against the qrels of the split that the tables show."""
 
+import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 from arrange.data import tables
+from arrange.data.coverage import coverage
 from arrange.evaluation import evaluation
 from arrange.files import replacing
 from settings import params
@@ -12,7 +15,7 @@ from tasks import stage
 
 
 def evaluate(data: str) -> None:
-    """runs/<data>, data/<data> -> results/<data>: {metrics,judged}.json, tables as parquet, about.json."""
+    """runs/<data>, data/<data> -> results/<data>: {metrics,judged,coverage}.json, tables as parquet, about.json."""
     settings = params.read()
     source, results = Path("data", data), Path("results", data)
     others = of_data(data, settings.baselines, settings.listwise, settings.fusions, settings.reranked)
@@ -27,6 +30,9 @@ def evaluate(data: str) -> None:
         seed=settings.evaluate.seed,
     )
     found.write(results)
+    shown = coverage(tables.read(source, splits=tables.SPLITS), settings.rank.split)
+    with replacing(results / "coverage.json") as part:
+        part.write_text(json.dumps(asdict(shown), indent=1))
     with replacing(results / "about.json") as part:
         shutil.copyfile(source / "about.json", part)  # so that reports depend on results alone
 

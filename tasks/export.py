@@ -34,7 +34,7 @@ def export(data: str) -> None:
     data_folder, catalogue_folder = Path("data", data), Path("docids", f"{data}-{ranker.docids}")
     catalogue, dataset = open_catalogue(catalogue_folder), tables.read(data_folder, splits=["validation"])
     torch.set_num_threads(decoding.threads)
-    queries = judged_queries(dataset, catalogue, prompt, ranker.seed)
+    queries = judged_queries(dataset, catalogue, prompt, ranker.seed, tables.read_about(data_folder))
     with stage.progress(len(queries.query_ids), "queries") as reached:
         measured = measure(models.load(Path("models", name)), queries, catalogue, decoding, prompt.score, reached)
     validation = measures.nearest_documents(queries.qrels).join(measured, on="query_id", maintain_order="left")
@@ -51,10 +51,7 @@ def export(data: str) -> None:
             "validated": validated,
             "parameters": parameters(settings, name),
             "sha256": hashes(data_folder, catalogue_folder),
-            "metrics": {
-                decoding.split: means(tabled(data, name, settings)),
-                "validation": means(validation),
-            },
+            "metrics": tabled(data, name, settings) | {"validation": means(validation)},
         },
     )
 
@@ -79,11 +76,13 @@ def parameters(settings: Settings, name: str) -> dict[str, Any]:
     return {section: asdict(values) for section, values in sections.items()}
 
 
-def tabled(data: str, name: str, settings: Settings) -> pl.DataFrame:
-    """This ranker's rows in the tables. They have no part in choosing it."""
-    per_query = pl.read_parquet(Path("results", data, "per_query.parquet"))
+def tabled(data: str, name: str, settings: Settings) -> dict[str, dict[str, float]]:
+    """This ranker's means in the tables, and BM25's beside them. They have no part in choosing it."""
+    per_query, split = pl.read_parquet(Path("results", data, "per_query.parquet")), settings.rank.split
     system = next(system for system, entries in systems(settings.rankers, data).items() if name in entries)
-    return per_query.filter((pl.col("system") == system) & (pl.col("seed") == settings.rankers[name].seed))
+    mine = per_query.filter((pl.col("system") == system) & (pl.col("seed") == settings.rankers[name].seed))
+    bm25 = per_query.filter(system="bm25")
+    return {split: means(mine)} | ({f"BM25 {split}": means(bm25)} if len(bm25) else {})
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ def listwise(name: str) -> None:
     train, validation, ranked = (
         tables.read(Path("data", entry.data), splits=[split]) for split in ("train", "validation", decoding.split)
     )
-    ready = partial(judged_queries, catalogue=catalogue, prompt=prompt, seed=entry.seed)
+    about = tables.read_about(Path("data", entry.data))
+    ready = partial(judged_queries, catalogue=catalogue, prompt=prompt, seed=entry.seed, about=about)
     learnt = ready(train, candidates=with_an_answer(found, train.qrels))
     validated = ready(validation, most=settings.finetune.validation_queries, candidates=found)
     to_rank = {"run": ready(ranked, candidates=found), "judged": ready(ranked)}
@@ -59,6 +60,7 @@ def listwise(name: str) -> None:
         with stage.progress(len(queries.query_ids), "queries") as reached:
             how = {**decoding.search(), "batch_size": 1}  # so many candidates fill a pass
             table = rank(model, queries.examples, catalogue.trie, *ids, **how, score=prompt.score, progress=reached)
+        table = runs.leave_out_itself(table, about.queries_are_documents)
         runs.write_run(table, Path("runs", entry.data, name, f"{file}.parquet"), tag=name)
     stage.finished()
 

@@ -29,7 +29,8 @@ def rank(name: str) -> None:
     torch.set_num_threads(decoding.threads)
     catalogue = open_catalogue(Path("docids", f"{ranker.data}-{ranker.docids}"))
     dataset = tables.read(Path("data", ranker.data), splits=[decoding.split])
-    queries = judged_queries(dataset, catalogue, prompt, ranker.seed)
+    about = tables.read_about(Path("data", ranker.data))
+    queries = judged_queries(dataset, catalogue, prompt, ranker.seed, about)
     model = models.load(Path("models", name))
     model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))  # type: ignore[arg-type]  # a wrapped method
     ids = queries.query_ids, catalogue.docids["doc_id"].to_list()
@@ -44,7 +45,8 @@ def rank(name: str) -> None:
         lists = library.rank_lists(model, queries.examples, *how, normaliser=decoding.normaliser)
         judged = runs.make_run(ids[0], lists, ids[1], depth=max(map(len, lists)))
     for file, table in (("run", run), ("judged", judged)):
-        runs.write_run(table, Path("runs", ranker.data, name, f"{file}.parquet"), tag=name)
+        path = Path("runs", ranker.data, name, f"{file}.parquet")
+        runs.write_run(runs.leave_out_itself(table, about.queries_are_documents), path, tag=name)
 
     diagnostics = {}
     if prompt.regime == "corpus" and decoding.diagnosed:

@@ -23,7 +23,8 @@ def rerank(name: str) -> None:
     torch.set_num_threads(settings.rank.threads)
     catalogue = open_catalogue(Path("docids", f"{entry.data}-{entry.docids}"))
     queries = tables.read(Path("data", entry.data), splits=[settings.rank.split]).queries
-    first = runs.read_run(Path(entry.first))
+    about = tables.read_about(Path("data", entry.data))
+    first = runs.leave_out_itself(runs.read_run(Path(entry.first)), about.queries_are_documents)
     model = models.load(Path("models", entry.ranker))
     model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))  # type: ignore[arg-type]  # a wrapped method
     with stage.progress(len(queries), "queries") as reached:

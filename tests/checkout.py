@@ -86,6 +86,7 @@ STAGES = [
     "export@wordnet",
     "swap",
     "activations_report",
+    "ranking_report",
     "report",
     "track",
 ]

@@ -86,6 +86,10 @@ def write_results(data, folder):
     difference = {"difference": -0.125, "low": -0.25, "high": -0.0625, "p": 0.002, "p_holm": 0.004, "queries": 20}
     rows = [{"system": "ntp", "measure": name, **difference} for name in MEASURES]
     pl.DataFrame(rows).head(len(rows) if data == "wordnet" else 0).write_parquet(folder / "differences.parquet")
+    against = [{**rows[0], "system": system} for system in SYSTEMS[data] if system != "bm25"]
+    pl.DataFrame(against).head(len(against) if data == "wordnet" else 0).write_parquet(folder / "against_bm25.parquet")
+    shown = {"queries": {"train": 900, "validation": 40, "test": 60}, "documents": 7, "named": 1.0, "unseen": 0.0}
+    (folder / "coverage.json").write_text(json.dumps(shown | {"split": "test"}))
     groups = [{"system": "item", "grouping": "locale", "group": name, **measured(0.5)} for name in ("us", "jp")]
     pl.DataFrame(groups).drop("measure").write_parquet(folder / "groups.parquet")
     for name in names:
@@ -118,6 +122,7 @@ def write_project(home):
     for name in sections["catalogues"]:
         (home / "docids" / name).mkdir(parents=True)
         shape = {"documents": 7, "mean_depth": 2.5, "max_depth": 4, "nodes": 11, "branching_by_depth": [3.0, 2.0]}
+        shape |= {"query_tokens": 22, "cut_queries": 0.25}
         (home / "docids" / name / "statistics.json").write_text(json.dumps(shape))
     (home / "activations" / "report").mkdir(parents=True)
     (home / "activations" / "report" / "report.md").write_text("# Activation functions\n\nNone.\n")

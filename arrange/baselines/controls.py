@@ -74,7 +74,7 @@ def popularity(
     if candidates is not None:
         scores = candidates.select("query_id", "doc_id").join(counts, on="doc_id", how="left")
         return from_scores(scores.fill_null(0), depth=depth)
-    top = counts.sort("score", "doc_id", descending=[True, False]).head(depth + 1)  # one may be the query's own
+    top = counts.sort("score", "doc_id", descending=[True, False]).head(depth)
     return from_scores(queries.select("query_id").join(top, how="cross"), depth=depth)
 
 

@@ -24,7 +24,7 @@ def rank(
     """The run of a scoring function: `score(query, rows_K)` gives K scores, for rows of `doc_ids`.
 
     `candidates` (query_id, doc_id; every doc_id among `doc_ids`) restricts each query to its own. A score of -inf
-    leaves a document out. Equal scores are ordered by doc_id. The query's own document is left out.
+    leaves a document out. Equal scores are ordered by doc_id.
     """
     everything = np.arange(len(doc_ids))
     rows_of = None if candidates is None else candidate_rows(query_ids, doc_ids, candidates)
@@ -32,7 +32,7 @@ def rank(
     for query in range(len(query_ids)):
         rows_K = everything if rows_of is None else rows_of[query]
         score_K = score(query, rows_K)
-        kept = best(score_K, depth + 1)  # one may be the query's own document
+        kept = best(score_K, depth)
         ranked.append(list(zip(rows_K[kept].tolist(), score_K[kept].tolist(), strict=True)))
     return make_run(query_ids, ranked, doc_ids, depth=depth)
 

@@ -1,36 +1,40 @@
-"""Your own data: a folder of three files becomes a ranking data set.
+"""Your own data: a folder of queries, documents and qrels becomes a ranking data set.
 
     queries     query_id, text, and split (train, validation or test) if you have one
-    documents   doc_id, text
+    documents   doc_id, text, and title if you have one
     qrels       query_id, doc_id, and gain or rank or both
 
-each as .parquet or .csv; qrels also as TREC writes them (.txt, .qrels, .trec; no header):
+each as .parquet, .csv, .tsv or .jsonl; qrels also as TREC writes them (.txt, .qrels, .trec; no header):
 
     query_id 0 doc_id gain
 
-Ids may be numbers. Other columns are not read. A document with a gain of 0 or less is a judged negative. A query can't
-have a document of its own id: systems never rank that document, since on WordNet it is the query itself.
+BEIR's folders, TREC's topics and MS MARCO's tsv are read as they are, compressed or not: `arrange.data.own_files` says
+by which names. Ids may be numbers. Other columns are not read. A document with a gain of 0 or less is a judged
+negative. Where queries are documents (same id and text), a query's own document leaves its run.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import polars as pl
 
-from arrange.bounds import Share, ShareAbove0
-from arrange.data import csv_text
+from arrange.bounds import Count, CountOr0, Share, ShareAbove0
+from arrange.data import own_files
+from arrange.data.coverage import coverage, warnings
+from arrange.data.own_files import File
 from arrange.data.rows import LeftOut, check_filled, larger_shares, leave_out, ranks_from_gains, refuse, summary
-from arrange.data.splits import assign
+from arrange.data.splits import assign, assign_fold
 from arrange.data.tables import KEYS, SCHEMAS, SPLITS, About, Dataset, Prepared, headline
 from arrange.errors import UserError
-from arrange.files import read_text
+
+log = logging.getLogger(__name__)
 
 GAIN = 10**6  # of rank 1, where ranks are given and gains are not
 NEEDED = {"queries": ["text"], "documents": ["text"], "qrels": []}  # beside the keys
-TABLES = (".parquet", ".csv")
-TREC = (".txt", ".qrels", ".trec")
+OFFICIAL = ("corpus", "collection")  # documents of published collections, whose faults aren't the user's
 EMPTY = {
     "queries": "give it a row for each query: query_id, text",
     "documents": "give it a row for each document: doc_id, text",
@@ -44,50 +48,49 @@ class Folder:
     """Settings of a data set from a folder of your own; what they mean: see `tables`.
 
     raw: the folder, as an absolute path: presets and overrides run in another working directory.
+    folds, fold: of cross-validation, how many and which one is tested, from 1; 0 folds: none.
     """
 
     source: Literal["folder"] = "folder"
     raw: str
     validation: ShareAbove0 = 0.05
     test: Share = 0.1
+    folds: CountOr0 = 0
+    fold: Count = 1
 
     def __post_init__(self) -> None:
         if not Path(self.raw).is_absolute() or "\0" in self.raw:
             raise ValueError(f"raw {self.raw!r} isn't an absolute path; `make run DATA=...` takes any path")
+        if self.folds and not (self.folds > 1 and self.fold <= self.folds):
+            raise ValueError(f"fold {self.fold} of {self.folds}: give at least 2 folds, and the number of one of them")
 
     def prepare(self, name: str) -> Prepared:
         """The tables of the folder."""
         folder = Path(self.raw)
-        dataset, left_out = tables(folder, self.validation, self.test, name)
+        dataset, left_out = tables(folder, self.validation, self.test, name, self.folds, self.fold)
+        for warning in warnings(coverage(dataset, "test")):
+            log.warning("%s", warning)
         about = About(
-            title=f"Own data ({name}).",
+            title=f"Own data ({name}{f', fold {self.fold} of {self.folds}' * bool(self.folds)}).",
             source=f"own data ({folder.name})",
             measures=headline(dataset.qrels),
+            queries_are_documents=queries_are_documents(dataset),
             left_out=summary(left_out),
         )
         return Prepared(dataset, about)
 
 
-class File(NamedTuple):
-    """A table as text, with `row` (from 0), and what its file is called in messages."""
-
-    path: Path
-    rows: pl.DataFrame
-
-    def place(self, row: int) -> str:
-        """Where a row stands: its line in a text file, its index in parquet."""
-        if self.path.suffix == ".parquet":
-            return f"{self.path}, row {row}"
-        line = csv_text.line(_csv_text(self.path), row) if self.path.suffix == ".csv" else row + 1
-        return f"{self.path}, line {line}"
-
-
-def tables(folder: Path, validation: float, test: float, name: str = "NAME") -> tuple[Dataset, list[LeftOut]]:
+def tables(
+    folder: Path, validation: float, test: float, name: str = "NAME", folds: int = 0, fold: int = 1
+) -> tuple[Dataset, list[LeftOut]]:
     """The three tables of a folder, and what was left out: queries without a document that has a rank.
 
-    Without a split column `splits.assign` makes `validation` and `test` by hash of the query_id; a column without
-    "validation" keeps its test queries, and validation is made out of the others. Without ranks they are the dense
-    ranks of falling gains; without gains they are round(10^6 / rank). Gains below 0 become 0.
+    The official folds of files stay (see `official`). Without folds a column split says where a query belongs; without
+    that `splits.assign` makes `validation` and `test` by hash of the query_id. A column or folds without "validation"
+    keep their test queries, and validation is made out of the others. With `folds` above 0 none of that counts: the
+    test queries are the part `fold` of so many, see `splits.assign_fold`.
+    Without ranks they are the dense ranks of falling gains; without gains they are round(10^6 / rank). Gains below 0
+    become 0. Of a corpus or collection, documents without text and judgements of unknown ids are left out.
     name: of the data set's entry in params.yaml, for messages.
     Raises UserError, which names file, row and column, for a file or column that is missing, a file that is empty,
     malformed or not in UTF-8, an id that is null, there twice, or unknown to the other files, an empty text, a gain or
@@ -99,16 +102,23 @@ def tables(folder: Path, validation: float, test: float, name: str = "NAME") -> 
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder", "name the folder with your queries, documents and qrels")
     queries, documents, qrels = (_read(folder, table) for table in ("queries", "documents", "qrels"))
-    _check(queries, documents, qrels)
     left_out: list[LeftOut] = []
+    if documents.paths[0].name.startswith(OFFICIAL):
+        documents, qrels = _mended(queries, documents, qrels, left_out)
+    _check(queries, documents, qrels)
     judged = _judgements(qrels)
     nothing = pl.col("rank").is_null().all().over("query_id")
     why = "judgements of queries without a ranked document"
     judged = leave_out(judged, why, nothing, KEYS["qrels"], left_out)
     without = ~pl.col("query_id").is_in(judged["query_id"].unique().implode())
     kept = leave_out(queries.rows, "queries without a ranked document", without, KEYS["queries"], left_out)
-    kept = kept.with_columns(_splits(queries._replace(rows=kept), validation, test))
-    check_filled(kept["split"], str(folder), validation, _remedies(queries, name))
+    split = (
+        assign_fold(kept["query_id"], folds, fold, validation)
+        if folds
+        else _splits(queries._replace(rows=_with_folds(kept, qrels)), validation, test)
+    )
+    kept = kept.with_columns(split)
+    check_filled(kept["split"], str(folder), validation, _remedies(queries, qrels, name, folds))
     return Dataset(
         kept.select(SCHEMAS["queries"].names()).sort("query_id"),
         documents.rows.select(SCHEMAS["documents"].names()).sort("doc_id"),
@@ -117,77 +127,30 @@ def tables(folder: Path, validation: float, test: float, name: str = "NAME") -> 
 
 
 def _read(folder: Path, table: str) -> File:
-    """The one file of a table: the columns of its schema, as text."""
-    endings = (*TABLES, *TREC) if table == "qrels" else TABLES
-    paths = [folder / f"{table}{ending}" for ending in endings if (folder / f"{table}{ending}").is_file()]
-    if len(paths) != 1:
-        has = ", ".join(path.name for path in paths) or "none"
-        raise UserError(
-            f"{folder}: one file of {table} is needed, it has {has}", f"{table} ends in {', '.join(endings)}"
-        )
-    path = paths[0]
-    frame = _open(path)
-    if frame.is_empty():
-        raise UserError(f"{path} is empty", EMPTY[table])
-    value = ["gain"] if table == "qrels" and "rank" not in frame.columns else []
+    """A table with the columns that it needs; a document's title stands before its text."""
+    file = own_files.read(folder, table)
+    where = ", ".join(map(str, file.paths))
+    if file.rows.is_empty():
+        raise UserError(f"{where} is empty", EMPTY[table])
+    columns = [name for name in file.rows.columns if name not in ("row", "fold")]
+    value = ["gain"] if table == "qrels" and "rank" not in columns else []
     for name in [*KEYS[table], *NEEDED[table], *value]:
-        if name not in frame.columns:
-            raise UserError(f"{path}: column {name} is missing", f"it has {_shown(frame.columns)}")
-    names = [name for name in SCHEMAS[table] if name in frame.columns]
-    if nested := [name for name in names if frame.schema[name].is_nested()]:
-        raise UserError(f"{path}: column {nested[0]} is {frame.schema[nested[0]]}", "write it as text or numbers")
-    return File(path, pl.DataFrame([_as_text(frame[name], path) for name in names]).with_row_index("row"))
+        if name not in columns:
+            raise UserError(f"{where}: column {name} is missing", f"it has {_shown(columns)}")
+    if table == "documents" and "title" in columns:
+        both = pl.concat_str("title", "text", separator=" ", ignore_nulls=True).str.strip_chars()
+        return file._replace(rows=file.rows.with_columns(text=both))
+    return file
 
 
-def _open(path: Path) -> pl.DataFrame:
-    try:
-        return _READERS.get(path.suffix, _read_trec)(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} can't be read: {reason}", "write the file again") from None
-
-
-def _csv_text(path: Path) -> str:
-    return csv_text.normalised(read_text(path))
-
-
-def _read_csv(path: Path) -> pl.DataFrame:
-    text = _csv_text(path)
-    if not text.strip():
-        return pl.DataFrame()
-    csv_text.check(text, path)
-    return pl.read_csv(text.encode(), infer_schema=False)
-
-
-def _read_parquet(path: Path) -> pl.DataFrame:
-    return pl.read_parquet(path, glob=False)
-
-
-def _read_trec(path: Path) -> pl.DataFrame:
-    lines = [line.split() for line in read_text(path).rstrip().splitlines()]
-    for number, fields in enumerate(lines, start=1):
-        if len(fields) != 4:
-            raise UserError(f"{path}, line {number}: {len(fields)} fields", "a line is: query_id 0 doc_id gain")
-    return pl.DataFrame(lines, dict.fromkeys(["query_id", "iteration", "doc_id", "gain"], pl.String), orient="row")
-
-
-_READERS: dict[str, Callable[[Path], pl.DataFrame]] = {".csv": _read_csv, ".parquet": _read_parquet}
-
-
-def _as_text(column: pl.Series, path: Path) -> pl.Series:
-    try:
-        return column.cast(pl.String)
-    except pl.exceptions.PolarsError:
-        bad = next((row for row, value in enumerate(column) if not _is_utf8(value)), None)
-        where = path if bad is None else f"{path}, row {bad}"
-        raise UserError(f"{where}: column {column.name} isn't UTF-8", "write the column as text") from None
-
-
-def _is_utf8(value: object) -> bool:
-    try:
-        return not isinstance(value, bytes) or isinstance(value.decode(), str)
-    except UnicodeDecodeError:
-        return False
+def _mended(queries: File, documents: File, qrels: File, left_out: list[LeftOut]) -> tuple[File, File]:
+    """A published corpus without its faults: documents without text, and judgements of unknown ids."""
+    no_text = pl.col("text").fill_null("").str.strip_chars() == ""
+    texts = leave_out(documents.rows, "documents without text", no_text, ["doc_id"], left_out)
+    unknown = ~pl.col("doc_id").is_in(texts["doc_id"].implode())
+    unknown |= ~pl.col("query_id").is_in(queries.rows["query_id"].implode())
+    known = leave_out(qrels.rows, "judgements of unknown queries or documents", unknown, KEYS["qrels"], left_out)
+    return documents._replace(rows=texts), qrels._replace(rows=known)
 
 
 def _shown(columns: Sequence[str]) -> str:
@@ -202,11 +165,8 @@ def _check(queries: File, documents: File, qrels: File) -> None:
         _check_keys(file, [key])
         refuse(file.rows, "text", pl.col("text").fill_null("").str.strip_chars() == "", "is no text", file.place)
         unknown = ~pl.col(key).is_in(file.rows[key].implode())
-        refuse(qrels.rows, key, unknown, f"is not in {file.path.name}", qrels.place)
+        refuse(qrels.rows, key, unknown, f"is not in {file.name}", qrels.place)
     _check_keys(qrels, KEYS["qrels"])
-    itself = pl.col("doc_id") == pl.col("query_id")
-    why = "is its query's id too, and systems never rank a document of that id"
-    refuse(qrels.rows, "doc_id", itself, why, qrels.place, "give documents other ids, d1 for 1 say")
 
 
 def _check_keys(file: File, keys: list[str]) -> None:
@@ -262,24 +222,71 @@ def _whole_numbers(file: File, name: str) -> pl.DataFrame:
     return file.rows.with_columns(number.cast(pl.Int32).alias(name))
 
 
-def _remedies(queries: File, name: str) -> dict[str, str]:
+def _remedies(queries: File, qrels: File, name: str, folds: int) -> dict[str, str]:
     """What to do when a split has no query, by its name."""
+    by_hash = larger_shares(name)
+    if folds:
+        return dict.fromkeys(SPLITS, "give more queries")
+    if "fold" in queries.rows.columns or "fold" in qrels.rows.columns:
+        return by_hash | {"test": f"give that fold, or set datasets.{name}.folds=5 for cross-validation"}
     if "split" not in queries.rows.columns:
-        by_hash = larger_shares(name)
-        return {split: f"{remedy}, or a column split in {queries.path.name}" for split, remedy in by_hash.items()}
+        return {split: f"{remedy}, or a column split in {queries.name}" for split, remedy in by_hash.items()}
     given = {split: f"write {split} into the column split of some queries with judgements" for split in SPLITS}
     if "validation" in queries.rows["split"]:
         return given
-    return given | {"validation": larger_shares(name)["validation"]}
+    return given | {"validation": by_hash["validation"]}
+
+
+def _with_folds(queries: pl.DataFrame, qrels: File) -> pl.DataFrame:
+    """The queries with the fold that the file of their judgements has, if these files have folds."""
+    if "fold" not in qrels.rows.columns:
+        return queries
+    other = pl.col("fold") != pl.col("fold").first().over("query_id")
+    refuse(qrels.rows, "query_id", other, "has judgements in the file of another fold too", qrels.place)
+    of_query = qrels.rows.group_by("query_id").agg(pl.col("fold").first())
+    return queries.drop("fold", strict=False).join(of_query, on="query_id", how="left", maintain_order="left")
+
+
+def official(folds: pl.Series) -> pl.Series | None:
+    """The splits of the folds of files. Without test queries those of dev are these, without training queries the same.
+
+    A single fold is no split: None.
+
+    >>> official(pl.Series(["train", "validation"])).to_list()
+    ['train', 'test']
+    >>> official(pl.Series(["validation", "test"])).to_list()
+    ['train', 'test']
+    """
+    present = {*folds}
+    if len(present) == 1:
+        return None
+    missing = next((name for name in ("test", "train") if name not in present), "validation")
+    return folds.replace({"validation": missing})
 
 
 def _splits(queries: File, validation: float, test: float) -> pl.Series:
     rows = queries.rows
+    if "fold" in rows.columns:
+        given = official(rows["fold"])
+        rows = rows.drop("split", strict=False) if given is None else rows.with_columns(given.alias("split"))
     if "split" not in rows.columns:
-        return assign(rows["query_id"], validation, test)
+        return assign(rows["query_id"], validation, test).alias("split")
     why = f"is not one of {', '.join(SPLITS)}"
     refuse(rows, "split", ~pl.col("split").is_in(SPLITS).fill_null(False), why, queries.place)
     if "validation" in rows["split"]:
         return rows["split"]
     by_hash = assign(rows["query_id"], validation, test=0)
     return rows.select(pl.when(pl.col("split") == "test").then("split").otherwise(by_hash).alias("split")).to_series()
+
+
+def queries_are_documents(dataset: Dataset) -> bool:
+    """Whether queries are documents, as in ArguAna: those that share an id share the text too, and none is judged.
+
+    >>> queries, documents = pl.DataFrame({"query_id": ["1"], "text": ["a"]}), pl.DataFrame({"doc_id": ["1"]})
+    >>> qrels = pl.DataFrame({"query_id": ["1"], "doc_id": ["2"]})
+    >>> [queries_are_documents(Dataset(queries, documents.with_columns(text=pl.lit(text)), qrels)) for text in "ab"]
+    [True, False]
+    """
+    same = dataset.queries.join(dataset.documents, left_on="query_id", right_on="doc_id", suffix="_of_document")
+    judged = (dataset.qrels["query_id"] == dataset.qrels["doc_id"]).any()
+    return len(same) > 0 and not judged and bool((same["text"] == same["text_of_document"]).all())

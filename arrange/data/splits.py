@@ -40,6 +40,20 @@ def assign(keys: pl.Series, validation: float, test: float) -> pl.Series:
     )
 
 
+def assign_fold(keys: pl.Series, folds: int, fold: int, validation: float) -> pl.Series:
+    """The split of every key in one fold of a cross-validation: each key is "test" in one of the folds, 1 to `folds`.
+
+    Of the other keys a share `validation` is so in every fold in which it isn't tested, by another hash.
+
+    >>> splits = [assign_fold(pl.Series(["a", "b"]), 3, fold, 0.1).to_list() for fold in (1, 2, 3)]
+    >>> [[split[key] for split in splits].count("test") for key in (0, 1)]
+    [1, 1]
+    """
+    part = pl.Series([int(_fraction(key) * folds) + 1 for key in keys], dtype=pl.Int64)
+    rest = assign(pl.Series([f"{key} validation" for key in keys], dtype=pl.String), validation, test=0)
+    return pl.select(pl.when(part == fold).then(pl.lit("test")).otherwise(rest)).to_series().rename("split")
+
+
 def subtrees(above: Mapping[str, Collection[str]], limit: int) -> dict[str, str]:
     """For every node of a hierarchy the top of the largest subtree of at most `limit` nodes that holds it.
 

@@ -59,6 +59,7 @@ class About:
     source: where it comes from; "" if that is not known.
     measures: the columns of its tables, of `arrange.evaluation.measures`; the first is the main one.
     labels: the name of each gain, best first ({100: "exact", ..}); empty where documents have ranks.
+    queries_are_documents: a document with a query's id is the query itself, and no run ranks it for that query.
     left_out: what preparation left out: reason -> number of rows and the keys of the first of them.
     """
 
@@ -67,6 +68,7 @@ class About:
     source: str = ""
     measures: tuple[str, ...] = LISTS
     labels: Mapping[int, str] = field(default_factory=dict)
+    queries_are_documents: bool = False
     left_out: Mapping[str, Any] = field(default_factory=dict)
 
 

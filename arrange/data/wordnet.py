@@ -63,7 +63,7 @@ class Wordnet:
             synsets, self.root, self.text, self.split, self.validation, self.test, self.negatives, self.seed
         )
         title = f"WordNet 3.0 nouns below `{self.root}`, query text `{self.text}`, split by `{self.split}`."
-        about = About(title=title, note=NOTES[self.split], measures=LISTS)
+        about = About(title=title, note=NOTES[self.split], measures=LISTS, queries_are_documents=True)
         return Prepared(dataset, about, kinds(synsets, dataset.queries["query_id"]))
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import polars as pl
 from transformers import PreTrainedModel
 
-from arrange.data.tables import Dataset
+from arrange.data.tables import About, Dataset
 from arrange.decoding.rank import common_loss, rank
 from arrange.decoding.settings import Decoding
 from arrange.docids.catalogue import Catalogue
-from arrange.evaluation import measures
+from arrange.evaluation import measures, runs
 from arrange.training.examples import Examples, of_queries
 from arrange.training.settings import Prompt, Score
 
@@ -19,11 +19,12 @@ LOGGED = ("nDCG@10", "overlap@3", "R@10")  # the measures that a training logs
 
 @dataclass(frozen=True, eq=False)
 class JudgedQueries:
-    """Queries ready to be ranked, and their judgements. Made by `judged_queries`."""
+    """Queries ready to be ranked, and their judgements. Made by `judged_queries`. about: of their data set."""
 
     query_ids: list[str]
     qrels: pl.DataFrame
     examples: Examples
+    about: About
 
 
 def judged_queries(
@@ -31,6 +32,7 @@ def judged_queries(
     catalogue: Catalogue,
     prompt: Prompt,
     seed: int,
+    about: About,
     most: int | None = None,
     candidates: pl.DataFrame | None = None,
 ) -> JudgedQueries:
@@ -45,7 +47,8 @@ def judged_queries(
     if candidates is not None:
         lists = candidates.join(qrels, on=["query_id", "doc_id"], how="left", maintain_order="left")
         queries = queries.join(lists, on="query_id", how="semi", maintain_order="left")
-    return JudgedQueries(queries["query_id"].to_list(), qrels, of_queries(queries, lists, catalogue, prompt, seed))
+    prepared = of_queries(queries, lists, catalogue, prompt, seed)
+    return JudgedQueries(queries["query_id"].to_list(), qrels, prepared, about)
 
 
 def with_an_answer(candidates: pl.DataFrame, qrels: pl.DataFrame) -> pl.DataFrame:
@@ -74,6 +77,7 @@ def measure(
         score=score,
         progress=progress,
     )
+    run = runs.leave_out_itself(run, queries.about.queries_are_documents)
     return measures.evaluate(run, queries.qrels)
 
 

@@ -8,9 +8,10 @@ statistics.json     the trie's shape, and how many docIDs collided
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -83,10 +84,17 @@ def tokenizer_for(
     return tokens.train_tokenizer([*queries, *spelt], vocabulary_size)
 
 
-def write(folder: Path, doc_ids: pl.Series, assignment: Assignment, tokenizer: "PreTrainedTokenizerFast") -> None:
+def write(
+    folder: Path,
+    doc_ids: pl.Series,
+    assignment: Assignment,
+    tokenizer: "PreTrainedTokenizerFast",
+    notes: Mapping[str, float] = MappingProxyType({}),
+) -> None:
     """Write a catalogue's files into `folder`, each whole or not at all. The tokenizer gets the docIDs' codes first.
 
-    doc_ids: the id of each row of the assignment. Raises UserError for docIDs that the tokenizer can't tell apart.
+    doc_ids: the id of each row of the assignment. notes: more numbers for statistics.json.
+    Raises UserError for docIDs that the tokenizer can't tell apart.
     """
     docid_tokens = tokens.encode_docids(tokenizer, assignment.docids, assignment.codes)
     built = trie.build(docid_tokens)
@@ -105,4 +113,4 @@ def write(folder: Path, doc_ids: pl.Series, assignment: Assignment, tokenizer: "
         tokenizer.save_pretrained(part)
     built.save(folder / "trie.safetensors")
     with replacing(folder / "statistics.json") as part:
-        part.write_text(json.dumps(built.describe() | {"collisions": assignment.collisions}, indent=1))
+        part.write_text(json.dumps(built.describe() | {"collisions": assignment.collisions} | dict(notes), indent=1))

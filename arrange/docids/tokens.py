@@ -139,6 +139,11 @@ def encode_prompts(
     return [Prompt([*start, *before_T, *ids[:query_tokens], *middle_T], tail_T) for ids in _plain(tokenizer, texts)]
 
 
+def counts(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> list[int]:
+    """How many tokens each text has before `encode_prompts` cuts it."""
+    return [len(ids) for ids in _plain(tokenizer, texts)]
+
+
 def literal(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[int]:
     """The tokens of a piece of a template, special ones included."""
     special = sorted(tokenizer.get_added_vocab(), key=len, reverse=True)

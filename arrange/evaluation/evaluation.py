@@ -21,6 +21,8 @@ from arrange.files import replacing
 
 Systems = Mapping[str, Mapping[str, int]]  # system -> entry -> seed
 SEEN = "best documents in training lists"
+GIVEN_THE_SET = ("random", "root_first")  # controls that order the true documents
+BM25 = "bm25"  # what search engines have: every system is compared with it
 EXCERPTS = 20  # queries whose rankings are kept to be looked at
 GROUPED = pl.Schema(
     dict.fromkeys(("system", "grouping", "group"), pl.String())
@@ -37,6 +39,7 @@ class Evaluation:
     judged: the same for the rankings of the judged documents alone, without priors.
     per_query: system, seed, query_id and a column per measure.
     differences: every system against the reference (`statistics.differences`); empty if there is no such system.
+    against_bm25: the same against BM25.
     groups: nDCG@10 by kind of query, and by whether training has seen its documents: system, grouping, group, mean,
     low, high, queries.
     excerpts: what the systems rank first for a few queries (`arrange.evaluation.excerpts`).
@@ -46,6 +49,7 @@ class Evaluation:
     judged: Metrics
     per_query: pl.DataFrame
     differences: pl.DataFrame
+    against_bm25: pl.DataFrame
     groups: pl.DataFrame
     excerpts: pl.DataFrame
 
@@ -75,7 +79,10 @@ def evaluate(
 
     `dataset` has the queries that were ranked. `groups` says of which kinds they are (`tables.read_groups`).
     `reference` is the system that the others are tested against. `draws` and `seed`: see `statistics`.
+    Where no query's true documents differ in rank, the controls that are given them know the answer: they are left out.
     """
+    if one_grade(dataset.qrels):
+        systems = {system: entries for system, entries in systems.items() if system not in GIVEN_THE_SET}
     clusters = measures.nearest_documents(dataset.qrels)
     groups = groups.join(clusters, on="query_id", how="semi")
     resampled = {"clusters": clusters, "draws": draws, "seed": seed}
@@ -88,6 +95,7 @@ def evaluate(
         judged=summaries(measured(systems, folder, dataset.qrels, "judged"), resampled),
         per_query=per_query,
         differences=differences(per_query, reference, resampled),
+        against_bm25=differences(per_query, BM25, resampled),
         groups=by_group(per_query, pl.concat([groups.select(*GROUPS), seen(dataset.qrels, train_qrels)]), resampled),
         excerpts=looked_at(systems, folder, dataset, excerpts.choose(quality(per_query, chosen_by), groups, EXCERPTS)),
     )
@@ -99,6 +107,11 @@ def seen(qrels: pl.DataFrame, train_qrels: pl.DataFrame) -> pl.DataFrame:
     group = pl.when(known.all()).then(pl.lit("all")).when(known.any()).then(pl.lit("some")).otherwise(pl.lit("none"))
     best = qrels.filter(pl.col("rank") == 1).group_by("query_id", maintain_order=True).agg(group.alias("group"))
     return best.select(pl.lit(SEEN).alias("grouping"), "group", "query_id")
+
+
+def one_grade(qrels: pl.DataFrame) -> bool:
+    """Whether all true documents of each query are of one rank: then any order of them is a perfect one."""
+    return qrels["rank"].max() == 1
 
 
 def measured(systems: Systems, folder: Path, qrels: pl.DataFrame, file: Literal["run", "judged"]) -> pl.DataFrame:

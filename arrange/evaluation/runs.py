@@ -42,17 +42,26 @@ def make_run(
 
 
 def from_scores(scores: pl.DataFrame, *, depth: int) -> pl.DataFrame:
-    """The run of a table of query_id, doc_id, score: by falling score, equal scores by doc_id.
-
-    The query's own document (doc_id == query_id) is left out. Then the first `depth` of each query are kept.
-    """
+    """The run of a table of query_id, doc_id, score: by falling score, equal scores by doc_id; the first `depth`."""
     return (
-        scores.filter(pl.col("doc_id") != pl.col("query_id"))
-        .sort("query_id", "score", "doc_id", descending=[False, True, False])
+        scores.sort("query_id", "score", "doc_id", descending=[False, True, False])
         .with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("query_id"))
         .filter(pl.col("rank") <= depth)
         .select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
     )
+
+
+def leave_out_itself(run: pl.DataFrame, queries_are_documents: bool) -> pl.DataFrame:
+    """The run without each query's own document, if the data set's queries are documents (`About`); else as it is.
+
+    >>> rows = {"query_id": ["q", "q"], "doc_id": ["q", "d"], "rank": [1, 2], "score": [2.0, 1.0]}
+    >>> leave_out_itself(pl.DataFrame(rows, SCHEMA), True).rows()
+    [('q', 'd', 1, 1.0)]
+    """
+    if not queries_are_documents:
+        return run
+    others = run.filter(pl.col("doc_id") != pl.col("query_id"))
+    return others.with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("query_id"))
 
 
 def check_run(run: pl.DataFrame, name: str) -> None:

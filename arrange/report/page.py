@@ -1,6 +1,7 @@
 """A report as Markdown with pictures, and as one HTML page that has all in it and needs no other file."""
 
 import base64
+import json
 import re
 import shutil
 from collections.abc import Iterable, MutableMapping, Sequence
@@ -34,11 +35,21 @@ class Heading(NamedTuple):
 def write(title: str, parts: Sequence[str | Markup], folder: Path) -> None:
     """Write report.md, which has the parts in Markdown, and report.html, which has them all, below a title.
 
-    `folder` has the pictures, see `render`.
+    `folder` has the pictures, see `render`. parts.json has the parts as they are, for `parts_of`.
     """
+    kept = [{"html": isinstance(part, Markup), "text": part} for part in parts]
+    (folder / "parts.json").write_text(json.dumps(kept, indent=1))
     in_markdown = [part for part in parts if not isinstance(part, Markup)]
     (folder / "report.md").write_text("\n\n".join([f"# {title}", *in_markdown]) + "\n")
     (folder / "report.html").write_text(render(title, parts, folder))
+
+
+def parts_of(report: Path, folder: Path) -> list[str | Markup]:
+    """The parts of the report in another folder, for one in `folder`; its pictures are copied there."""
+    for picture in sorted(report.glob("*.png")):
+        shutil.copyfile(picture, folder / picture.name)
+    kept = json.loads((report / "parts.json").read_text())
+    return [Markup(part["text"]) if part["html"] else part["text"] for part in kept]
 
 
 def included(report: Path, folder: Path) -> str:

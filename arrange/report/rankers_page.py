@@ -14,13 +14,14 @@ from markupsafe import Markup
 
 from arrange.errors import UserError
 from arrange.evaluation import statistics
+from arrange.evaluation.evaluation import GIVEN_THE_SET
 from arrange.evaluation.measures import MEASURES
 from arrange.evaluation.statistics import Metrics
 from arrange.formats import markdown
 from arrange.report import figures, rankings, tables
+from arrange.report.answer import data_lines
 from arrange.report.results import Results
 
-GIVEN_THE_SET = ("random", "root_first")  # controls that order the true documents
 MAPPED = ("nDCG@10", "overlap@3", "R@10")  # measures of the maps over alpha and beta
 VALIDATED = "validation_nDCG@10"
 
@@ -105,9 +106,10 @@ def section(
     return [
         f"## {data}",
         about(results, rankers, conditions),
+        data_lines(results),
         tables.measures_table(results.metrics, columns),
         shown(rankers, conditions),
-        CONTROLS.format(k=conditions.neighbours),
+        controls(results.metrics, conditions.neighbours),
         tables.definitions_table(columns),
         f"![nDCG@10]({data}-ndcg.png)",
         judged(results),
@@ -130,10 +132,17 @@ def shown(rankers: Mapping[str, Ranker], conditions: Conditions) -> str:
     )
 
 
-CONTROLS = """Controls need no language model. `random` is a random order of the true documents and `root_first` their
-reverse order: both are given the true set. `copy` is the list of the nearest training query, `neighbours` a vote of the
-{k} nearest, `popularity` the most frequent documents, `bm25` a ranking by the words of query and document. A ranker
-that does not beat them has not yet shown that it ranks. The columns:"""
+def controls(systems: Collection[str], neighbours: int) -> str:
+    """What the controls of a table are."""
+    given = GIVEN if {*GIVEN_THE_SET} & {*systems} else ""
+    return CONTROLS.format(given=given, k=neighbours)
+
+
+GIVEN = """ `random` is a random order of the true documents and `root_first` their
+reverse order: both are given the true set."""
+CONTROLS = """Controls need no language model.{given} `copy` is the list of the nearest training query,
+`neighbours` a vote of the {k} nearest, `popularity` the most frequent documents, `bm25` a ranking by the words of query
+and document. A ranker that does not beat them has not yet shown that it ranks. The columns:"""
 
 
 def columns_of(results: Results, regime: str) -> list[str]:
@@ -268,10 +277,17 @@ def catalogue(docids: Path, folder: Path) -> str:
     """The docIDs in the folder `docids`: how many, how long, how they branch."""
     name, shape = docids.name, json.loads((docids / "statistics.json").read_text())
     figures.plot_branching(shape["branching_by_depth"], folder / f"{name}-trie.png")
+    cut = CUT.format(share=shape["cut_queries"], tokens=shape["query_tokens"]) if shape["cut_queries"] else ""
     return (
-        f"### DocIDs `{name}`\n\n{shape['documents']} docIDs of {shape['mean_depth']:.2f} tokens on average (at most "
-        f"{shape['max_depth']}), {shape['nodes']} nodes of the trie.\n\n![branching by depth]({name}-trie.png)"
+        f"### DocIDs `{name}`\n\n{cut}{shape['documents']} docIDs of {shape['mean_depth']:.2f} tokens on average "
+        f"(at most {shape['max_depth']}), {shape['nodes']} nodes of the trie.\n\n![branching by depth]({name}-trie.png)"
     )
+
+
+CUT = """**{share:.0%} of the training queries have more than {tokens} tokens and are cut:** rankers don't read the
+rest. A larger `prompt.query_tokens` shows it to them.
+
+"""
 
 
 def to_look_at(results: Results, rankers: Collection[str], reference: str) -> list[str | Markup]:

@@ -87,7 +87,12 @@ def training_arguments(
     Raises UserError, which names the section `where`, for what `check_arguments`, transformers or torch refuse.
     """
     check_arguments(arguments, where)
-    defaults: dict[str, Any] = {"full_determinism": True, "use_cpu": not torch.cuda.is_available()}
+    defaults: dict[str, Any] = {
+        "full_determinism": True,
+        "use_cpu": not torch.cuda.is_available(),
+        # A step may have several forward passes, in each process another number; the buffers are constants.
+        "ddp_broadcast_buffers": False,
+    }
     fixed: dict[str, Any] = {
         "output_dir": str(checkpoints),
         "seed": seed,

@@ -1,10 +1,11 @@
-"""The packed pass, second half: one forward pass over prompts and tries gives every docID's log-probability.
+"""The packed pass, second half: a forward pass over prompts and tries gives every docID's log-probability.
 
 The pass and its gradients are exact unless the model has dropout: each token sees what it would in a plain sequence.
+Rows that are too long or too unequal for one pass go through the model in several, all of one gradient.
 Shapes as in `arrange.training.packing`; H documents of the longest list.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -37,13 +38,41 @@ def log_probabilities(model: torch.nn.Module, batch: Batch, inner: PreTrainedMod
     """
     inner = model if inner is None else inner  # type: ignore[assignment]  # a compiled module has no truth
     assert inner is not None
+    counts = batch["pass"].tolist()
+    if len(counts) == 1:
+        return _of_pass(model, inner, batch)
+    return torch.cat([_of_pass(model, inner, part) for part in _passes(batch, counts)])
+
+
+def _passes(batch: Batch, counts: Sequence[Sequence[int]]) -> Iterator[Batch]:
+    """Batches of one pass each; their outputs one after the other are the N of the whole batch."""
+    row = head = 0
+    width = batch["input_ids"].shape[1]
+    for rows, length, heads in counts:
+        if not heads:  # no node of these rows has a target
+            row += rows
+            continue
+        part = {name: batch[name][row : row + rows, :length] for name in ("input_ids", "position_ids", "end")}
+        at_N = batch["head"][head : head + heads] - row * width
+        part["head"] = at_N // width * length + at_N % width
+        part |= {name: batch[name] for name in ("column",) if name in batch}
+        if "legal_head" in batch:
+            legal = (batch["legal_head"] >= head) & (batch["legal_head"] < head + heads)
+            part["legal_head"] = batch["legal_head"][legal] - head
+            part["legal_column"] = batch["legal_column"][legal]
+        yield part
+        row, head = row + rows, head + heads
+
+
+def _of_pass(model: torch.nn.Module, inner: PreTrainedModel, batch: Batch) -> Tensor:
+    """What `log_probabilities` says, of rows that go through the model together."""
     slot_L = torch.arange(batch["input_ids"].shape[1], device=batch["input_ids"].device)
-    sees_BLL = (slot_L[None, :] <= slot_L[:, None]) & (slot_L[None, :, None] < batch["end"][:, None, :])
-    position_BL = batch["position_ids"]
-    mask = tree_mask(inner.config, sees_BLL, position_BL, position_BL, inner.dtype)
+    sees_RLL = (slot_L[None, :] <= slot_L[:, None]) & (slot_L[None, :, None] < batch["end"][:, None, :])
+    position_RL = batch["position_ids"]
+    mask = tree_mask(inner.config, sees_RLL, position_RL, position_RL, inner.dtype)
     with _output_at(inner, batch["head"]):
         logits_NC = model(
-            input_ids=batch["input_ids"], attention_mask=mask, position_ids=position_BL, use_cache=False
+            input_ids=batch["input_ids"], attention_mask=mask, position_ids=position_RL, use_cache=False
         ).logits.float()
     if "column" in batch:
         logits_NC = logits_NC[:, batch["column"]]
@@ -68,7 +97,7 @@ def _output_at(model: PreTrainedModel, head_N: Tensor) -> Iterator[None]:
 
 def cross_entropy(log_probability_E: Tensor, batch: Batch) -> Tensor:
     """The loss of `arrange.training.losses`, averaged over the queries of the batch (not over tokens or documents)."""
-    return -(batch["edge_weight"] * log_probability_E).sum() / len(batch["input_ids"])
+    return -(batch["edge_weight"] * log_probability_E).sum() / batch["queries"]
 
 
 def document_log_probabilities(log_probability_E: Tensor, batch: Batch) -> Tensor:

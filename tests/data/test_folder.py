@@ -97,6 +97,19 @@ def test_ranks_and_gains_together_stay_as_they_are(tmp_path: Path) -> None:
     ]
 
 
+def test_a_document_may_have_its_querys_id(tmp_path: Path) -> None:
+    qrels = "query_id,doc_id,gain\n7,7,1\n8,b,1\n9,c,1\n"
+    dataset = read(folder(tmp_path, documents=DOCUMENTS + "7,another thing\n", qrels=qrels))
+    assert dataset.qrels.rows()[0] == ("7", "7", 1, 1)
+    about = own_folder.Folder(raw=str(tmp_path)).prepare("mine").about
+    assert not about.queries_are_documents
+
+
+def test_queries_that_are_documents_are_told(tmp_path: Path) -> None:
+    folder(tmp_path, documents=DOCUMENTS + "7,red shoe\n")
+    assert own_folder.Folder(raw=str(tmp_path)).prepare("mine").about.queries_are_documents
+
+
 def test_queries_without_a_ranked_document_are_counted(tmp_path: Path) -> None:
     queries = QUERIES + "10,no judgement,train,x\n11,only negatives,train,x\n"
     dataset, left_out = own_folder.tables(
@@ -154,10 +167,6 @@ BAD = {
     "qrels.csv, line 7: gain '3000000000' is no whole number below 2^31": {"qrels": QRELS + "9,a,3000000000\n"},
     "qrels.csv, line 3: rank 3 is not dense": {"qrels": "query_id,doc_id,rank\n7,a,1\n7,b,3\n8,b,1\n9,c,1\n"},
     "qrels.csv, line 2: rank 0 is not dense": {"qrels": "query_id,doc_id,rank\n7,a,0\n7,b,1\n8,b,1\n9,c,1\n"},
-    "qrels.csv, line 3: doc_id '7' is its query's id too": {
-        "documents": DOCUMENTS + "7,text\n",
-        "qrels": "query_id,doc_id,gain\n7,a,1\n7,7,1\n8,b,1\n9,c,1\n",
-    },
     "qrels.csv, line 2: gain 0 contradicts its rank": {
         "qrels": "query_id,doc_id,rank,gain\n7,a,1,0\n8,b,1,1\n9,c,1,1\n"
     },
@@ -167,7 +176,10 @@ BAD = {
     "qrels.csv, line 4: gain 5 is above that of a better rank": {
         "qrels": "query_id,doc_id,rank,gain\n7,a,1,4\n7,b,2,4\n7,c,3,5\n8,b,1,1\n9,c,1,9\n"
     },
-    "one file of qrels is needed, it has qrels.csv, qrels.txt": {"qrels": QRELS, "qrels_txt": "7 0 a 1\n"},
+    "one file of qrels is needed, or one of each fold; it has qrels.csv, qrels.txt": {
+        "qrels": QRELS,
+        "qrels_txt": "7 0 a 1\n",
+    },
     "3 queries, none of them in the test split": {"queries": QUERIES.replace("test", "train")},
 }
 
@@ -201,7 +213,7 @@ def test_a_file_that_is_missing_or_damaged_is_named(tmp_path: Path, name: str) -
     with pytest.raises(UserError, match=rf"{name}\.parquet can't be read"):
         own_folder.tables(tmp_path, 0.2, 0.3)
     path.unlink()
-    with pytest.raises(UserError, match=f"one file of {name} is needed, it has none"):
+    with pytest.raises(UserError, match=f"one file of {name} is needed, or one of each fold; it has none"):
         own_folder.tables(tmp_path, 0.2, 0.3)
     with pytest.raises(UserError, match="is no folder"):
         own_folder.tables(tmp_path / "elsewhere", 0.2, 0.3)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import tiny
 
-from arrange.data.tables import Dataset
+from arrange.data.tables import About, Dataset
 from arrange.decoding import rank
 from arrange.decoding.settings import Decoding
 from arrange.decoding.validation import judged_queries, means, measure, validate, with_an_answer
@@ -30,6 +30,7 @@ DATASET = Dataset(
         orient="row",
     ),
 )
+ABOUT = About(title="Four queries.")
 TOKENIZER = train_tokenizer(TEXTS, 300)
 CATALOGUE = Catalogue(pl.DataFrame({"doc_id": DOC_IDS, "tokens": DOCIDS}), TOKENIZER, trie.build(DOCIDS))
 PROMPT = Prompt(
@@ -49,16 +50,16 @@ def model():
 
 
 def test_the_first_queries_come_with_their_own_judgements():
-    queries = judged_queries(DATASET, CATALOGUE, PROMPT, seed=3, most=2)
+    queries = judged_queries(DATASET, CATALOGUE, PROMPT, 3, ABOUT, most=2)
     assert queries.query_ids == ["a", "b"]
     assert queries.qrels["query_id"].unique().sort().to_list() == ["a", "b"]
     assert len(queries.examples.prompts) == 2
     assert queries.examples.seed == 3
-    assert judged_queries(DATASET, CATALOGUE, PROMPT, seed=3).query_ids == ["a", "b", "c", "d"]
+    assert judged_queries(DATASET, CATALOGUE, PROMPT, 3, ABOUT).query_ids == ["a", "b", "c", "d"]
 
 
 def test_the_measures_are_those_of_the_run(model):
-    queries, done = judged_queries(DATASET, CATALOGUE, PROMPT, seed=1), []
+    queries, done = judged_queries(DATASET, CATALOGUE, PROMPT, 1, ABOUT), []
     measured = measure(model, queries, CATALOGUE, DECODING, "sum", done.append)
     run = rank.rank(
         model, queries.examples, CATALOGUE.trie, queries.query_ids, DOC_IDS, **DECODING.search(), score="sum"
@@ -68,7 +69,7 @@ def test_the_measures_are_those_of_the_run(model):
 
 
 def test_a_training_logs_the_common_loss_and_the_means_of_some_measures(model):
-    queries = judged_queries(DATASET, CATALOGUE, PROMPT, seed=1)
+    queries = judged_queries(DATASET, CATALOGUE, PROMPT, 1, ABOUT)
     logged = validate(model, queries, CATALOGUE, DECODING, "sum")
     measured = measure(model, queries, CATALOGUE, DECODING, "sum")
     assert logged.keys() == {"loss", "nDCG@10", "overlap@3", "R@10"}
@@ -91,7 +92,7 @@ SOME = DATASET._replace(qrels=DATASET.qrels.filter(~((pl.col("query_id") == "c")
 
 
 def test_candidates_are_shown_in_place_of_the_judged_documents():
-    queries = judged_queries(SOME, CATALOGUE, replace(PROMPT, regime="in_context"), seed=1, candidates=CANDIDATES)
+    queries = judged_queries(SOME, CATALOGUE, replace(PROMPT, regime="in_context"), 1, ABOUT, candidates=CANDIDATES)
     assert queries.query_ids == ["a", "b", "c"]  # d has no candidates
     assert [rows_D.tolist() for rows_D, _ in queries.examples.lists] == [[2, 0], [1], [2]]
     ranks = [ranks_D.tolist() for _, ranks_D in queries.examples.lists]
@@ -107,7 +108,7 @@ def test_lists_without_an_answer_teach_nothing():
 
 def test_the_common_loss_is_over_the_queries_with_a_ranked_document(model):
     prompt = replace(PROMPT, regime="in_context")
-    every = judged_queries(SOME, CATALOGUE, prompt, seed=1, candidates=CANDIDATES)
-    without_c = judged_queries(SOME, CATALOGUE, prompt, seed=1, candidates=CANDIDATES.head(3))
+    every = judged_queries(SOME, CATALOGUE, prompt, 1, ABOUT, candidates=CANDIDATES)
+    without_c = judged_queries(SOME, CATALOGUE, prompt, 1, ABOUT, candidates=CANDIDATES.head(3))
     losses = [rank.common_loss(model, queries.examples, 2) for queries in (every, without_c)]
     assert losses[0] == losses[1] > 0

@@ -105,3 +105,19 @@ def test_what_is_written_can_be_read_again(folder, tmp_path):
     assert json.loads((tmp_path / "out/judged.json").read_text()) == results.judged
     for name in ("per_query", "differences", "groups", "excerpts"):
         assert pl.read_parquet(tmp_path / "out" / f"{name}.parquet").equals(getattr(results, name))
+
+
+@pytest.mark.parametrize(
+    ("ranks", "left"), [((1, 1, None), ["item"]), ((1, 2, None), ["random", "root_first", "item"])]
+)
+def test_controls_that_are_given_the_answer_are_left_out_where_any_order_is_perfect(tmp_path, ranks, left):
+    rows = [("q1", doc, rank, 0 if rank is None else 3 - rank) for doc, rank in zip(DOCUMENTS, ranks, strict=False)]
+    dataset = DATASET._replace(qrels=pl.DataFrame(rows, QRELS.schema, orient="row"))
+    run = pl.DataFrame([("q1", "d01", 1, 1.0)], runs.SCHEMA, orient="row")
+    systems = {name: {name: 0} for name in ("random", "root_first", "item")}
+    for name in systems:
+        for file in ("run", "judged"):
+            runs.write_run(run, tmp_path / name / f"{file}.parquet", name)
+    found = evaluation.evaluate(systems, tmp_path, dataset, GROUPS, QRELS, reference="item", draws=20, seed=1)
+    assert list(found.metrics) == left
+    assert found.against_bm25.is_empty()  # there is no bm25

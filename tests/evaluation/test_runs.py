@@ -5,18 +5,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arrange.errors import UserError
-from arrange.evaluation.runs import SCHEMA, check_run, from_scores, make_run, read_run, write_run
+from arrange.evaluation.runs import SCHEMA, check_run, from_scores, leave_out_itself, make_run, read_run, write_run
 
 
 def run_of(*rows):
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
-def test_make_run_ranks_drops_the_own_document_and_cuts():
+def test_make_run_ranks_and_cuts():
     ranked = [[(1, -0.5), (0, -0.7), (2, -0.7), (3, -2.0)], [], [(3, -1.0)]]
-    run = make_run(["b", "c", "a"], ranked, ["a", "b", "x", "y"], depth=2)
-    assert run.rows() == [("a", "y", 1, -1.0), ("b", "a", 1, -0.7), ("b", "x", 2, -0.7)]
+    run = make_run(["b", "c", "a"], ranked, ["a", "b", "x", "y"], depth=3)
+    assert run.rows() == [("a", "y", 1, -1.0), ("b", "b", 1, -0.5), ("b", "a", 2, -0.7), ("b", "x", 3, -0.7)]
     assert run.schema == SCHEMA
+
+
+def test_a_document_with_its_querys_id_leaves_a_run_only_where_queries_are_documents():
+    run = run_of(("1", "2", 1, 3.0), ("1", "1", 2, 2.0), ("1", "3", 3, 1.0), ("2", "1", 1, 1.0))
+    assert leave_out_itself(run, False).equals(run)
+    kept = leave_out_itself(run, True)
+    assert kept.rows() == [("1", "2", 1, 3.0), ("1", "3", 2, 1.0), ("2", "1", 1, 1.0)]
+    check_run(kept, "kept")
 
 
 def test_make_run_of_nothing_is_an_empty_run():
@@ -109,7 +117,7 @@ def test_trecs_format_is_read_by_score_as_trec_eval_does(tmp_path):
     path = tmp_path / "mine.txt"
     path.write_text("q Q0 b 1 0.5 tag\r\nq\tQ0\tc\t2\t7e-1\ttag\n\nq Q0 q 3 9 tag\n  a Q0 é 0 -1 tag\nq Q0 a 9 .5 t\n")
     assert read_run(path).equals(
-        run_of(("a", "é", 1, -1.0), ("q", "c", 1, 0.7), ("q", "a", 2, 0.5), ("q", "b", 3, 0.5))
+        run_of(("a", "é", 1, -1.0), ("q", "q", 1, 9.0), ("q", "c", 2, 0.7), ("q", "a", 3, 0.5), ("q", "b", 4, 0.5))
     )
     path.write_text("")
     assert read_run(path).equals(run_of())

@@ -35,7 +35,14 @@ def test_an_experiment(finished, where):
     finished.git("add", "dvc.lock")
     finished.git("commit", "--quiet", "--message", "results")
     output = finished.dvc("exp", "run", *where, "-S", "evaluate.resamples=30", "--name", "more", "track")
-    assert ran(output) == {"evaluate@wordnet", "export@wordnet", "activations_report", "report", "track"}
+    assert ran(output) == {
+        "evaluate@wordnet",
+        "export@wordnet",
+        "activations_report",
+        "ranking_report",
+        "report",
+        "track",
+    }
     assert "more" in finished.dvc("exp", "list", "--name-only")
     assert len(parents(runs_in(finished))) == 2  # in the checkout's store, from a temporary clone too
     if where:

@@ -62,6 +62,10 @@ def test_overrides_give_the_words_that_give_them(words):
             "reports/report.md",
             "make run PRESET=full                       every loss, trained baselines, longer searches",
         ),
+        (
+            "rankings/report.md",
+            "make run PRESET=full                       every loss, trained baselines, longer searches",
+        ),
         ("activations/report/report.md", "make activations PRESET=thorough           five seeds of each arm: hours"),
     ],
 )

@@ -20,7 +20,7 @@ AFTER_ALPHA = {
     *("swap", "report", "track"),  # two steps with another alpha rank alike: its report stays
 }
 TRAINING = "finetune@wordnet-item"
-AFTER_RESAMPLES = {"evaluate@wordnet", "export@wordnet", "activations_report", "report", "track"}
+AFTER_RESAMPLES = {"evaluate@wordnet", "export@wordnet", "activations_report", "ranking_report", "report", "track"}
 MINED = {"search@evolution-1", "select", "transfer"}  # they know nothing of rankers
 BASE = "prepare_model@scratch"  # nor does a base model know of data
 
@@ -270,6 +270,9 @@ def test_data_of_ones_own_in_the_checkout_is_ranked_there_and_wordnet_left_alone
         (folder / name).write_text("\n".join(lines) + "\n")
     found = outcomes(finished.flow("--data", "my zoo"))
     names = [stage.replace("wordnet", "my_zoo") for stage in STAGES if stage != "download_wordnet"]
+    systems = [stage.partition("@wordnet-")[2] for stage in STAGES if stage.startswith("finetune@")]
+    names += [f"fuse@my_zoo-bm25_{system}" for system in systems]
+    names += [f"rerank@my_zoo-{system}_reranks_bm25" for system in systems]
     assert found == dict.fromkeys(names, "ran") | dict.fromkeys([*MINED, BASE], "restored")
     (report,) = finished.path.glob(".workspaces/*/reports/report.md")
     assert "## my_zoo\n" in report.read_text()

@@ -36,8 +36,8 @@ def test_a_workspace_what_it_alone_cached_and_its_old_runs_go_and_the_checkout_s
     assert counts["cached objects"] > 0  # the workspace held them
     assert not list(finished.path.glob(".workspaces/*"))
     left = runs_in(finished)
-    # of the second run, the parent and the stages that it alone ran: evaluate, export and the two reports
-    assert len(runs) - len(left) == counts["MLflow runs"] == 5
+    # of the second run, the parent and the stages that it alone ran: evaluate, export and the three reports
+    assert len(runs) - len(left) == counts["MLflow runs"] == 6
     assert {run.data.tags["overrides"] for run in left if "overrides" in run.data.tags} == {""}
     assert finished.is_up_to_date()
     assert set(outcomes(finished.flow()).values()) == {"reused"}

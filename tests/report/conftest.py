@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from small_results import write_project
 
+from tasks.ranking_report import ranking_report
 from tasks.report import report
 
 
@@ -15,8 +16,10 @@ def reports(tmp_path_factory):
     write_project(home)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
+        ranking_report()
         report()
         once = {path.name: path.read_bytes() for path in Path("reports").iterdir()}
+        ranking_report()
         report()
     assert {path.name: path.read_bytes() for path in (home / "reports").iterdir()} == once  # the same bytes
     return home / "reports"

@@ -112,7 +112,8 @@ def test_the_stages_page_has_everything_in_it(reports):
 
 def test_the_stages_markdown_has_the_tables_and_none_of_the_html(reports):
     text = (reports / "report.md").read_text()
-    assert text.startswith("# Autoregressive ranking\n\n## This run\n")
+    assert text.startswith("# Autoregressive ranking\n\n## Does a ranker help on `wordnet`?\n")
+    assert "\n\n## This run\n" in text
     assert "| item | wordnet | text | item, alpha 1 | 1, 2 |\n" in text
     assert "| ntp | 0.500 (0.250-1.000) |" in text
     assert text.count("| prior | prior_tau_b |\n") == 1  # not where documents have labels

@@ -13,7 +13,7 @@ from sections import SECTIONS, changed
 from arrange.errors import UserError
 from flows.workspace import assignments
 from settings import params
-from settings.sections import FusionEntry
+from settings.sections import FusionEntry, ways
 
 
 def test_what_is_effective_does_not_change_when_it_is_written_and_read_again(tmp_path):
@@ -238,3 +238,27 @@ def test_values_are_written_as_one_would_type_them():
         "download_esci.seed=1",
         "download_esci.files={a.parquet: {bytes: 1, sha256: '0e1'}}",
     ]
+
+
+def test_every_ranker_of_own_data_meets_bm25(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    sections = changed(("rankers.wordnet-ntp.regime", "in_context"))
+    own_data = params.with_own_data(sections, folder)
+    added = params.with_bm25(params.effective(sections, None, own_data), folder)
+    theirs = {"fusions": {"mine-bm25_item": {"data": "mine", "first": "bm25", "second": "copy"}}}
+    settings = params.validate(
+        params.effective(sections, None, params.merge(added, params.merge(own_data, theirs))), ""
+    )
+    systems = [name.removeprefix("mine-") for name, entry in settings.rankers.items() if entry.regime is None]
+    assert "ntp" not in systems
+    assert settings.fusions["mine-bm25_item"].second == "copy"  # what a user says goes over it
+    assert settings.fusions["mine-bm25_plackett_luce"] == FusionEntry("mine", "bm25", "mine-plackett_luce")
+    assert [*settings.reranked] == [f"mine-{system}_reranks_bm25" for system in systems]
+    first = settings.reranked["mine-item_reranks_bm25"]
+    assert (first.ranker, first.first, first.depth) == ("mine-item", "runs/mine/bm25/run.parquet", 100)
+    assert ways("mine", settings.rankers, settings.fusions, settings.reranked) == {
+        "a ranker": ["ntp", *systems],
+        "a ranker fused with BM25": ["bm25_plackett_luce"],
+        "a ranker that reranks BM25's documents": [f"{system}_reranks_bm25" for system in systems],
+    }

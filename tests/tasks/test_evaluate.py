@@ -34,4 +34,12 @@ def test_a_data_set_is_measured_from_its_files_alone(tmp_path, monkeypatch):
     assert list(metrics) == ["item", *CONTROLS]
     assert metrics["item"]["tau_b"]["mean"] == -1
     assert pl.read_parquet("results/wordnet/per_query.parquet").filter(system="item")["seed"].to_list() == [1, 2]
+    shown = json.loads(Path("results/wordnet/coverage.json").read_text())
+    assert shown == {
+        **{"queries": {"train": 2, "validation": 0, "test": 1}, "documents": 2, "named": 1.0, "unseen": 0.0},
+        "split": "test",
+    }
+    against = pl.read_parquet("results/wordnet/against_bm25.parquet").filter(measure="nDCG@10")
+    assert against["system"].to_list() == ["item", *CONTROLS[:-1]]
+    assert set(against["difference"]) == {0.0}
     assert tables.read_about(Path("results/wordnet")) == tables.read_about(Path("data/wordnet"))

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from arrange.data import tables
+from arrange.data.tables import About
 from arrange.decoding.rank import rank_lists
 from arrange.decoding.validation import judged_queries
 from arrange.docids import tokens, trie
@@ -68,7 +69,7 @@ def project(tmp_path, monkeypatch):
     # the tables prefer ntp, the validation item; another ranker of the system item was trained from the seed 2
     shown = [
         {"system": loss, "seed": seed, "query_id": "q7", **dict.fromkeys(measures.MEASURES, mean)}
-        for loss, seed, mean in (("ntp", 1, 0.9), ("item", 1, 0.1), ("item", 2, 0.5))
+        for loss, seed, mean in (("ntp", 1, 0.9), ("item", 1, 0.1), ("item", 2, 0.5), ("bm25", 0, 0.75))
     ]
     Path("results/wordnet").mkdir(parents=True)
     pl.DataFrame(shown).with_columns(CVR=pl.lit(None, pl.Float64)).write_parquet("results/wordnet/per_query.parquet")
@@ -84,6 +85,8 @@ def test_the_ranker_is_the_best_by_the_validation_queries_of_its_kept_checkpoint
     assert (card["data"], card["ranker"]) == ("wordnet", "wordnet-item")
     assert card["validated"] == {"wordnet-ntp": 0.25, "wordnet-item": 0.30}
     assert card["metrics"]["test"] == pytest.approx(dict.fromkeys(measures.MEASURES.keys() - {"CVR"}, 0.1))
+    assert card["metrics"]["BM25 test"]["nDCG@10"] == 0.75
+    assert "| | test | BM25 test | validation |" in Path("exports/wordnet/README.md").read_text()
     assert card["parameters"]["loss"] | {"rule": "item", "alpha": 1.0} == card["parameters"]["loss"]
     assert card["parameters"]["ranker"] == RANKERS["wordnet-item"] | {"arguments": {}, "regime": None}
     saved = [Path(root, "model.safetensors").read_bytes() for root in ("exports/wordnet/model", "models/wordnet-item")]
@@ -158,7 +161,7 @@ def test_a_ranker_of_candidates_is_exported_as_such(project):
 def measured_in_context(ranker, seed):
     """The measures of the validation queries, their candidates shown in the order that the seed gives."""
     dataset = tables.read(Path("data/wordnet"), splits=["validation"])
-    queries = judged_queries(dataset, ranker.catalogue, params.read().prompt, seed)
+    queries = judged_queries(dataset, ranker.catalogue, params.read().prompt, seed, About(title="T"))
     lists = rank_lists(ranker.model, queries.examples, batch_size=1)
     run = runs.make_run(queries.query_ids, lists, small_export.IDS, depth=7)
     return measures.evaluate(run, queries.qrels)

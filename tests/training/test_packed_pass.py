@@ -13,6 +13,7 @@ from arrange.errors import UserError
 from arrange.models import attention
 from arrange.training import losses, packing, unpacked
 from arrange.training import packed_pass as packed
+from arrange.training.objective import objective
 
 RNG = np.random.default_rng(0)
 DOCIDS = [[*ids, 2] for ids in sorted({tuple(RNG.integers(3, 9, RNG.integers(1, 6)).tolist()) for _ in range(40)})]
@@ -115,6 +116,78 @@ def test_documents_have_the_log_probabilities_of_the_unpacked_pass(family):
             for prompt, rows in zip(PROMPTS, LISTS, strict=True)
         ]
     assert torch.allclose(found, torch.cat(parts), atol=1e-5)
+
+
+SMALL = {"row": 3, "area": 300}  # rows of 3 nodes (behind a longer prompt more), and few rows in a pass
+
+
+def with_terms(model, batch, loss):
+    """The loss with its terms."""
+    ranks = [np.array(each, np.float32) for each in ([1, 2, 2, 3, 4, np.nan], [1], [1, 1, 2, 3, 4, 5, 6, 7, np.nan])]
+    return objective(model, batch | {"rank": torch.from_numpy(np.concatenate(ranks))}, loss)
+
+
+TERMS = [
+    losses.Item(alpha=1.0, terms=losses.Terms(plackett_luce=1.0)),
+    losses.Item(alpha=1.0, terms=losses.Terms(hinge=1.0)),
+    losses.Item(alpha=1.0, terms=losses.Terms(prefix=losses.Prefix(weight=1.0))),
+    losses.Item(alpha=1.0, gamma=0.0),
+]
+
+
+@pytest.mark.parametrize("normaliser", ["vocabulary", "docid_tokens", "children"])
+@pytest.mark.parametrize("loss", [*LOSSES, *TERMS], ids=repr)
+def test_rows_and_passes_change_neither_loss_nor_gradient(loss, normaliser):
+    model, weights = families.model("llama"), weights_of(loss)
+    catalogue, siblings = trie.build(DOCIDS), bool(loss.terms.prefix.weight)
+    options = {"gamma": loss.gamma, "whole": loss.compares_documents or siblings}
+    options |= {"legal": packing.legal_tokens(catalogue, normaliser), "siblings": catalogue if siblings else None}
+    whole, cut = pack([0, 1, 2], weights, **options), pack([0, 1, 2], weights, **options, **SMALL)
+    assert (len(whole["pass"]), len(whole["input_ids"])) == (1, 3)
+    assert len(cut["pass"]) > 2
+    assert len(cut["input_ids"]) > 3
+    expected, found = with_terms(model, whole, loss), with_terms(model, cut, loss)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-6)
+    theirs, ours = gradient(model, expected), gradient(model, found)
+    assert (ours - theirs).norm() < 1e-5 * theirs.norm()
+
+
+@pytest.mark.parametrize("family", families.CONFIGS)
+def test_rows_and_passes_change_no_documents_log_probability(family):
+    """Sliding windows and positions too."""
+    model, weights = families.model(family), weights_of(losses.Ntp())
+    found = []
+    for sizes in ({}, SMALL):
+        batch = pack([0, 1, 2], weights, **sizes)
+        with torch.no_grad():
+            found.append(packed.document_log_probabilities(packed.edge_log_probabilities(model, batch), batch))
+    assert torch.allclose(*found, atol=1e-5)
+
+
+def test_a_list_of_any_length_makes_rows_and_passes_of_bounded_size():
+    """One query with 3,000 documents among 24: padded to one length their mask would have 24 x 9,000^2 numbers."""
+    rng = np.random.default_rng(3)
+    docids = packing.docid_tokens([[*ids, 2] for ids in sorted({*map(tuple, rng.integers(3, 99, (4000, 4)).tolist())})])
+    counts = [3000, *[5] * 23]
+    lists = packing.Lists(
+        np.repeat(np.arange(24), counts), np.concatenate([rng.choice(3900, n, replace=False) for n in counts])
+    )
+    batch = packing.pack([[3] * 20] * 24, docids, lists, 0)
+    rows_P, length_P, heads_P = batch["pass"].numpy().T
+    assert (rows_P * length_P**2 <= packing.AREA).all()
+    assert length_P.max() <= 20 + packing.ROW + 3
+    nodes = packing.tries(docids, lists.query_D, lists.row_D)
+    assert heads_P.sum() == len(batch["head"]) == nodes.inner_E.sum() + 24
+    # the long list alone has several rows
+    rows = -(-int(nodes.inner_E[nodes.query_E == 0].sum()) // packing.ROW)
+    assert rows_P.sum() == len(batch["input_ids"]) == 23 + rows
+
+
+def test_a_long_prompt_is_not_repeated_for_a_few_nodes():
+    weights = weights_of(losses.Ntp())[0]
+    lists = packing.Lists(np.zeros(6, np.int64), LISTS[0], weights)
+    assert len(packing.pack([[9] * 40], DOCID_TOKENS, lists, 0, row=2)["input_ids"]) == 1
+    assert len(packing.pack([[9] * 2], DOCID_TOKENS, lists, 0, row=2)["input_ids"]) > 1
 
 
 def test_gradients_in_float32_agree_with_float64():

@@ -70,7 +70,8 @@ def ranker_task(
     opened = open_catalogue(catalogue)
 
     def queries(split: tables.SplitName, most: int | None = None) -> JudgedQueries:
-        return judged_queries(tables.read(data, splits=[split]), opened, prompt, swap.seed, most)
+        dataset, about = tables.read(data, splits=[split]), tables.read_about(data)
+        return judged_queries(dataset, opened, prompt, swap.seed, about, most)
 
     learnt, validation, test = queries("train"), queries("validation", finetune.validation_queries), queries("test")
     positions = longest_sequence([each.examples for each in (learnt, validation, test)], opened, prompt)
