@@ -25,10 +25,10 @@ def finetune(name: str) -> None:
     needs.check(base, bool(finetuning.lora), arguments.get("save_total_limit", 1))
     catalogue = open_catalogue(Path("docids", f"{ranker.data}-{ranker.docids}"))
     data = Path("data", ranker.data)
-    learnt, validation = (
-        judged_queries(tables.read(data, splits=[split]), catalogue, prompt, ranker.seed, tables.read_about(data), most)
-        for split, most in (("train", None), ("validation", finetuning.validation_queries))
-    )
+    about, most = tables.read_about(data), finetuning.validation_queries
+    learnt = judged_queries(tables.read(data, splits=["train"]), catalogue, prompt, ranker.seed, about)
+    shown = tables.read(data, splits=["validation"])
+    validation = judged_queries(shown, catalogue, prompt, ranker.seed, about, most)
     positions = examples.longest_sequence([learnt.examples, validation.examples], catalogue, prompt)
     model = models.from_base(base, catalogue.tokenizer, positions, ranker.seed)
     for queries in (learnt, validation):
