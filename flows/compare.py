@@ -86,7 +86,8 @@ def validated(root: Path, sections: Mapping[str, Any], per_query: pl.DataFrame) 
             checkpoints += [
                 (loss, seed, *row) for row in history.filter(pl.col("step") > 0).select("step", *VALIDATED).rows()
             ]
-    keys, kept = {"system": pl.String, "seed": pl.Int64}, {"nll": pl.Float64, "quality": pl.Float64}
+    keys: dict[str, type[pl.DataType]] = {"system": pl.String, "seed": pl.Int64}
+    kept: dict[str, type[pl.DataType]] = {"nll": pl.Float64, "quality": pl.Float64}
     kept_ones = pl.DataFrame(candidates, keys | kept, orient="row").join(scores, on=["system", "seed"], how="left")
     return kept_ones, pl.DataFrame(checkpoints, keys | {"step": pl.Int64} | kept, orient="row")
 

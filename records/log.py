@@ -151,7 +151,8 @@ def log_stage(
     tags |= {name: str(value) for name, value in record.get("notes", {}).items()}
     run = client.create_run(experiment, start_time=started, tags=tags, run_name=stage.name).info.run_id
     log_params(client, run, entry.get("params", {}).get("params.yaml", {}))
-    if cost := {name: record[name] for name in ("seconds", "cpu_seconds") if name in record}:
+    measured: tuple[str, ...] = ("seconds", "cpu_seconds")
+    if cost := {name: record[name] for name in measured if name in record}:
         log_metrics(client, run, cost)
     for out in stage.outs:
         path = Path(out.fspath)

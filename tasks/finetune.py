@@ -18,18 +18,16 @@ def finetune(name: str) -> None:
     prompt = settings.prompt.of(ranker.regime)
     catalogue = open_catalogue(Path("docids", f"{ranker.data}-{ranker.docids}"))
     data = Path("data", ranker.data)
-    learnt, validated = (
-        judged_queries(tables.read(data, splits=[split]), catalogue, prompt, ranker.seed, tables.read_about(data), most)
-        for split, most in (("train", None), ("validation", settings.finetune.validation_queries))
-    )
+    train, validation = tables.read(data, splits=["train"]), tables.read(data, splits=["validation"])
+    about, most = tables.read_about(data), settings.finetune.validation_queries
     more, wanted = None, ranker.augmented or settings.finetune.augmented
     if wanted and prompt.regime == "corpus":
         table = augmented.read(Path("augment", f"{ranker.data}.parquet"), catalogue.docids["doc_id"], wanted.origins)
         more = table, Mix(table["weight"].to_numpy(), wanted.first, wanted.last)
     history = finetuning.finetune(
         Path("models", name),
-        learnt,
-        validated,
+        judged_queries(train, catalogue, prompt, ranker.seed, about),
+        judged_queries(validation, catalogue, prompt, ranker.seed, about, most),
         catalogue,
         prompt,
         settings.losses[ranker.loss],

@@ -96,7 +96,7 @@ def neighbours(
     """
     vectorizer = TfidfVectorizer(token_pattern=WORD)
     relatives = kin(train_qrels, apart)
-    nearest = k + (relatives.group_by("query_id").len()["len"].max() if len(relatives) else 0)
+    nearest = k + max(relatives["query_id"].value_counts()["count"].to_list(), default=0)
     index = NearestNeighbors(n_neighbors=min(nearest, len(train_queries)), metric="cosine", algorithm="brute")
     try:
         index.fit(vectorizer.fit_transform(train_queries["text"].to_list()))

@@ -115,7 +115,7 @@ def prompt_of(examples: Examples, query: int, place: int | None = None) -> list[
 def with_ranked_documents(examples: Examples) -> Examples:
     """The examples of the queries that have a document with a rank."""
     kept = [query for query, (_, ranks_D) in enumerate(examples.lists) if np.isfinite(ranks_D).any()]
-    prompts, lists = ([each[query] for query in kept] for each in (examples.prompts, examples.lists))
+    prompts, lists = [examples.prompts[query] for query in kept], [examples.lists[query] for query in kept]
     return replace(examples, prompts=prompts, lists=lists)
 
 

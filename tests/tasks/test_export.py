@@ -88,7 +88,11 @@ def test_the_ranker_is_the_best_by_the_validation_queries_of_its_kept_checkpoint
     assert card["metrics"]["BM25 test"]["nDCG@10"] == 0.75
     assert "| | test | BM25 test | validation |" in Path("exports/wordnet/README.md").read_text()
     assert card["parameters"]["loss"] | {"rule": "item", "alpha": 1.0} == card["parameters"]["loss"]
-    assert card["parameters"]["ranker"] == RANKERS["wordnet-item"] | {"arguments": {}, "regime": None}
+    assert card["parameters"]["ranker"] == RANKERS["wordnet-item"] | {
+        "arguments": {},
+        "regime": None,
+        "augmented": None,
+    }
     saved = [Path(root, "model.safetensors").read_bytes() for root in ("exports/wordnet/model", "models/wordnet-item")]
     assert saved[0] == saved[1]
 
