@@ -14,7 +14,7 @@ RANKERS = {
     for name, data, docids, seed in (
         ("wordnet-ntp", "wordnet", "text", 1),
         ("wordnet-item", "wordnet", "text", 1),
-        ("products-item", "products", "rq", 1),
+        ("products-item", "products", "text", 1),
     )
 } | {"wordnet-item-2": {"data": "wordnet", "docids": "text", "loss": "item", "seed": 2}}
 MEASURES_OF = {

@@ -40,7 +40,7 @@ def test_the_reference_is_one_of_the_losses():
 
 
 def test_losses_over_another_data_set():
-    settings = compared(data="products", docids="rq")
+    settings = compared(data="products", docids="text")
     assert list(settings.datasets) == ["products"]
     assert settings.sweep.data == settings.compare.data == settings.swap.data == "products"
 
