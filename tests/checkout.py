@@ -60,11 +60,11 @@ CHANGED = {
     "select": {"finalists": 1},
     "transfer": {
         "to": ["held_out", "digits", "tabular"],
-        "found": 1,
+        "known": [],
         "networks": {"hidden": [4], "steps": 2, "rates": [1.0e-3], "seeds": [1]},
         "resamples": 20,
     },
-    "swap": {"of": ["found"], "found": 1, "steps": 2, "rates": [1.0e-3]},
+    "swap": {"of": ["found"], "steps": 2, "rates": [1.0e-3]},
 }
 STAGES = [
     "prepare_model@scratch",

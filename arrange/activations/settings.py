@@ -198,10 +198,10 @@ class Networks:
 
 @dataclass(frozen=True)
 class Transfer:
-    """The tests of found and known activations on what no search saw."""
+    """The tests of portfolios and of single activations on what no search saw."""
 
     to: Annotated[tuple[Target, ...], MinLen(1)]
-    found: Count  # the best of all searches that take part, beside the winner of each search
+    known: tuple[str, ...]  # functions that are measured beside the portfolios' members: of `search.evolve.KNOWN`
     seed: Seed
     resamples: Count  # of the bootstrap
     networks: Networks
@@ -211,8 +211,7 @@ class Transfer:
 class Swap:
     """The autoregressive ranker with other activations in its feed-forward layers."""
 
-    of: tuple[Group, ...]  # empty: no ranker is trained
-    found: Count  # as in `Transfer`
+    of: tuple[Group, ...]  # found: the members of all portfolios; empty: no ranker is trained
     data: str
     docids: str
     loss: str
