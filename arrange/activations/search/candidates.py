@@ -117,7 +117,7 @@ def _is_scaled(curve: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 def _distances(rows_KG: np.ndarray, curve_G: np.ndarray) -> np.ndarray:
     """How far the curve is from the nearest multiple of each row (of length 1), over the curve's own length."""
-    cosine_K = np.minimum(np.abs(rows_KG @ (curve_G / np.linalg.norm(curve_G))), 1)
+    cosine_K = np.minimum(np.abs(rows_KG @ _unit(curve_G[None])[0]), 1)
     return np.sqrt(1 - cosine_K**2)
 
 
@@ -135,6 +135,8 @@ def _closest(curve: tuple[float, ...], other: tuple[float, ...], nearest: int) -
 
 
 def _unit(rows_KG: np.ndarray) -> np.ndarray:
+    """The rows with length 1; first by their largest value, whose square may be no number any more."""
+    rows_KG = rows_KG / np.maximum(np.abs(rows_KG).max(axis=1, keepdims=True), 1e-30)
     return rows_KG / np.maximum(np.linalg.norm(rows_KG, axis=1, keepdims=True), 1e-30)
 
 

@@ -34,8 +34,8 @@ def refuse(
 ) -> list[Candidate]:
     """The candidates, those with a `reason` that are refused: not admitted, or no new function.
 
-    A function is refused that is one of `known` (`known`; not where the search begins with it), or one of an earlier
-    candidate, in the search or in this generation (`duplicate`). It costs nothing.
+    A function is refused that is one of `known` (`known`), or one of an earlier candidate, in the search or in this
+    generation (`duplicate`), but not where the search begins with it. It costs nothing.
     """
     waiting = [candidate for candidate in candidates if not candidate.reason]
     admitted = {
@@ -44,9 +44,10 @@ def refuse(
     }
     earlier = dict(before)
     for id, candidate in admitted.items():
-        if not candidate.reason:
-            taken = {} if candidate.mutator == SEED else known
-            if (name := _like(candidate.function, taken)) is not None:
+        if candidate.mutator == SEED and not candidate.reason:
+            earlier[id] = candidate.function
+        elif not candidate.reason:
+            if (name := _like(candidate.function, known)) is not None:
                 admitted[id] = replace(candidate, reason="known", detail=f"it is {name}, up to scale and sign")
             elif (number := _like(candidate.function, earlier)) is not None:
                 admitted[id] = replace(candidate, reason="duplicate", detail=f"it is candidate {number}")
