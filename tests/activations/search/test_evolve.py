@@ -127,13 +127,16 @@ def lucky_sines(sources, name, side=None, portfolio=(REFERENCE,)):
     ]
 
 
-def test_false_positives_are_recorded_and_never_join(tmp_path):
-    found = searched(tmp_path / "one.db", lucky_sines, candidates=120)
-    candidates = found["candidates"]
-    best = candidates["confirmed"].max()
-    false_positives = candidates.filter(pl.col("fitness") > 5, pl.col("confirmed") < 0.8 * best)
-    assert len(false_positives) > 2
-    assert not set(found["joins"].filter(joined=1, round=0)["candidate"]) & set(false_positives["id"])
+def test_only_what_was_confirmed_decides_who_may_join(tmp_path):
+    found = searched(tmp_path / "one.db", lucky_sines, candidates=80)
+    candidates = found["candidates"].filter(pl.col("confirmed") > 0)  # all to GELU: the only round ends with the search
+    assert candidates.filter(pl.col("fitness") > 5).height > 10
+    tried = found["joins"].filter(round=0)
+    for side in (0, 1):
+        of_side = candidates.filter(side=side).sort("confirmed", "id", descending=[True, False])
+        assert set(of_side["id"].head(3)) <= set(tried["candidate"])
+    assert tried.height == 6
+    assert tried.filter(joined=1)["gain"].item() == tried["gain"].max()
 
 
 def test_parents_are_elites_of_the_generation_before_of_both_sides(tmp_path):
