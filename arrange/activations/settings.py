@@ -98,11 +98,11 @@ class Rungs:
             for family in self[name].families:
                 if family not in FAMILIES:
                     raise ValueError(f"{name}.families has {family!r}; take some of {', '.join(FAMILIES)}")
+        if len(self.first.families) < 2:
+            raise ValueError("first.families has one family; give two or more, since each side has every second one")
         for name in ("search", "confirm"):
-            if self[name].families != self.first.families or len(self.first.families) < 2:
-                raise ValueError(
-                    f"{name}.families must be those of `first`, two or more: each side has every second one"
-                )
+            if self[name].families != self.first.families:
+                raise ValueError(f"{name}.families differs from first.families; give both one list in one order")
         searched = {family for name in self.names() if name != "test" for family in self[name].families}
         if seen := sorted(searched.intersection(self.test.families)):
             raise ValueError(f"test.families has {seen[0]!r}, which a search sees; give the test families of its own")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -146,7 +146,7 @@ def _resampling() -> np.ndarray:
     return _spline(np.eye(len(GRID)))(np.outer(SCALES, GRID))
 
 
-def _spline(values: Sequence[float] | np.ndarray):  # noqa: ANN202 (scipy has no types)
+def _spline(values: Sequence[float] | np.ndarray) -> Any:
     from scipy.interpolate import CubicSpline  # slow to import, and most users of this module compare nothing
 
     return CubicSpline(GRID, np.asarray(values))

@@ -17,7 +17,7 @@ from arrange.activations.search.export import tables
 from arrange.errors import UserError
 
 CONNECT = sqlite3.connect
-SEARCH = settings(candidates=len(SEEDED) + 32, budget=1500)  # seeds, then four generations; rounds end on the way
+SEARCH = settings(candidates=len(SEEDED) + 32, budget=800)  # seeds, then four generations; rounds end on the way
 LAST = 2  # the generation that the stopped search wrote last
 
 CHANGES = {  # statements of SQL, and what is said of them
@@ -54,7 +54,7 @@ CHANGES = {  # statements of SQL, and what is said of them
     "a removed seed generation": ("DELETE FROM candidates WHERE generation = 0", "generation 0"),
     "no candidate left": ("DELETE FROM candidates", "generation 0"),
     "a candidate more": ("UPDATE candidates SET generation = 0, place = 77 WHERE id = 14", "generation 0"),
-    "a candidate of a later generation": ("UPDATE candidates SET generation = 9 WHERE id = 27", "generation 2"),
+    "a candidate of a later generation": ("UPDATE candidates SET generation = 9 WHERE id = 21", "generation 2"),
     "a generation of another number": ("UPDATE candidates SET generation = 3 WHERE generation = 2", "generation 2"),
     "a generation twice": (
         "CREATE TEMP TABLE copies AS SELECT * FROM candidates WHERE generation = 2; "
