@@ -53,7 +53,7 @@ CHANGED = {
     "fitness": {
         "ranges": {"train": 16, "valid": 16, "ood": 16},
         "training": {"width": 4},
-        "screen": -9.0,
+        "kept": 0.9,
         "rungs": dict.fromkeys(("first", "search", "confirm", "validate", "test"), RUNG),
     },
     "search": {"candidates": 15, "generation_size": 2},
