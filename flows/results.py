@@ -36,8 +36,8 @@ def conclude(place: Place, sections: Mapping[str, Any], states: Mapping[str, Sta
         show_table(title, rows)
         create_table_artifact(rows, key="results", description=title)
     if "transfer" in states:
-        title = "Winners of the searches: mean log-ratio of errors (below 0 is better), p after Holm"
-        show_table(title, winners(place.root / "activations" / "transfer" / "winners.parquet"))
+        title = "Portfolios of activations: mean log-ratio of errors (below 0 is better), p after Holm"
+        show_table(title, portfolios(place.root / "activations" / "transfer" / "portfolios.parquet"))
     report = next((place.root / path for stage, path in REPORTS.items() if stage in states), None)
     outcomes = outcome_table(states, mlflow_links(place.root))
     create_markdown_artifact(f"{report.read_text()}\n\n{outcomes}" if report else outcomes, key="report")
@@ -98,12 +98,12 @@ def show_table(title: str, rows: list[dict[str, Any]]) -> None:
     console.print(table)
 
 
-def winners(path: Path) -> list[dict[str, str]]:
-    """What the searches' winners are worth on what no search saw."""
+def portfolios(path: Path) -> list[dict[str, str]]:
+    """What the portfolios are worth on what no search saw."""
     return [
         {
             "on": row["group"],
-            "winner": row["activation"],
+            "portfolio": row["activation"],
             "against": row["rival"],
             "log-ratio": interval(row["log_ratio"], row["low"], row["high"]),
             "p": p_value(row["p_holm"]),

@@ -1,29 +1,32 @@
-"""Stage `select`: the best of each search once more, on fresh problems from fresh seeds, which decides who won."""
+"""Stage `select`: the portfolio of each search, grown from its finalists on fresh problems of all searched families."""
 
 from pathlib import Path
 
 import polars as pl
 
 from arrange.activations.fitness.evaluator import evaluator
-from arrange.activations.search.finalists import best_of_searches, validate_finalists, write_finalists
+from arrange.activations.search.finalists import best_of_searches, choose_portfolios, write_finalists
 from arrange.files import replacing
 from settings import params
 from tasks import stage
 
 
 def select() -> None:
-    """activations/searches/ -> activations/found/: finalists.parquet, a module for each of them, best.py."""
+    """activations/searches/ -> activations/found/: finalists.parquet, a module for each, portfolio/, best.py."""
     settings = params.read()
     folder = Path("activations", "searches")
-    searches = {name: pl.read_parquet(folder / name / "candidates.parquet") for name in settings.searches}
+    searches = {
+        name: {table: pl.read_parquet(folder / name / f"{table}.parquet") for table in ("candidates", "joins")}
+        for name in settings.searches
+    }
     finalists = best_of_searches(searches, settings.select.finalists)
     with (
         evaluator(settings.fitness, settings.sandbox, settings.select.seed) as evaluate,
-        stage.progress(len(finalists), "finalists") as reached,
+        stage.progress(1 + finalists["source"].n_unique(), "programs") as reached,
     ):
-        validated = validate_finalists(finalists, evaluate, reached)
+        chosen = choose_portfolios(finalists, evaluate, settings.search.members, reached)
     with replacing(Path("activations", "found")) as part:
-        write_finalists(validated, part)
+        write_finalists(chosen, part)
 
 
 if __name__ == "__main__":

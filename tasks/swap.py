@@ -21,7 +21,7 @@ def swap() -> None:
     finalists = pl.read_parquet(Path("activations", "found", "finalists.parquet"))
     scores = pl.DataFrame(schema=SWAPPED)
     if swapping.of:
-        sources = with_reference(sources_of_groups(swapping.of, finalists, swapping.found))
+        sources = with_reference(sources_of_groups(swapping.of, finalists))
         task = ranker_task(
             swapping,
             Path("data", swapping.data),

@@ -55,18 +55,18 @@ CHANGED = {
     "fitness": {
         "ranges": {"train": 16, "valid": 16, "ood": 16},
         "training": {"width": 4},
-        "screen": -9.0,
+        "kept": 0.9,
         "rungs": dict.fromkeys(("first", "search", "confirm", "validate", "test"), RUNG),
     },
     "search": {"candidates": 15, "generation_size": 2},
     "select": {"finalists": 1},
     "transfer": {
         "to": ["held_out", "digits", "tabular"],
-        "found": 1,
+        "known": [],
         "networks": {"hidden": [4], "steps": 2, "rates": [1.0e-3], "seeds": [1]},
         "resamples": 20,
     },
-    "swap": {"of": ["found"], "found": 1, "steps": 2, "rates": [1.0e-3]},
+    "swap": {"of": ["found"], "steps": 2, "rates": [1.0e-3]},
 }
 STAGES = [
     "prepare_model@scratch",

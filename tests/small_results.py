@@ -64,7 +64,9 @@ CANDIDATES = pl.DataFrame(
         "curve": [[1.0, 2.0], [1.0, 3.0], [1.0, 4.0], None, [1.0, 5.0], None],
     }
 )
-GENERATIONS = pl.DataFrame({"generation": [0, 1], "confirmed": [None, 0.1]})
+GENERATIONS = pl.DataFrame(
+    {"generation": [0, 1], "member_steps": [500_000, 1_750_000], "members": [1, 3], "gain": [0.0, 0.25]}
+)
 
 
 def measured(mean, measure="nDCG@10"):

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -11,6 +10,7 @@ from torch import Tensor
 Activation = Callable[[Tensor], Tensor]
 Arrays = Mapping[str, np.ndarray]
 
+REFERENCE = "def activation(x):\n    return F.gelu(x)\n"  # what a portfolio begins with
 GRID = np.linspace(-4, 4, 65)  # the points of a candidate's curve: for pictures, and to recognise a function
 
 
@@ -31,11 +31,6 @@ class Admitted:
     pointwise: bool  # each element's value depends on that element alone
     gain: float  # 1 / sqrt E f(z)^2 for z standard normal: times this, the activation's scale is normalised
     curve: tuple[float, ...]  # f on GRID; on all of GRID as one batch where f is not pointwise
-
-    @cached_property
-    def normalised_curve(self) -> np.ndarray:
-        """The curve times the gain."""
-        return self.gain * np.asarray(self.curve)
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,7 @@ class Measurement:
 class Evaluation:
     """The result of measuring a program on a set of problems."""
 
-    fitness: float | None  # minus the mean clipped log-ratio: above 0 is better than the reference; None: no score
+    fitness: float | None  # gain to the portfolio: above 0, the error falls when it may be picked too; None: no score
     reason: str  # why there is no score: the sandbox's word, or `screened` for one stopped after the first rung
     detail: str
     member_steps: int  # what it cost: networks trained x steps, including those that were stopped
@@ -80,4 +75,11 @@ class Evaluation:
     measurements: tuple[Measurement, ...] = ()
 
 
-Evaluate = Callable[[Sequence[str], str], list[Evaluation]]  # sources and a set of problems: "search", "confirm" ...
+class Evaluate(Protocol):
+    """Measures programs on a set of problems ("search", "confirm" ...), as complements of a portfolio of programs."""
+
+    def __call__(
+        self, sources: Sequence[str], name: str, side: int | None = None, portfolio: Sequence[str] = (REFERENCE,)
+    ) -> list[Evaluation]:
+        """One evaluation per source, in their order. side: the half of the families that is used; None: all."""
+        ...

@@ -7,11 +7,11 @@ the fields are checked by `settings/`, which reads params.yaml. What fields say 
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal
 
-from annotated_types import Gt, MinLen
+from annotated_types import Ge, Gt, MinLen
 
 from arrange.activations.mutators import MutatorSet
 from arrange.activations.problems.families import FAMILIES
-from arrange.bounds import Count, CountOr0, Counts, Positive, PositiveOr0, Rates, Seed, Seeds
+from arrange.bounds import Count, CountOr0, Counts, Positive, PositiveOr0, Rates, Seed, Seeds, ShareAbove0
 
 Arm = Literal["evolution", "random"]
 Group = Literal["found", "classical", "mined"]  # of activations that are compared
@@ -34,11 +34,11 @@ class Search:
     budget: Count  # member-steps, re-tests included: no generation starts at or beyond it
     candidates: Count  # the search ends at this number of candidates, seeds included
     generation_size: Count
-    elites: Count  # of each island
+    elites: Count  # of each side: the best in each family of problems first, then the best of all
     shown: Count  # elites that a mutator sees
     attempts: Count  # to get a usable program for one place of a generation
-    islands: Count
-    migration_every: Count  # generations
+    confirmed: Count  # candidates of a generation that are measured again, on the other side's families
+    members: Annotated[int, Ge(2)]  # of the portfolio, GELU included; one joins in each equal part of the budget
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,16 @@ class Rung:
 
 @dataclass(frozen=True)
 class Rungs:
-    """The levels of measurement. `first` uses some of the problems of `search`; the others have their own."""
+    """The levels of measurement. `first` uses some of the problems of `search`; the others have their own.
 
-    first: Rung  # stops hopeless candidates early
+    A search has two sides: every second family, and the others. It measures a candidate on one side (`first`,
+    `search`) and again on the other side (`confirm`).
+    """
+
+    first: Rung  # a cheap look, after which the best of a generation go on
     search: Rung  # gives the fitness that candidates compare by
     confirm: Rung  # every candidate passes it before it becomes an elite
-    validate: Rung  # decides between the best of each search
+    validate: Rung  # of all searched families: grows each search's portfolio from its finalists
     test: Rung  # families of problems that no search sees
 
     def __post_init__(self) -> None:
@@ -94,6 +98,11 @@ class Rungs:
             for family in self[name].families:
                 if family not in FAMILIES:
                     raise ValueError(f"{name}.families has {family!r}; take some of {', '.join(FAMILIES)}")
+        if len(self.first.families) < 2:
+            raise ValueError("first.families has one family; give two or more, since each side has every second one")
+        for name in ("search", "confirm"):
+            if self[name].families != self.first.families:
+                raise ValueError(f"{name}.families differs from first.families; give both one list in one order")
         searched = {family for name in self.names() if name != "test" for family in self[name].families}
         if seen := sorted(searched.intersection(self.test.families)):
             raise ValueError(f"test.families has {seen[0]!r}, which a search sees; give the test families of its own")
@@ -114,7 +123,7 @@ class Fitness:
 
     ranges: Ranges
     training: NetworkTraining
-    screen: float  # a candidate whose fitness on the rung `first` is lower is measured no further
+    kept: ShareAbove0  # of a generation's candidates: they go on from the rung `first` to the rung `search`
     rungs: Rungs
 
 
@@ -169,7 +178,7 @@ class Llm:
 
 @dataclass(frozen=True)
 class Select:
-    """How the winners of searches are chosen, on fresh problems."""
+    """How the portfolios of searches are chosen, on fresh problems."""
 
     finalists: Count  # of each search
     seed: Seed
@@ -189,10 +198,10 @@ class Networks:
 
 @dataclass(frozen=True)
 class Transfer:
-    """The tests of found and known activations on what no search saw."""
+    """The tests of portfolios and of single activations on what no search saw."""
 
     to: Annotated[tuple[Target, ...], MinLen(1)]
-    found: Count  # the best of all searches that take part, beside the winner of each search
+    known: tuple[str, ...]  # functions that are measured beside the portfolios' members: of `search.evolve.KNOWN`
     seed: Seed
     resamples: Count  # of the bootstrap
     networks: Networks
@@ -202,8 +211,7 @@ class Transfer:
 class Swap:
     """The autoregressive ranker with other activations in its feed-forward layers."""
 
-    of: tuple[Group, ...]  # empty: no ranker is trained
-    found: Count  # as in `Transfer`
+    of: tuple[Group, ...]  # found: the members of all portfolios; empty: no ranker is trained
     data: str
     docids: str
     loss: str

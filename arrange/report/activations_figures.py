@@ -1,4 +1,4 @@
-"""Pictures of a search: found functions and their slopes, fitness over steps, the winner's family, extrapolation."""
+"""Pictures of searches: functions and their slopes, gains over steps, ancestors, the map of families, portfolios."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 import polars as pl
 import torch
 
@@ -33,18 +34,78 @@ def plot_functions(functions: Mapping[str, Activation], path: Path, half_width: 
 
 
 def plot_progress(histories: Mapping[str, pl.DataFrame], path: Path) -> None:
-    """The best confirmed fitness so far by the steps spent, a line per search.
+    """What the portfolio's members added in sum by the steps spent, a line per search.
 
     Each history is the table `generations` of `search.export.tables`.
     """
     figure, axes = plt.subplots(figsize=(6, 3.5))
     for name, history in histories.items():
-        points = history.select("member_steps", "confirmed").drop_nulls()
-        axes.step(points["member_steps"] / 1e6, points["confirmed"], where="post", label=name)
-    axes.axhline(0, color="grey", linewidth=0.8)  # the fitness of the reference
-    axes.set(xlabel="million steps of training, all networks", ylabel="best confirmed fitness")
+        axes.step(history["member_steps"] / 1e6, history["gain"], where="post", label=name)
+    axes.axhline(0, color="grey", linewidth=0.8)  # GELU alone
+    axes.set(xlabel="million steps of training, all networks", ylabel="gain of the portfolio so far")
     axes.legend()
     axes.grid(alpha=0.3)
+    save(figure, path)
+
+
+def plot_map(families: pl.DataFrame, path: Path) -> None:
+    """A heat map of mean log-ratios, activations as rows (the best mean first) and families as columns.
+
+    `families` is the table of `transfer.table.compare` by family. Blue is better than GELU, red is worse.
+    """
+    wide = families.pivot("group", index="activation", values="log_ratio", maintain_order=True)
+    columns = [name for name in wide.columns if name != "activation"]
+    wide = wide.sort(pl.mean_horizontal(columns), "activation")
+    values = wide.select(columns).to_numpy()
+    figure, axes = plt.subplots(figsize=(1.1 * len(columns) + 2.5, 0.3 * len(wide) + 1.2))
+    image = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        axes.text(column, row, f"{value:+.2f}", ha="center", va="center", fontsize=7)
+    axes.set_xticks(range(len(columns)), columns, fontsize=8)
+    axes.set_yticks(range(len(wide)), wide["activation"].to_list(), fontsize=8)
+    figure.colorbar(image, ax=axes, label="log(error / GELU's)")
+    save(figure, path)
+
+
+def plot_growth(growth: pl.DataFrame, path: Path, control: str) -> None:
+    """The log-ratio to GELU over the size of each portfolio, a picture per group; the control is dashed.
+
+    `growth` is a table of `transfer.experiment.growth`.
+    """
+    groups = growth["group"].unique(maintain_order=True).to_list()
+    figure, axes = plt.subplots(1, len(groups), figsize=(3.6 * len(groups), 3), squeeze=False)
+    for axis, group in zip(axes.flat, groups, strict=True):
+        for (name,), line in growth.filter(group=group).group_by("portfolio", maintain_order=True):
+            style = {"color": "black", "linestyle": "--"} if name == control else {}
+            axis.plot(line["size"], line["log_ratio"], marker="o", markersize=3, label=name, **style)
+        axis.axhline(0, color="grey", linewidth=0.8)
+        axis.set_title(group, fontsize=9)
+        axis.set_xlabel("networks, each of another member or seed", fontsize=8)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(alpha=0.3)
+    axes.flat[0].set_ylabel("log(error / one GELU's)", fontsize=8)
+    axes.flat[0].legend(fontsize=7)
+    save(figure, path)
+
+
+def plot_picks(picks: pl.DataFrame, path: Path) -> None:
+    """How often each member is picked in each family, as bars of shares, a picture per portfolio.
+
+    `picks` is a table of `transfer.experiment.what_is_picked`.
+    """
+    names = picks["portfolio"].unique(maintain_order=True).to_list()
+    figure, axes = plt.subplots(1, len(names), figsize=(4 * len(names), 3), squeeze=False, sharey=True)
+    for axis, name in zip(axes.flat, names, strict=True):
+        of_portfolio = picks.filter(portfolio=name)
+        families = of_portfolio["family"].unique(maintain_order=True).to_list()
+        left = np.zeros(len(families))
+        for (member,), bars in of_portfolio.group_by("activation", maintain_order=True):
+            shares = dict(bars.select("family", "share").iter_rows())
+            widths = np.array([shares.get(family, 0.0) for family in families])
+            axis.barh(families, widths, left=left, label=member)
+            left += widths
+        axis.set_title(name, fontsize=9)
+        axis.legend(fontsize=7)
     save(figure, path)
 
 

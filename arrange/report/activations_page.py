@@ -13,6 +13,7 @@ import polars as pl
 from arrange.activations import load
 from arrange.activations.classical import CLASSICAL
 from arrange.activations.evaluation import Activation
+from arrange.activations.search.candidates import SEED
 from arrange.activations.search.export import ancestors
 from arrange.activations.settings import Fitness, SearchEntry, Swap
 from arrange.evaluation import statistics
@@ -28,26 +29,31 @@ def about(fitness: Fitness) -> str:
     """What a number of this page means."""
     rungs = fitness.rungs
     return ABOUT.format(
-        searched=f"{rungs.search.problems} problems and {rungs.search.seeds} seeds",
-        families=", ".join(rungs.search.families),
+        searched=f"{rungs.search.problems} problems",
+        one=", ".join(rungs.search.families[::2]),
+        other=", ".join(rungs.search.families[1::2]),
         confirmed=rungs.confirm.problems,
-        validated=f"{rungs.validate.problems} more, with {rungs.validate.seeds} seeds and the best of "
+        validated=f"{rungs.validate.problems} problems of both, {rungs.validate.seeds} seeds, the best of "
         f"{len(rungs.validate.rates)} learning rates",
         stretch=fitness.ranges.stretch,
     )
 
 
 ABOUT = """Small networks learn a function inside a box and are tested outside of it, up to {stretch:g} times as far
-from its centre. The fitness of an activation is minus the mean of log(error / error with GELU) over problems, with
-families weighted equally: above 0 is better than GELU, and 0.1 is an error 10% lower. A search measures on {searched}
-({families}). Before a candidate becomes an elite, it is measured again on {confirmed} other problems. The best of each
-search are measured on {validated}. Each time the functions are drawn anew, except for the equations of physics: these
-come from one list, and where one comes again, its points and the first weights are new. The control, random search,
-draws programs from the same grammar, independently, with the same budget."""
+from its centre. No activation is best on all families of functions. So a search looks for a **portfolio**: train a
+network with each member, keep the one with the lowest error on validation points inside the box. The gain of an
+activation is how much the log of the error outside falls when validation may pick it too, families weighted equally:
+0.1 is an error 10% lower. A portfolio begins with GELU, and in each part of a search's budget the best complement
+joins. Candidates are proposed on one half of the families ({searched} of {one}, or of {other}), and only those become
+elites that gain something on the other half too ({confirmed} problems). At the end the portfolio of each search grows
+anew from its finalists, on {validated}. Each time the functions are drawn anew, except for the equations of physics:
+these come from one list, and where one comes again, its points and the first weights are new. Two controls: random
+search draws programs from the same grammar, independently, with the same budget; and GELU from as many seeds as a
+portfolio has members is picked from by validation too, so that it costs the same training."""
 
 
 def searches(made: Path, entries: Mapping[str, SearchEntry], folder: Path) -> list[str]:
-    """The searches, their finalists, the winner's ancestors."""
+    """The searches, their finalists, the ancestors of the first member that a search found."""
     candidates = {name: pl.read_parquet(made / "searches" / name / "candidates.parquet") for name in entries}
     generations = {name: pl.read_csv(made / "searches" / name / "generations.csv") for name in entries}
     finalists = pl.read_parquet(made / "found" / "finalists.parquet")
@@ -56,27 +62,36 @@ def searches(made: Path, entries: Mapping[str, SearchEntry], folder: Path) -> li
         "### Searches",
         tables.searches_table(candidates, generations),
         SEARCHES,
-        "![best confirmed fitness by steps](progress.png)",
+        "![gain of the portfolio by steps](progress.png)",
         "### Finalists on fresh problems",
     ]
     if finalists.is_empty():
-        return [*parts, "No table: no search found a function that passed its re-test.", *arms(entries, finalists)]
-    winner = finalists.row(0, named=True)
-    figures.plot_family(ancestors(candidates[winner["search"]], winner["id"]), folder / "family.png")
+        return [*parts, "No table: no search found a function that added anything.", *arms(entries, finalists)]
     figures.plot_functions(with_curves(made, finalists), folder / "functions.png")
     return [
         *parts,
         tables.finalists_table(finalists),
         "![functions and their derivatives](functions.png)",
         *arms(entries, finalists),
-        f"### The ancestors of `{winner['name']}`\n\n![ancestors](family.png)",
+        *family(candidates, finalists, folder),
     ]
 
 
+def family(candidates: Mapping[str, pl.DataFrame], finalists: pl.DataFrame, folder: Path) -> list[str]:
+    """The ancestors of the first finalist that no search began with."""
+    found = finalists.filter(pl.col("mutator") != SEED)
+    if found.is_empty():
+        return ["### Ancestors\n\nNo picture: all finalists are functions that the searches began with."]
+    first = found.row(0, named=True)
+    figures.plot_family(ancestors(candidates[first["search"]], first["id"]), folder / "family.png")
+    return [f"### The ancestors of `{first['name']}`\n\n![ancestors](family.png)"]
+
+
 SEARCHES = """Candidates are the places that a search filled. A candidate without a fitness failed an admission test,
-was too similar to another, or had a hopeless fitness on the first rung (`screened`). A place that was tried again has
-several attempts. A false positive is a function that beat GELU in the search and not in its re-test. Each function
-counts once, and the functions that a search begins with don't count."""
+is a known function or an earlier candidate up to scale and sign (`known`, `duplicate`), or was not among the best on
+the first rung (`screened`). A place that was tried again has several attempts. A false positive is a function that
+gained something on the families that it was proposed on, and nothing on the others. The functions that a search begins
+with don't count."""
 
 
 def arms(entries: Mapping[str, SearchEntry], finalists: pl.DataFrame) -> list[str]:
@@ -88,38 +103,46 @@ def arms(entries: Mapping[str, SearchEntry], finalists: pl.DataFrame) -> list[st
     return [heading, tables.arms_table(pairs), ARMS]
 
 
-ARMS = """The fitness of the winners in validation, seed by seed (0, the fitness of GELU, where a search found nothing).
-The difference has Student's 95% interval and p over the seeds."""
+ARMS = """What the members of each search's portfolio add to GELU on the fresh problems of the selection, seed by seed
+(0 where a search found nothing). The difference has Student's 95% interval and p over the seeds."""
 
 
 def with_curves(made: Path, finalists: pl.DataFrame) -> Mapping[str, Activation]:
-    """GELU and the best finalists."""
-    best = {name: load(made / "found" / f"{name}.py") for name in finalists["name"].head(CURVES - 1)}
-    return {REFERENCE: CLASSICAL[REFERENCE], **best}
+    """GELU and the first finalists."""
+    names = finalists["name"].unique(maintain_order=True).head(CURVES - 1)
+    return {REFERENCE: CLASSICAL[REFERENCE], **{name: load(made / "found" / f"{name}.py") for name in names}}
 
 
 def transferred(made: Path, folder: Path) -> list[str]:
-    """Comparisons with GELU, group by group, and of the winners with GELU, ReLU and the control's winner."""
-    by_group = pl.read_parquet(made / "transfer" / "by_group.parquet")
-    parts = ["### Transfer", TRANSFER if len(by_group) else "No tables: nothing was transferred (transfer.to)."]
-    for (group,), compared in by_group.group_by("group", maintain_order=True):
+    """Portfolios against their rivals and how they grow, single activations by family and group."""
+    read = {path.stem: pl.read_parquet(path) for path in (made / "transfer").glob("*.parquet")}
+    if read["by_group"].is_empty():
+        return ["### Transfer", "No tables: nothing was transferred (transfer.to)."]
+    figures.plot_growth(read["growth"], folder / "growth.png", "gelu seeds")
+    figures.plot_picks(read["picks"], folder / "picks.png")
+    parts = ["### Portfolios on what no search saw", PORTFOLIOS]
+    for (group,), compared in read["portfolios"].group_by("group", maintain_order=True):
+        parts.append(f"#### Portfolios, on {group}\n\n{tables.rivals_table(compared)}")
+    parts += ["![gain over size](growth.png)", "#### What was picked where", "![picks](picks.png)"]
+    if "by_family" in read:
+        figures.plot_map(read["by_family"], folder / "map.png")
+        parts += ["### Activations by family", "![activation and family](map.png)"]
+    parts += ["### Transfer", TRANSFER]
+    for (group,), compared in read["by_group"].group_by("group", maintain_order=True):
         parts.append(f"#### On {group}\n\n{tables.compared_table(compared)}")
         if group == "digits":
             parts.append(DIGITS)
         if group == "held-out":
-            parts.append(tables.families_table(pl.read_parquet(made / "transfer" / "by_family.parquet")))
-    winners = pl.read_parquet(made / "transfer" / "winners.parquet")
-    if winners.is_empty():
-        parts.append("#### The winners of the searches\n\nNo table: no winner of a search was transferred.")
-    for (group,), compared in winners.group_by("group", maintain_order=True):
-        parts.append(f"#### The winners of the searches, on {group}\n\n{tables.winners_table(compared)}")
+            parts.append(tables.families_table(read["by_family"]))
     return [*parts, *extrapolation(made, folder)]
 
 
-TRANSFER = """Mean of log(error / error with GELU): below 0 is better. The 95% interval is a studentised bootstrap over
-problems, p is that of Wilcoxon's signed-rank test over problems after Holm. Problems of one data set or equation count
+PORTFOLIOS = """`portfolio <search>` is what a search found, `portfolio classical` is GELU, SiLU and sine. `best of k
+gelu` is the control of equal training. Mean of log(error / error of the rival): below 0 is better."""
+TRANSFER = """Mean of log(error / error with one GELU): below 0 is better. The 95% interval is a studentised bootstrap
+over problems, p is that of Wilcoxon's signed-rank test over problems after Holm. Problems of one data set or equation count
 as one, by their mean: where the table says 20 (4), four means are tested, and p cannot be below 0.125. † uses
-statistics of the batch, so it sees all shifted points at once."""
+statistics of the batch, so it sees all shifted points at once. A portfolio costs the FLOPs of all its members."""
 DIGITS = (
     """The shifts test the same trained networks. So interval and p hold for shifts like these, not for other data."""
 )

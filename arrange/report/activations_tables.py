@@ -10,35 +10,32 @@ import polars as pl
 
 from arrange.activations.programs.check import check
 from arrange.activations.search.candidates import SEED
-from arrange.activations.search.export import distinct
 from arrange.formats import interval, markdown, p_value
 
 ARMS = ("evolution", "random")
 
 
 def searches_table(candidates: Mapping[str, pl.DataFrame], generations: Mapping[str, pl.DataFrame]) -> str:
-    """One row per search: candidates, how many have a fitness, why the others have none, steps, re-tests, the best.
+    """One row per search: candidates, how many have a fitness, why the others have none, steps, re-tests, the members.
 
-    A false positive beat the reference in the search, but not on the fresh problems and seeds of its re-test. Each
-    function counts once, and those that a search begins with don't count. `candidates` and `generations` are the tables
-    of `search.export.tables`, by search.
+    A false positive gained something where it was proposed, but not on the other families of its re-test. The functions
+    that a search begins with don't count. `candidates` and `generations` are the tables of `search.export.tables`, by
+    search.
     """
     rows = []
     for name, table in candidates.items():
-        seeds, own = table.filter(mutator=SEED), table.filter(pl.col("mutator") != SEED)
-        better = own.filter(pl.col("fitness") > 0, pl.col("confirm_reason").is_not_null())
-        retested = distinct(better, seeds)
+        retested = table.filter(pl.col("mutator") != SEED, pl.col("confirm_reason").is_not_null())
         false_positives = retested.filter(pl.col("confirmed").fill_null(-1) <= 0).height
-        best = generations[name]["confirmed"].drop_nulls()
+        last = generations[name].row(-1, named=True)
         rows.append(
             [
                 name,
                 f"{table.filter(attempt=0).height:,}",
                 f"{table['fitness'].count():,}",
                 reasons(table),
-                f"{int(table['member_steps'].sum()) / 1e6:.2f}",
+                f"{last['member_steps'] / 1e6:.2f}",
                 f"{false_positives} of {retested.height}",
-                f"{best[-1]:+.3f}" if len(best) else "-",
+                f"{last['members']} ({last['gain']:+.3f})",
             ]
         )
     columns = [
@@ -47,7 +44,7 @@ def searches_table(candidates: Mapping[str, pl.DataFrame], generations: Mapping[
         "not measured",
         "million steps",
         "false positives of re-tests",
-        "best confirmed",
+        "members (their gain)",
     ]
     return markdown(["search", *columns], rows)
 
@@ -59,20 +56,23 @@ def reasons(candidates: pl.DataFrame) -> str:
 
 
 def finalists_table(finalists: pl.DataFrame) -> str:
-    """The finalists of all searches on fresh problems, best first: expression, fitness in search, re-test, validation.
+    """The finalists of all searches: expression, gains in search, re-test and validation, and what members added.
 
-    `finalists` has name, source, flops, fitness, confirmed, validated and winner (of its search).
+    `finalists` is a table of `search.finalists.CHOSEN`. The place is that in the portfolio of its search, after GELU.
     """
     rows = [
         [
-            f"{row['name']}{' (winner)' if row['winner'] else ''}",
+            row["name"],
+            row["search"],
             f"`{expression(row['source'])}`",
             f"{row['flops']:.0f}",
             *(number(row[step]) for step in ("fitness", "confirmed", "validated")),
+            "-" if row["place"] is None else f"{row['place']} ({row['added']:+.3f})",
         ]
         for row in finalists.rows(named=True)
     ]
-    return markdown(["function", "", "FLOPs", "search", "re-test", "validation"], rows)
+    columns = ["FLOPs", "where proposed", "on other families", "validation, alone", "place (added)"]
+    return markdown(["function", "search", "", *columns], rows)
 
 
 def compared_table(compared: pl.DataFrame) -> str:
@@ -98,8 +98,8 @@ def compared_table(compared: pl.DataFrame) -> str:
     )
 
 
-def winners_table(compared: pl.DataFrame) -> str:
-    """The winners of the searches as rows, what they are compared with as columns. A dash: the winner itself.
+def rivals_table(compared: pl.DataFrame) -> str:
+    """Portfolios as rows, what they are compared with as columns. A dash: the portfolio itself.
 
     `compared` has the tables of `transfer.table.compare` for one group, with the reference of each in `rival`.
     """
@@ -148,13 +148,14 @@ class Difference:
 
 
 def paired(searches: Mapping[str, tuple[str, int]], finalists: pl.DataFrame) -> pl.DataFrame:
-    """The validated fitness of the winners: seed, evolution, random. A row for each seed that both arms have.
+    """What the members of the portfolios added: seed, evolution, random. A row for each seed that both arms have.
 
-    `searches` has the arm and the seed of each search. `finalists` has search, validated and winner. A search that
-    found nothing counts as 0, the fitness of GELU. Several searches of one arm and seed count as their mean.
+    `searches` has the arm and the seed of each search. `finalists` has search and added (null for those that are no
+    members). A search that found nothing counts as 0, GELU alone. Several searches of one arm and seed count as their
+    mean.
     """
-    winners = dict(finalists.filter("winner").select("search", "validated").iter_rows())
-    rows = [(arm, seed, winners.get(name, 0.0)) for name, (arm, seed) in searches.items()]
+    gains = dict(finalists.group_by("search").agg(pl.col("added").sum()).iter_rows())
+    rows = [(arm, seed, gains.get(name, 0.0)) for name, (arm, seed) in searches.items()]
     table = pl.DataFrame(rows, {"arm": pl.String, "seed": pl.Int64, "fitness": pl.Float64}, orient="row")
     means = table.group_by("arm", "seed").agg(pl.col("fitness").mean())
     evolution, random = (means.filter(arm=arm).select("seed", pl.col("fitness").alias(arm)) for arm in ARMS)

@@ -13,7 +13,7 @@ from arrange.activations.settings import (
     SearchEntry,
 )
 
-SEARCHED = ("polynomials", "harmonics", "feynman")
+SEARCHED = ("polynomials", "feynman", "harmonics", "noise")
 HELD_OUT = ("rational", "radial", "chirp", "piecewise", "feynman_test")
 
 
@@ -25,12 +25,12 @@ def rung(problems, seeds, steps, rates=(3e-3,), families=SEARCHED):
     return Rung(problems, seeds, steps, rates, families)
 
 
-def fitness(screen=-0.1, **rungs):
+def fitness(kept=0.5, **rungs):
     """Networks of eight units on sixteen points."""
-    small = {"first": rung(3, 1, 4), **dict.fromkeys(("search", "confirm", "validate"), rung(6, 2, 6))}
+    small = {"first": rung(2, 1, 4), **dict.fromkeys(("search", "confirm", "validate"), rung(6, 2, 6))}
     small["test"] = rung(5, 2, 3, (1e-3, 1e-2), HELD_OUT)
     training = NetworkTraining(width=8, depth=1, warmup=2, clip=1.0)
-    return Fitness(ranges(train=16, valid=8, ood=16), training, screen, Rungs(**{**small, **rungs}))
+    return Fitness(ranges(train=16, valid=8, ood=16), training, kept, Rungs(**{**small, **rungs}))
 
 
 def sandbox(**changes):
@@ -47,10 +47,10 @@ def search(**changes):
     """The settings of a search, and of its entry where `seed` or `arm` is among the changes."""
     entry = {"arm": changes.pop("arm", "evolution"), "seed": changes.pop("seed", 3)}
     defaults = {"budget": 10**9, "candidates": 60, "generation_size": 8, "elites": 6, "shown": 3, "attempts": 3}
-    return SearchEntry(**entry), Search(**{**defaults, "islands": 1, "migration_every": 10, **changes})
+    return SearchEntry(**entry), Search(**{**defaults, "confirmed": 3, "members": 3, **changes})
 
 
 def elite(id, source, confirmed=0.0, canonical=None, admitted=None):
     """A candidate as mutators see it."""
     text = source if canonical is None else canonical
-    return Candidate(id, Slot(0, 0, 0), None, source, text, "seed", admitted=admitted, confirmed=confirmed)
+    return Candidate(id, Slot(0, 0, 0), 0, source, text, "seed", admitted=admitted, confirmed=confirmed)

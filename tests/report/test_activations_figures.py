@@ -40,12 +40,43 @@ def test_functions_with_their_slopes(tmp_path):
     assert is_picture_of_its_numbers(figures.plot_functions, one, one | {"sin": torch.cos}, tmp_path)
 
 
-def test_progress_also_of_a_search_that_confirmed_nothing(tmp_path):
-    none = pl.DataFrame(
-        {"member_steps": [10, 20], "confirmed": [None, None]}, {"member_steps": int, "confirmed": float}
-    )
-    some = none.with_columns(confirmed=pl.Series([0.1, 0.2]))
+def test_progress_also_of_a_search_in_which_nobody_joined(tmp_path):
+    none = pl.DataFrame({"member_steps": [10, 20], "gain": [0.0, 0.0]})
+    some = none.with_columns(gain=pl.Series([0.1, 0.2]))
     assert is_picture_of_its_numbers(figures.plot_progress, {"a": some, "b": none}, {"a": none, "b": some}, tmp_path)
+
+
+def test_the_map_of_families(tmp_path):
+    one = pl.DataFrame(
+        [("chirp", "sin", -0.5), ("radial", "sin", 0.25), ("chirp", "relu", 0.1), ("radial", "relu", None)],
+        ["group", "activation", "log_ratio"],
+        orient="row",
+    )
+    other = one.with_columns(log_ratio=-pl.col("log_ratio"))
+    assert is_picture_of_its_numbers(figures.plot_map, one, other, tmp_path)
+
+
+def test_growth_with_the_controls_line(tmp_path):
+    one = pl.DataFrame(
+        [("mine", "digits", 1, 0.0), ("mine", "digits", 2, -0.2), ("gelu seeds", "digits", 2, -0.1)],
+        ["portfolio", "group", "size", "log_ratio"],
+        orient="row",
+    )
+    other = one.with_columns(log_ratio=2 * pl.col("log_ratio"))
+
+    def draw(growth, path):
+        figures.plot_growth(growth, path, "gelu seeds")
+
+    assert is_picture_of_its_numbers(draw, one, other, tmp_path)
+
+
+def test_what_was_picked_where(tmp_path):
+    one = pl.DataFrame(
+        [("mine", "chirp", "gelu", 0.25), ("mine", "chirp", "sin", 0.75)],
+        ["portfolio", "family", "activation", "share"],
+        orient="row",
+    )
+    assert is_picture_of_its_numbers(figures.plot_picks, one, one.with_columns(share=1 - pl.col("share")), tmp_path)
 
 
 def test_a_family_with_two_parents(tmp_path):

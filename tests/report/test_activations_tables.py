@@ -13,27 +13,12 @@ def rows(table):
 
 
 def test_a_search_is_a_row_with_its_false_positives_among_the_retested():
+    """What the search began with does not count, and a re-test without a score is a false positive."""
     table = rows(tables.searches_table({"mine": CANDIDATES}, {"mine": GENERATIONS}))
-    assert table[2] == ["mine", "5", "4", "unusable 1, cost 1", "1.75", "1 of 2", "+0.100"]
-
-
-def test_a_function_is_a_false_positive_once_and_a_known_one_never():
-    """The seed again at another scale, and the false positive again, upside down."""
-    again = CANDIDATES[[0, 2]].with_columns(
-        pl.lit("subtree").alias("mutator"),
-        pl.Series("canonical", ["2 * a", "-c"]),
-        pl.Series("gain", [0.5, 1.0]),
-        pl.Series("curve", [[2.0, 4.0], [-1.0, -4.0]]),
-    )
-    table = rows(tables.searches_table({"mine": pl.concat([CANDIDATES, again])}, {"mine": GENERATIONS}))
     assert table[0][5] == "false positives of re-tests"
-    assert table[2][5] == "1 of 2"
-
-
-def test_a_retest_that_failed_is_a_false_positive_and_no_best_is_a_dash():
+    assert table[2] == ["mine", "5", "4", "unusable 1, cost 1", "1.75", "1 of 2", "3 (+0.250)"]
     failed = CANDIDATES.with_columns(confirmed=pl.lit(None, pl.Float64))
-    none = GENERATIONS.with_columns(confirmed=pl.lit(None, pl.Float64))
-    assert rows(tables.searches_table({"mine": failed}, {"mine": none}))[2][5:] == ["2 of 2", "-"]
+    assert rows(tables.searches_table({"mine": failed}, {"mine": GENERATIONS}))[2][5] == "2 of 2"
 
 
 def test_reasons_come_by_their_number():
@@ -42,10 +27,11 @@ def test_reasons_come_by_their_number():
     assert tables.reasons(counted.filter(reason="")) == "-"
 
 
-def test_finalists_show_their_expression_and_who_won():
+def test_finalists_show_their_expression_and_their_place():
     table = pl.DataFrame(
         {
             "name": ["a-1", "b-2"],
+            "search": ["a", "b"],
             "source": [
                 "def activation(x):\n    return torch.tanh(x)\n",
                 "def activation(x):\n    y = x\n    return y | x\n",
@@ -54,11 +40,12 @@ def test_finalists_show_their_expression_and_who_won():
             "fitness": [0.25, 0.1],
             "confirmed": [0.125, None],
             "validated": [0.0625, -0.5],
-            "winner": [True, False],
+            "place": [1, None],
+            "added": [0.0625, None],
         }
     )
     assert rows(tables.finalists_table(table.head(1)))[2] == [
-        *("a-1 (winner)", "`torch.tanh(x)`", "10", "+0.250", "+0.125", "+0.062")
+        *("a-1", "a", "`torch.tanh(x)`", "10", "+0.250", "+0.125", "+0.062", "1 (+0.062)")
     ]
     assert "`y = x; return y \\| x`" in tables.finalists_table(table)
     assert tables.expression("def activation(x): return torch.tanh(x)") == "torch.tanh(x)"
@@ -89,14 +76,14 @@ def test_comparisons_have_intervals_p_and_a_mark_for_batch_statistics():
     ]
 
 
-def test_winners_stand_against_every_rival_but_themselves():
+def test_portfolios_stand_against_every_rival_but_themselves():
     compared = pl.DataFrame(
         {
             **{"activation": ["a-1", "b-2", "a-1"], "rival": ["gelu", "gelu", "b-2"], "p_holm": [0.5, 0.0001, 1.0]},
             **{"log_ratio": [-0.1, 0.2, 0.0], "low": [-0.2, 0.1, -0.5], "high": [0.05, 0.3, 0.5]},
         }
     )
-    assert rows(tables.winners_table(compared)) == [
+    assert rows(tables.rivals_table(compared)) == [
         ["", "against gelu", "against b-2"],
         ["---"] * 3,
         ["a-1", "-0.100 (-0.200 to +0.050), p 0.500", "+0.000 (-0.500 to +0.500), p 1.000"],
@@ -127,8 +114,7 @@ SEARCHES = {
 FINALISTS = pl.DataFrame(
     {
         "search": ["e-1", "e-1", "e-3", "e-3 again", "r-3", "r-4"],
-        "validated": [0.5, 0.25, 0.25, 0.75, 0.125, 9.0],
-        "winner": [True, False, True, True, True, True],
+        "added": [0.25, 0.25, 0.25, 0.75, 0.125, None],
     }
 )
 
@@ -137,7 +123,7 @@ def pairs(*differences):
     return pl.DataFrame({"seed": range(len(differences)), "evolution": differences, "random": [0.0] * len(differences)})
 
 
-def test_winners_meet_the_other_arms_of_their_seed_and_who_found_nothing_stands_at_0():
+def test_portfolios_meet_the_other_arms_of_their_seed_and_who_found_nothing_stands_at_0():
     assert paired(SEARCHES, FINALISTS).rows() == [(1, 0.5, 0.0), (3, 0.5, 0.125)]
     assert paired({"e-1": ("evolution", 1)}, FINALISTS).height == 0
     assert paired({"e-1": ("evolution", 1), "r-1": ("random", 1)}, FINALISTS.clear()).rows() == [(1, 0.0, 0.0)]

@@ -57,8 +57,13 @@ def fitness_of(measured: Sequence[Measurement], reference: Sequence[Measurement]
 
     Above 0 is better than the reference: 0.1 is an error out of distribution that is 10% lower.
     """
-    families = log_ratios(measured, reference).values()
-    return -float(np.mean([np.mean(list(of_family.values())) for of_family in families]))
+    return float(np.mean(list(gains(measured, reference).values())))
+
+
+def gains(measured: Sequence[Measurement], reference: Sequence[Measurement]) -> dict[str, float]:
+    """Minus the mean log-ratio of each family."""
+    ratios = log_ratios(measured, reference)
+    return {family: -float(np.mean(list(of_family.values()))) for family, of_family in ratios.items()}
 
 
 def _log_ratio(error: float, reference: float) -> float:

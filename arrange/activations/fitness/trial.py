@@ -48,11 +48,15 @@ class Trial:
         ]
 
 
-def draw_trial(fitness: Fitness, name: str, seed: int) -> Trial:
-    """Draw the problems and the seeds of a rung, from the seed and the name of its set, so that sets differ."""
+def draw_trial(fitness: Fitness, name: str, seed: int, side: int | None = None) -> Trial:
+    """Draw the problems and the seeds of a rung, from the seed and the name of its set, so that sets differ.
+
+    With a side (0 or 1) all problems are of every second family, from this one on.
+    """
     rung = fitness.rungs[name]
+    families = rung.families if side is None else rung.families[side::2]
     own = int(np.random.SeedSequence([seed, crc32(SETS.get(name, name).encode())]).generate_state(1)[0])
-    problems = draw(rung.families, rung.problems, own, fitness.ranges)
+    problems = draw(families, rung.problems, own, fitness.ranges)
     settings = {**asdict(fitness.training), "steps": rung.steps, "rates": list(rung.rates)}
     return Trial(name, rung, settings, [Part(some, _arrays(some, rung, own)) for some in _split(problems, rung)])
 

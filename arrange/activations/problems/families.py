@@ -18,6 +18,13 @@ OVERTONES = 3
 SPHERICAL_DEGREES = (2, 4)
 BUMPS = (2, 6)
 PIECES = (3, 8)
+TERMS = (2, 5)  # of the sums `growth`, `bounded` and `steps`
+WAVES = (1, 3)
+FREQUENCIES = (4.0, 8.0)  # of waves, radians per unit: 1.3 to 2.5 periods in the training box along each direction
+FEATURES = 64  # waves of a random field
+LENGTHS = (0.4, 1.0)  # of a random field
+DURATIONS = (1.0, 3.0)  # of a pendulum's motion; a period of small swings is 2 pi
+MOTION_STEPS = 40
 
 Function = Callable[[np.ndarray], np.ndarray]  # x_ND in units of the training box -> y_N
 
@@ -148,8 +155,100 @@ def piecewise(rng: np.random.Generator) -> Target:
     return Target(inputs, values)
 
 
+def growth(rng: np.random.Generator) -> Target:
+    """sum_k a_k exp(w_k x), a_k standard normal, w_k in a random direction, of length 0.5 to 2: exponential growth."""
+    inputs, terms = _inputs(rng), _count(rng, TERMS)
+    w_KD = _directions(rng, terms, inputs) * rng.uniform(0.5, 2, (terms, 1))
+    a_K = rng.standard_normal(terms)
+    return Target(inputs, lambda x_ND: np.exp(x_ND @ w_KD.T) @ a_K)
+
+
+def bounded(rng: np.random.Generator) -> Target:
+    """sum_k a_k tanh(s_k (w_k x - b_k)): smooth steps of steepness 1 to 4 at random planes, flat far away."""
+    inputs, terms = _inputs(rng), _count(rng, TERMS)
+    w_KD, b_K, s_K = _directions(rng, terms, inputs), rng.uniform(-1, 1, terms), rng.uniform(1, 4, terms)
+    a_K = rng.standard_normal(terms)
+    return Target(inputs, lambda x_ND: np.tanh(s_K * (x_ND @ w_KD.T - b_K)) @ a_K)
+
+
+def steps(rng: np.random.Generator) -> Target:
+    """sum_k a_k [w_k x > b_k]: constant between random planes, with a jump at each of them."""
+    inputs, terms = _inputs(rng), _count(rng, TERMS)
+    w_KD, b_K, a_K = _directions(rng, terms, inputs), rng.uniform(-0.8, 0.8, terms), rng.standard_normal(terms)
+    return Target(inputs, lambda x_ND: (x_ND @ w_KD.T > b_K) @ a_K)
+
+
+def waves(rng: np.random.Generator) -> Target:
+    """sum_k a_k sin(f_k w_k x + phase_k): plane waves of high frequency in one or two inputs."""
+    inputs, terms = int(rng.integers(1, 3)), _count(rng, WAVES)
+    w_KD = _directions(rng, terms, inputs) * rng.uniform(*FREQUENCIES, (terms, 1))
+    phase_K, a_K = rng.uniform(0, 2 * np.pi, terms), rng.standard_normal(terms)
+    return Target(inputs, lambda x_ND: np.sin(x_ND @ w_KD.T + phase_K) @ a_K)
+
+
+def noise(rng: np.random.Generator) -> Target:
+    """A random field: Gaussian, stationary, correlation exp(-|x - y|^2 / (2 l^2)), l from 0.4 to 1.
+
+    It is a sum of waves with normal frequencies (random Fourier features, Rahimi and Recht 2007).
+    """
+    inputs = _inputs(rng)
+    w_KD = rng.standard_normal((FEATURES, inputs)) / rng.uniform(*LENGTHS)
+    phase_K = rng.uniform(0, 2 * np.pi, FEATURES)
+    return Target(inputs, lambda x_ND: np.cos(x_ND @ w_KD.T + phase_K).sum(axis=1) * np.sqrt(2 / FEATURES))
+
+
+def modular(rng: np.random.Generator) -> Target:
+    """(w x + b) modulo 1, the coordinate along a random direction in units of a period: modular arithmetic.
+
+    The period is 0.8 to 2, so a line through the training box has one to three of the jumps.
+    """
+    inputs = _inputs(rng)
+    w_1D, offset = _directions(rng, 1, inputs) / rng.uniform(0.8, 2), rng.uniform()
+    return Target(inputs, lambda x_ND: (x_ND @ w_1D[0] + offset) % 1)
+
+
+def dynamics(rng: np.random.Generator) -> Target:
+    """The angle of a damped pendulum after some time: angle'' = -sin(angle) - damping angle'.
+
+    The two inputs are its first angle and its first velocity, in units of 2. Solved by Runge and Kutta's method.
+    """
+    damping, duration = rng.uniform(0, 0.3), rng.uniform(*DURATIONS)
+
+    def values(x_N2: np.ndarray) -> np.ndarray:
+        state_N2, step = 2 * x_N2, duration / MOTION_STEPS
+        for _ in range(MOTION_STEPS):
+            state_N2 = _runge_kutta(state_N2, step, damping)
+        return state_N2[:, 0]
+
+    return Target(2, values, about=f"duration {duration:.2f}")
+
+
+def _runge_kutta(state_N2: np.ndarray, step: float, damping: float) -> np.ndarray:
+    """The pendulum's angles and velocities after one step of the fourth order."""
+
+    def slope(at_N2: np.ndarray) -> np.ndarray:
+        return np.stack([at_N2[:, 1], -np.sin(at_N2[:, 0]) - damping * at_N2[:, 1]], axis=1)
+
+    first = slope(state_N2)
+    second = slope(state_N2 + step / 2 * first)
+    third = slope(state_N2 + step / 2 * second)
+    fourth = slope(state_N2 + step * third)
+    return state_N2 + step / 6 * (first + 2 * second + 2 * third + fourth)
+
+
 def _inputs(rng: np.random.Generator) -> int:
     return int(rng.integers(1, INPUTS + 1))
+
+
+def _count(rng: np.random.Generator, bounds: tuple[int, int]) -> int:
+    """A number from the first to the last of two, both included."""
+    return int(rng.integers(bounds[0], bounds[1] + 1))
+
+
+def _directions(rng: np.random.Generator, count: int, inputs: int) -> np.ndarray:
+    """Random directions, K x D, of length 1."""
+    w_KD = rng.standard_normal((count, inputs))
+    return w_KD / np.linalg.norm(w_KD, axis=1, keepdims=True)
 
 
 RANDOM: dict[str, Callable[[np.random.Generator], Target]] = {
@@ -159,6 +258,13 @@ RANDOM: dict[str, Callable[[np.random.Generator], Target]] = {
     "radial": radial,
     "chirp": chirp,
     "piecewise": piecewise,
+    "growth": growth,
+    "bounded": bounded,
+    "steps": steps,
+    "waves": waves,
+    "noise": noise,
+    "modular": modular,
+    "dynamics": dynamics,
 }
 LISTED: dict[str, Literal["search", "test"]] = {"feynman": "search", "feynman_test": "test"}  # splits of feynman.csv
 FAMILIES = (*RANDOM, *LISTED)

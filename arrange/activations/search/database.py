@@ -6,7 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from arrange.activations.evaluation import Admitted
+from arrange.activations.evaluation import Admitted, Measurement
 from arrange.activations.search.candidates import Candidate, Function, Slot
 from arrange.activations.search.integrity import checksum, create, digest, fault, guarded, refused
+from arrange.activations.search.joining import Join
 from arrange.activations.settings import Search, SearchEntry
 
 
@@ -28,6 +29,7 @@ class Position:
     candidates: int  # places filled so far
     attempts: int  # the same, with the attempts that gave no program
     member_steps: int
+    rounds: int  # that have ended
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Progress:
     best: int | None  # the id of the best by confirmed fitness
     confirmed: float | None  # its confirmed fitness
     median: float | None  # of the fitness of this generation's candidates that have one
+    members: int  # of the portfolio, GELU included
+    gain: float  # what the members added, in sum
     rejected: Counter[str]  # attempts without a fitness, by reason
 
 
@@ -61,7 +65,7 @@ def opened(path: Path, entry: SearchEntry, search: Search) -> Iterator["Database
     try:
         with guarded(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
             _prepare(connection, path, {**asdict(search), "arm": entry.arm, "seed": entry.seed})
-            yield Database(connection, search.islands)
+            yield Database(connection)
     finally:
         lock.release()
 
@@ -80,54 +84,72 @@ def _prepare(connection: sqlite3.Connection, path: Path, about: dict[str, Any]) 
 class Database:
     """An open database. Nothing is kept in memory: each call reads the file."""
 
-    def __init__(self, connection: sqlite3.Connection, islands: int) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._islands = islands
         self.llm_cache = LlmCache(connection)
 
     def position(self) -> Position:
         """How much of the search is done."""
         row = self._connection.execute(
-            "SELECT coalesce(max(generation) + 1, 0), total(attempt = 0), count(*), total(member_steps) FROM candidates"
+            "SELECT coalesce(max(generation) + 1, 0), total(attempt = 0), count(*), total(member_steps) + "
+            "(SELECT total(member_steps) FROM joins), (SELECT coalesce(max(round) + 1, 0) FROM joins) FROM candidates"
         ).fetchone()
         return Position(*map(int, row))
 
-    def elites(self) -> list[list[Candidate]]:
-        """Each island's elites, best first."""
-        islands: list[list[Candidate]] = [[] for _ in range(self._islands)]
-        for island, *row in self._connection.execute(
-            "SELECT elites.island, candidates.* FROM elites JOIN candidates ON id = candidate "
-            "WHERE elites.generation = (SELECT max(generation) FROM candidates) ORDER BY confirmed DESC, id"
+    def elites(self) -> list[Candidate]:
+        """The elites of both sides after the last generation, the oldest first."""
+        rows = self._connection.execute(
+            "SELECT candidates.* FROM elites JOIN candidates ON id = candidate "
+            "WHERE elites.generation = (SELECT max(generation) FROM candidates) ORDER BY id"
+        )
+        return [_candidate(row) for row in rows]
+
+    def portfolio(self) -> list[Candidate]:
+        """Those that joined the portfolio, in their order."""
+        rows = self._connection.execute(
+            "SELECT candidates.* FROM joins JOIN candidates ON id = candidate WHERE joined ORDER BY round"
+        )
+        return [_candidate(row) for row in rows]
+
+    def functions(self) -> dict[int, Function]:
+        """All functions that were admitted and not refused, by the candidate's id."""
+        rows = self._connection.execute(
+            "SELECT * FROM candidates WHERE curve NOT NULL AND reason NOT IN ('known', 'duplicate') ORDER BY id"
+        )
+        return {row[0]: _candidate(row).function for row in rows}
+
+    def retested(self) -> list[Candidate]:
+        """All candidates with a confirmed gain, the oldest first, with the measurements of their re-tests."""
+        measured: dict[int, list[tuple[str, Measurement]]] = {}
+        for number, name, *values in self._connection.execute(
+            """SELECT * FROM measurements WHERE "set" = 'confirm' ORDER BY candidate, rowid"""
         ):
-            islands[island].append(_candidate(row))
-        return islands
-
-    def measured_before(self, canonical: str) -> Candidate | None:
-        """The first candidate with this text for which networks were trained on the search's problems, or None."""
-        row = self._connection.execute(
-            "SELECT * FROM candidates WHERE canonical = ? AND member_steps > 0 ORDER BY id LIMIT 1", (canonical,)
-        ).fetchone()
-        return _candidate(row) if row else None
-
-    def retested(self) -> list[Function]:
-        """All functions that were re-tested."""
-        rows = self._connection.execute("SELECT * FROM candidates WHERE confirm_reason IS NOT NULL")
-        return [_candidate(row).function for row in rows]
+            measured.setdefault(number, []).append((name, Measurement(*values)))
+        rows = self._connection.execute("SELECT * FROM candidates WHERE confirmed NOT NULL ORDER BY id")
+        return [replace(one, measurements=tuple(measured[one.id])) for one in map(_candidate, rows)]
 
     def progress(self, generation: int) -> Progress:
         """How the search stood after a generation."""
         return read_progress(self._connection, generation)
 
-    def commit(self, candidates: Sequence[Candidate], elites: Sequence[Sequence[Candidate]]) -> None:
-        """Write a generation in one transaction: its candidates, the elites of each island after it, their digest."""
+    def commit(
+        self, candidates: Sequence[Candidate], elites: Sequence[Sequence[Candidate]], joins: Sequence[Join] = ()
+    ) -> None:
+        """Write a generation in one transaction: candidates, each side's elites, who tried to join, and the digest."""
         generation = candidates[0].slot.generation
         measurements = [
             (candidate.id, name, *astuple(measurement))
             for candidate in candidates
             for name, measurement in candidate.measurements
         ]
-        places = [(generation, island, elite.id) for island, of_island in enumerate(elites) for elite in of_island]
-        rows = {"candidates": [_row(each) for each in candidates], "measurements": measurements, "elites": places}
+        rows: dict[str, list[tuple[Any, ...]]] = {
+            "candidates": [_row(each) for each in candidates],
+            "measurements": measurements,
+            "elites": [(generation, side, elite.id) for side, of_side in enumerate(elites) for elite in of_side],
+            "joins": [
+                (one.round, one.candidate.id, generation, one.gain, one.member_steps, one.joined) for one in joins
+            ],
+        }
         self._connection.execute("BEGIN IMMEDIATE")
         for table, content in rows.items():
             if content:
@@ -195,15 +217,20 @@ def read_progress(connection: sqlite3.Connection, generation: int) -> Progress:
     ((candidates, steps),) = rows(
         "SELECT coalesce(sum(attempt = 0), 0), coalesce(sum(member_steps), 0) FROM candidates WHERE generation <= ?"
     )
+    ((members, gain, joining),) = rows(
+        "SELECT total(joined), total(gain * joined), total(member_steps) FROM joins WHERE generation <= ?"
+    )
     number, confirmed = best[0] if best else (None, None)
     return Progress(
         generation=generation,
         candidates=candidates,
-        member_steps=steps,
+        member_steps=steps + int(joining),
         best=number,
         confirmed=confirmed,
         median=median(value for (value,) in fitness) if fitness else None,
         rejected=Counter(dict(reasons)),
+        members=1 + int(members),
+        gain=gain,
     )
 
 
@@ -211,7 +238,7 @@ def _row(candidate: Candidate) -> tuple[Any, ...]:
     """The row of a candidate, its columns as in schema.sql."""
     slot, admitted = candidate.slot, candidate.admitted
     return (
-        *(candidate.id, slot.generation, slot.place, slot.attempt, candidate.island, candidate.source),
+        *(candidate.id, slot.generation, slot.place, slot.attempt, candidate.side, candidate.source),
         *(candidate.canonical, candidate.mutator, json.dumps(candidate.parents), candidate.note),
         *((admitted.flops, admitted.pointwise, admitted.gain) if admitted else (None, None, None)),
         np.asarray(admitted.curve, dtype=np.float64).tobytes() if admitted else None,
@@ -222,9 +249,9 @@ def _row(candidate: Candidate) -> tuple[Any, ...]:
 
 def _candidate(row: Sequence[Any]) -> Candidate:
     """The candidate of a row, without its measurements."""
-    number, generation, place, attempt, island, source, canonical, mutator, parents, note, *rest = row
+    number, generation, place, attempt, side, source, canonical, mutator, parents, note, *rest = row
     flops, pointwise, gain, curve, *results = rest
     curve = None if curve is None else tuple(np.frombuffer(curve).tolist())
     admitted = None if curve is None else Admitted(flops, bool(pointwise), gain, curve)
     origin = (source, canonical, mutator, tuple(json.loads(parents)), note)
-    return Candidate(number, Slot(generation, place, attempt), island, *origin, admitted, *results)
+    return Candidate(number, Slot(generation, place, attempt), side, *origin, admitted, *results)

@@ -7,15 +7,20 @@ import numpy as np
 
 from arrange.activations.classical import CLASSICAL
 from arrange.activations.evaluation import Evaluate
+from arrange.activations.mined import MINED
 from arrange.activations.programs.canonical import canonical_or_source
 from arrange.activations.programs.files import source_of
-from arrange.activations.search.candidates import SEED, Candidate, Limited, Mutator, Prepared, Slot, Unusable
-from arrange.activations.search.database import Database, Progress
-from arrange.activations.search.selection import Elites, measure, migrate, retest, select_elites
+from arrange.activations.search.candidates import SEED, Candidate, Function, Limited, Mutator, Prepared, Slot, Unusable
+from arrange.activations.search.database import Database, Position, Progress
+from arrange.activations.search.joining import Join, join, programs, rounds_due, scored_sides
+from arrange.activations.search.selection import measure, refuse, retest, select_elites
 from arrange.activations.settings import Search, SearchEntry
 
-SEEDS = {  # what a search begins with: known functions, GELU in its exact form alone
-    name: source_of(function) for name, function in CLASSICAL.items() if name != "gelu_tanh"
+KNOWN = {name: source_of(function) for name, function in {**CLASSICAL, **MINED}.items()}  # they are no finds
+SEEDS = {  # what a search begins with, beside GELU
+    "gelu_half": "def activation(x):\n    return F.gelu(0.5 * x)\n",
+    "gelu_double": "def activation(x):\n    return F.gelu(2 * x)\n",
+    **{name: KNOWN[name] for name in ("silu", "sin", "tanh", "relu")},
 }
 
 
@@ -30,14 +35,16 @@ def evolve(
 ) -> None:
     """Search until the budget is spent; what the database has already is not done again.
 
+    A generation is proposed on one side of the families and re-tested on the other, in turn. Fitness is the gain to
+    the portfolio so far. The budget has `search.members` - 1 equal parts; after each of them the best complement joins.
     A mutator whose own budget is spent is not drawn any more. Where it was the last one, the search ends.
-
-    `evaluate` is called with the names "search" and "confirm". A generation that was not committed is done again from
-    the same random numbers. So a search that was killed ends with the same rows as an uninterrupted one.
+    A generation that was not committed is done again from the same random numbers. So a search that was killed ends
+    with the same rows as an uninterrupted one.
 
     >>> with opened(Path("search.db"), entry, search) as database:  # doctest: +SKIP
     ...     evolve(database, entry, search, evaluate, expression(), after_generation=print)
     """
+    known = _admitted(KNOWN, evaluate)
     while (start := database.position()).member_steps < search.budget and start.candidates < search.candidates:
         places = search.candidates - start.candidates
         if start.generation == 0:
@@ -46,13 +53,15 @@ def evolve(
             candidates = propose(database, entry, search, able, min(search.generation_size, places))
         else:
             return
-        candidates = measure(candidates, evaluate, database.measured_before)
-        islands = database.elites()
-        candidates = retest(candidates, islands, database.retested(), search.elites, evaluate)
-        elites = [select_elites(old, candidates, island, search.elites) for island, old in enumerate(islands)]
-        if start.generation % search.migration_every == 0:
-            elites = migrate(elites, search.elites)
-        database.commit(candidates, elites)
+        portfolio = database.portfolio()
+        candidates = refuse(candidates, evaluate, known, database.functions())
+        candidates = measure(candidates, evaluate, programs(portfolio))
+        candidates = retest(candidates, evaluate, programs(portfolio), search.confirmed)
+        retested = [*database.retested(), *(each for each in candidates if each.confirmed is not None)]
+        joins = _joins(start, candidates, retested, portfolio, search, evaluate, len(candidates) >= places)
+        portfolio += [one.candidate for one in joins if one.joined]
+        sides = scored_sides(retested, portfolio, evaluate)
+        database.commit(candidates, [select_elites(scored, search.elites) for scored in sides], joins)
         after_generation(database.progress(start.generation))
 
 
@@ -61,10 +70,38 @@ def is_spent(mutator: Mutator, generation: int) -> bool:
     return isinstance(mutator, Limited) and mutator.spent(generation)
 
 
+def _admitted(sources: Mapping[str, str], evaluate: Evaluate) -> dict[str, Function]:
+    """The functions of these programs by name, as `same` compares them."""
+    found = evaluate(list(sources.values()), "admit")
+    return {
+        name: (canonical_or_source(source), one.admitted)
+        for (name, source), one in zip(sources.items(), found, strict=True)
+    }
+
+
+def _joins(
+    start: Position,
+    candidates: Sequence[Candidate],
+    retested: Sequence[Candidate],
+    portfolio: Sequence[Candidate],
+    search: Search,
+    evaluate: Evaluate,
+    is_last: bool,
+) -> list[Join]:
+    """What happens at the end of each round that ends with this generation."""
+    spent = start.member_steps + sum(candidate.member_steps for candidate in candidates)
+    joins, members = list[Join](), list(portfolio)
+    for round in range(start.rounds, rounds_due(spent, search, is_last)):
+        tried = join(round, retested, members, evaluate)
+        members += [one.candidate for one in tried if one.joined]
+        joins += tried
+    return joins
+
+
 def _seeds(sources: Sequence[str]) -> list[Candidate]:
-    """The first generation: known programs, on all islands."""
+    """The first generation: known programs."""
     return [
-        Candidate(place + 1, Slot(0, place, 0), None, source, canonical_or_source(source), SEED)
+        Candidate(place + 1, Slot(0, place, 0), 0, source, canonical_or_source(source), SEED)
         for place, source in enumerate(sources)
     ]
 
@@ -77,12 +114,12 @@ def propose(
     A place whose mutator gave no program is tried again, up to `search.attempts` times. Attempts are made in rounds,
     so the order in which a language model answers makes no difference.
     """
-    start, islands = database.position(), database.elites()
+    start, elites = database.position(), database.elites()
     proposed: list[Candidate] = []
     open_places = list(range(size))
     for attempt in range(search.attempts):
         slots = [Slot(start.generation, place, attempt) for place in open_places]
-        answers = _ask([_draw(slot, entry, search, list(mutators), islands) for slot in slots], mutators)
+        answers = _ask([_draw(slot, entry, search, list(mutators), elites) for slot in slots], mutators)
         proposed += answers
         open_places = [candidate.slot.place for candidate in answers if candidate.reason]
     proposed.sort(key=lambda candidate: (candidate.slot.place, candidate.slot.attempt))
@@ -94,21 +131,22 @@ class _Draw:
     """What the random numbers of a slot decided, and the generator for the mutator's own draws."""
 
     slot: Slot
-    island: int
     mutator: str
     parents: Sequence[Candidate]
     rng: np.random.Generator
 
 
-def _draw(slot: Slot, entry: SearchEntry, search: Search, mutators: Sequence[str], islands: Sequence[Elites]) -> _Draw:
-    """Draw a mutator, then its parents from the elites of the place's island. Islands take places in turn."""
+def _draw(
+    slot: Slot, entry: SearchEntry, search: Search, mutators: Sequence[str], elites: Sequence[Candidate]
+) -> _Draw:
+    """Draw a mutator, then its parents from the elites of both sides."""
     rng = np.random.default_rng([entry.seed, slot.generation, slot.place, slot.attempt])
-    island, mutator = slot.place % search.islands, mutators[int(rng.integers(len(mutators)))]
-    parents = draw_parents(islands[island], search.shown, rng) if entry.arm == "evolution" else []
-    return _Draw(slot, island, mutator, parents, rng)
+    mutator = mutators[int(rng.integers(len(mutators)))]
+    parents = draw_parents(elites, search.shown, rng) if entry.arm == "evolution" else []
+    return _Draw(slot, mutator, parents, rng)
 
 
-def draw_parents(elites: Elites, count: int, rng: np.random.Generator) -> list[Candidate]:
+def draw_parents(elites: Sequence[Candidate], count: int, rng: np.random.Generator) -> list[Candidate]:
     """At most `count` elites in random order, without replacement.
 
     The order is that of Gumbel noise: other random numbers would change the results of published searches.
@@ -127,9 +165,10 @@ def _ask(draws: Sequence[_Draw], mutators: Mapping[str, Mutator]) -> list[Candid
 
 
 def _candidate(draw: _Draw, mutator: Mutator) -> Candidate:
+    side = draw.slot.generation % 2
     try:
         proposal = mutator(draw.parents, draw.rng, draw.slot)
     except Unusable as error:
-        return Candidate(0, draw.slot, draw.island, "", "", draw.mutator, reason="unusable", detail=str(error))
+        return Candidate(0, draw.slot, side, "", "", draw.mutator, reason="unusable", detail=str(error))
     text = canonical_or_source(proposal.source)
-    return Candidate(0, draw.slot, draw.island, proposal.source, text, draw.mutator, proposal.parents, proposal.note)
+    return Candidate(0, draw.slot, side, proposal.source, text, draw.mutator, proposal.parents, proposal.note)

@@ -1,4 +1,4 @@
-"""A finished search as tables, and what is read from them: distinct functions, finalists, ancestors."""
+"""A finished search as tables, and what is read from them: finalists, ancestors."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -8,15 +8,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from arrange.activations.evaluation import Admitted
-from arrange.activations.search.candidates import SEED, Function, is_among
 from arrange.activations.search.database import read_progress
 from arrange.activations.search.integrity import guarded
 
 Schema = Mapping[str, pl.DataType | type[pl.DataType]]
 WHOLE, REAL, TEXT = pl.Int64, pl.Float64, pl.String
 CANDIDATES: Schema = {
-    **{"id": WHOLE, "generation": WHOLE, "place": WHOLE, "attempt": WHOLE, "island": WHOLE},
+    **{"id": WHOLE, "generation": WHOLE, "place": WHOLE, "attempt": WHOLE, "side": WHOLE},
     **{"source": TEXT, "canonical": TEXT, "mutator": TEXT, "parents": pl.List(WHOLE), "note": TEXT},
     **{"flops": REAL, "pointwise": pl.Boolean, "gain": REAL, "curve": pl.List(REAL)},
     **{"fitness": REAL, "reason": TEXT, "detail": TEXT, "confirmed": REAL, "confirm_reason": TEXT},
@@ -26,31 +24,37 @@ MEASUREMENTS = {
     **{"candidate": WHOLE, "set": TEXT, "rung": TEXT, "problem": TEXT, "family": TEXT, "seed": WHOLE},
     **{"rate": REAL, "train": REAL, "valid": REAL, "ood": REAL},
 }
-ELITES = {"generation": WHOLE, "island": WHOLE, "candidate": WHOLE}
+ELITES = {"generation": WHOLE, "side": WHOLE, "candidate": WHOLE}
+JOINS = {
+    **{"round": WHOLE, "candidate": WHOLE, "generation": WHOLE, "gain": REAL, "member_steps": WHOLE},
+    "joined": WHOLE,
+}
 CALLS = {
     **{"generation": WHOLE, "place": WHOLE, "attempt": WHOLE, "prompt": TEXT, "answer": TEXT},
     **{"tokens_in": WHOLE, "tokens_out": WHOLE, "money": REAL, "error": TEXT},
 }
 GENERATIONS = {
     **{"generation": WHOLE, "candidates": WHOLE, "member_steps": WHOLE, "best": WHOLE, "confirmed": REAL},
-    "median": REAL,
+    **{"median": REAL, "members": WHOLE, "gain": REAL},
 }
 
 
 def tables(path: Path) -> dict[str, pl.DataFrame]:
-    """All of a search's database: `candidates`, `measurements`, `elites`, `calls`, `generations`.
+    """All of a search's database: `candidates`, `measurements`, `elites`, `joins`, `calls`, `generations`.
 
     `calls` are the questions to language models with their answers, in the order in which they were asked; the database
     has them in the order of the answers, which is a different one each time. `generations` has a row after each
-    generation: candidates and member-steps so far, the id of the best by confirmed fitness, the median search fitness
-    of the generation itself. Can be read while a search writes. Raises UserError where SQLite can't read the file.
+    generation: candidates and member-steps so far, the id of the best by confirmed gain, the median fitness of the
+    generation itself, the members of the portfolio and what they added in sum. Can be read while a search writes.
+    Raises UserError where SQLite can't read the file.
     """
     with guarded(path), closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
         connection.execute("BEGIN")  # so that all tables are of one moment
         return {
             "candidates": _candidates(connection),
             "measurements": _table(connection, "measurements", MEASUREMENTS, "rowid"),
-            "elites": _table(connection, "elites", ELITES, "generation, island, candidate"),
+            "elites": _table(connection, "elites", ELITES, "generation, side, candidate"),
+            "joins": _table(connection, "joins", JOINS, "round, candidate"),
             "calls": _table(connection, "calls", CALLS, "generation, attempt, place, prompt"),
             "generations": _generations(connection),
         }
@@ -66,25 +70,14 @@ def write(path: Path, folder: Path) -> None:
             table.write_parquet(folder / f"{name}.parquet")
 
 
-def distinct(candidates: pl.DataFrame, known: pl.DataFrame | None = None) -> pl.DataFrame:
-    """The first row of each function, in order, without the functions of `known`.
+def contenders(candidates: pl.DataFrame, joins: pl.DataFrame, count: int) -> pl.DataFrame:
+    """The `count` best of those that were measured on all families at the end of a round: the rows of `candidates`.
 
-    Both have columns canonical, pointwise, gain and curve; the last three are null where a program was not admitted.
+    First those that joined the portfolio, in their order, then the others by their gain, best first.
     """
-    seen = [] if known is None else _functions(known)
-    kept = []
-    for row, function in enumerate(_functions(candidates)):
-        if not is_among(function, seen):
-            seen.append(function)
-            kept.append(row)
-    return candidates[kept]
-
-
-def best_confirmed(candidates: pl.DataFrame, count: int) -> pl.DataFrame:
-    """The `count` best by confirmed fitness, best first, no function twice, and none that the search began with."""
-    confirmed = candidates.filter(pl.col("confirmed").is_not_null())
-    ranked = confirmed.sort("confirmed", "id", descending=[True, False])
-    return distinct(ranked, candidates.filter(mutator=SEED)).head(count)
+    order = joins.sort("joined", pl.when(joined=1).then("round").otherwise(0), "gain", descending=[True, False, True])
+    ranked = order.drop_nulls("gain").unique("candidate", keep="first", maintain_order=True).head(count)
+    return ranked.select(id="candidate").join(candidates, on="id", maintain_order="left")
 
 
 def ancestors(candidates: pl.DataFrame, id: int) -> pl.DataFrame:
@@ -97,14 +90,6 @@ def ancestors(candidates: pl.DataFrame, id: int) -> pl.DataFrame:
             family.add(member)
             waiting += parents[member]
     return candidates.filter(pl.col("id").is_in(family)).sort("id")
-
-
-def _functions(candidates: pl.DataFrame) -> list[Function]:
-    rows = candidates.select("canonical", "pointwise", "gain", "curve").iter_rows()
-    return [
-        (text, None if gain is None else Admitted(0.0, pointwise, gain, tuple(curve)))
-        for text, pointwise, gain, curve in rows
-    ]
 
 
 def _table(connection: sqlite3.Connection, name: str, schema: Schema, order: str) -> pl.DataFrame:

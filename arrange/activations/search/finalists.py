@@ -1,70 +1,127 @@
-"""The best of each search, measured once more on fresh problems. This decides which one won."""
+"""The finalists of each search on fresh problems, and the portfolio that grows from them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
+from arrange.activations import portfolio
 from arrange.activations.classical import CLASSICAL
-from arrange.activations.evaluation import Evaluate
+from arrange.activations.evaluation import REFERENCE, Evaluate
 from arrange.activations.mined import MINED
+from arrange.activations.portfolio import Measured
 from arrange.activations.programs.files import save, source_of
-from arrange.activations.search.export import best_confirmed
+from arrange.activations.search.candidates import SEED
+from arrange.activations.search.evolve import KNOWN, SEEDS
+from arrange.activations.search.export import contenders
 from arrange.activations.settings import Group
+from arrange.errors import UserError
 
+GELU = "gelu"
 REAL = dict.fromkeys(("flops", "gain", "fitness", "confirmed", "validated"), pl.Float64())
 TEXT = dict.fromkeys(("name", "search", "source", "mutator"), pl.String())
 FINALISTS = pl.Schema({**TEXT, "id": pl.Int64(), "pointwise": pl.Boolean(), **REAL})
+CHOSEN = pl.Schema({**FINALISTS, "place": pl.Int64(), "added": pl.Float64()})
+Searches = Mapping[str, Mapping[str, pl.DataFrame]]  # by name, each with the tables of `export.tables`
 
 
-def best_of_searches(searches: Mapping[str, pl.DataFrame], count: int) -> pl.DataFrame:
-    """The `count` best of each search by its table of candidates: FINALISTS, `validated` null."""
+def best_of_searches(searches: Searches, count: int) -> pl.DataFrame:
+    """The `count` best of each search by its tables `candidates` and `joins`: FINALISTS, `validated` null.
+
+    A known function that a search began with has its own name; the others have those of their search and number.
+    """
+    names = {source: name for name, source in SEEDS.items()}
     rows = [
-        {"name": f"{search}-{row['id']}", "search": search, **row}
-        for search, candidates in searches.items()
-        for row in best_confirmed(candidates, count).rows(named=True)
+        {**row, "search": search, "name": names[row["source"]] if row["mutator"] == SEED else f"{search}-{row['id']}"}
+        for search, tables in searches.items()
+        for row in contenders(tables["candidates"], tables["joins"], count).rows(named=True)
     ]
     return pl.DataFrame(rows, FINALISTS)
 
 
-def validate_finalists(
-    finalists: pl.DataFrame, evaluate: Evaluate, reached: Callable[[int], object] = lambda done: None
+def choose_portfolios(
+    finalists: pl.DataFrame, evaluate: Evaluate, members: int, reached: Callable[[int], object] = lambda done: None
 ) -> pl.DataFrame:
-    """The finalists with their fitness on fresh problems, the best first: FINALISTS and `winner`.
+    """The finalists with their gain to GELU on fresh problems, and their place in their search's portfolio: CHOSEN.
 
-    `winner` is true for the first of each search. Finalists without a fitness there are left out. `reached` is called
-    after each finalist.
+    Each search's portfolio begins with GELU and grows by greedy forward selection up to `members`. `place` is 1 for the
+    first that was added to GELU, `added` what it added; both are null for those that were not. Searches are in the
+    order of what their portfolios gain, the best first, and in each the members come first. Finalists without a score
+    are left out. `reached` is called after each program that was measured.
     """
-    validated = []
-    for source in finalists["source"]:
+    measured: dict[str, Measured] = {}
+    gains: dict[str, float | None] = {}
+    for source in [REFERENCE, *finalists["source"].unique(maintain_order=True)]:
         (evaluation,) = evaluate([source], "validate")
-        validated.append(evaluation.fitness)
-        reached(len(validated))
-    table = finalists.with_columns(pl.Series("validated", validated, pl.Float64)).drop_nulls("validated")
-    ranked = table.sort("validated", "name", descending=[True, False])
-    return ranked.with_columns(winner=pl.col("search").is_first_distinct())
+        measured[source], gains[source] = evaluation.measurements, evaluation.fitness
+        reached(len(measured))
+    table = finalists.with_columns(validated=pl.col("source").replace_strict(gains, return_dtype=pl.Float64))
+    parts = [
+        _grown(part, measured, members)
+        for part in table.drop_nulls("validated").partition_by("search", maintain_order=True)
+    ]
+    ranked = sorted(parts, key=lambda part: -part["added"].sum())
+    return pl.concat([pl.DataFrame(schema=CHOSEN), *ranked])
+
+
+def _grown(finalists: pl.DataFrame, measured: Mapping[str, Measured], members: int) -> pl.DataFrame:
+    """One search's finalists with `place` and `added`."""
+    pool = {source: measured[source] for source in finalists["source"]}
+    steps = portfolio.grow(pool, {REFERENCE: measured[REFERENCE]}, members)
+    added = pl.DataFrame(
+        [(step.name, place, step.gain) for place, step in enumerate(steps, start=1)],
+        {"source": pl.String, "place": pl.Int64, "added": pl.Float64},
+        orient="row",
+    )
+    ranked = finalists.join(added, on="source", how="left", maintain_order="left")
+    return ranked.sort("place", -pl.col("validated"), "name", nulls_last=True).select(list(CHOSEN))
 
 
 def write_finalists(finalists: pl.DataFrame, folder: Path) -> None:
-    """Write finalists.parquet, and each function as a module that needs nothing but torch; best.py is the first."""
+    """Write finalists.parquet, each function as a module that needs nothing but torch, and the folder `portfolio`.
+
+    `portfolio` has the members of the first search's portfolio, GELU among them; best.py is the first one that the
+    search did not begin with, if there is one.
+    """
     folder.mkdir(parents=True)
     finalists.write_parquet(folder / "finalists.parquet")
-    for place, row in enumerate(finalists.rows(named=True)):
-        about = {name: row[name] for name in ("name", "search", "mutator", *REAL)}
+    best = next((row["name"] for row in finalists.rows(named=True) if row["mutator"] != SEED), None)
+    for row in finalists.unique("name", keep="first", maintain_order=True).rows(named=True):
+        about = {name: row[name] for name in ("name", "search", "mutator", *REAL, "place", "added")}
         about["batch statistics"] = "no" if row["pointwise"] else "yes"
-        for name in [row["name"], "best"] if place == 0 else [row["name"]]:
+        for name in [row["name"], "best"] if row["name"] == best else [row["name"]]:
             save(folder / f"{name}.py", row["source"], about)
+    members = portfolios(finalists)
+    first = next(iter(members.values()), {GELU: REFERENCE})
+    portfolio.save(folder / "portfolio", first)
 
 
-def sources_of_groups(groups: Sequence[Group], finalists: pl.DataFrame, count: int) -> dict[str, str]:
+def portfolios(finalists: pl.DataFrame) -> dict[str, dict[str, str]]:
+    """Each search's portfolio, programs by name in order, GELU first; `finalists` is a table of CHOSEN."""
+    return {
+        part["search"][0]: {GELU: REFERENCE}
+        | dict(part.drop_nulls("place").sort("place").select("name", "source").iter_rows())
+        for part in finalists.partition_by("search", maintain_order=True)
+    }
+
+
+def sources_of(names: Sequence[str]) -> dict[str, str]:
+    """The programs of known functions: of `evolve.KNOWN` and `evolve.SEEDS`. Raises UserError for an unknown name."""
+    known = {**KNOWN, **SEEDS}
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(f"transfer.known: there is no function {unknown[0]!r}", f"take some of {', '.join(known)}")
+    return {name: known[name] for name in names}
+
+
+def sources_of_groups(groups: Sequence[Group], finalists: pl.DataFrame) -> dict[str, str]:
     """The programs of these groups by name.
 
-    found: the `count` best of `finalists` (name, source, winner; the best first) and the winner of each search.
+    found: the members of all portfolios of `finalists`, GELU left out.
     classical, mined: all of `arrange.activations.classical` and `arrange.activations.mined`.
     """
-    chosen = finalists.with_row_index("place").filter((pl.col("place") < count) | pl.col("winner"))
+    found = {name: source for one in portfolios(finalists).values() for name, source in one.items() if name != GELU}
     sources = {
-        "found": dict(chosen.select("name", "source").iter_rows()),
+        "found": found,
         "classical": {name: source_of(function) for name, function in CLASSICAL.items()},
         "mined": {name: source_of(function) for name, function in MINED.items()},
     }

@@ -16,18 +16,20 @@ from typing import Any
 
 from arrange.errors import UserError
 
-VERSION = 2  # of schema.sql, and of what a digest covers
+VERSION = 3  # of schema.sql, and of what a digest covers
 ROWS = (  # all that a generation left
     "SELECT * FROM candidates WHERE generation = ? ORDER BY id",
     "SELECT measurements.* FROM candidates JOIN measurements ON candidate = id "
     "WHERE generation = ? ORDER BY candidate, measurements.rowid",
-    "SELECT * FROM elites WHERE generation = ? ORDER BY island, candidate",
+    "SELECT * FROM elites WHERE generation = ? ORDER BY side, candidate",
+    "SELECT * FROM joins WHERE generation = ? ORDER BY round, candidate",
     "SELECT * FROM calls WHERE generation = ? ORDER BY rowid",
 )
 STRAY = {  # rows that belong to no generation with a digest
     "candidates": "generation NOT IN (SELECT generation FROM digests)",
     "measurements": "candidate NOT IN (SELECT id FROM candidates)",
     "elites": "generation NOT IN (SELECT generation FROM digests)",
+    "joins": "generation NOT IN (SELECT generation FROM digests)",
 }
 GOES_ON = "run again: the search goes on from its last generation"
 OUTSIDE = {  # SQLite's codes of what isn't wrong with the file itself, in words that follow its path, and what to do

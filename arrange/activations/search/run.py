@@ -42,5 +42,6 @@ def describe(progress: Progress, pace: float) -> str:
     """The progress in one line; pace: candidates per minute."""
     best, median = ("-" if value is None else f"{value:+.3f}" for value in (progress.confirmed, progress.median))
     rejected = " ".join(f"{reason} {count}" for reason, count in progress.rejected.most_common()) or "none"
-    line = f"generation {progress.generation}, best {best}, median {median}, {pace:.0f} a minute"
+    portfolio = f"{progress.members} in the portfolio (gain {progress.gain:.3f})"
+    line = f"generation {progress.generation}, {portfolio}, best {best}, median {median}, {pace:.0f} a minute"
     return f"{line}; rejected: {rejected}"

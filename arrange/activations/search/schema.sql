@@ -6,7 +6,7 @@ CREATE TABLE candidates (
     generation INTEGER NOT NULL, -- 0: the seeds
     place INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
-    island INTEGER, -- null: all of them
+    side INTEGER NOT NULL, -- of the families: it was proposed on them, and re-tested on the others
     source TEXT NOT NULL,
     canonical TEXT NOT NULL,
     mutator TEXT NOT NULL,
@@ -16,15 +16,14 @@ CREATE TABLE candidates (
     pointwise INTEGER,
     gain REAL,
     curve BLOB, -- float64, on GRID
-    fitness REAL, -- on the search's problems
+    fitness REAL, -- gain to the portfolio of its time, on its side's problems
     reason TEXT NOT NULL, -- why there is no fitness, one word
     detail TEXT NOT NULL,
-    confirmed REAL, -- fitness in the re-test, on fresh problems and seeds
+    confirmed REAL, -- gain to the portfolio of its time, on the other side's families
     confirm_reason TEXT, -- null: not re-tested; empty: re-tested, with a fitness
-    member_steps INTEGER NOT NULL, -- spent on all of its measurements; none on a program that was measured before
+    member_steps INTEGER NOT NULL, -- spent on its measurements before a round's end
     UNIQUE (generation, place, attempt)
 ) STRICT;
-CREATE INDEX candidates_by_canonical ON candidates (canonical);
 
 CREATE TABLE measurements (
     candidate INTEGER NOT NULL REFERENCES candidates,
@@ -42,9 +41,19 @@ CREATE INDEX measurements_by_candidate ON measurements (candidate);
 
 CREATE TABLE elites ( -- after each generation
     generation INTEGER NOT NULL,
-    island INTEGER NOT NULL,
+    side INTEGER NOT NULL,
     candidate INTEGER NOT NULL REFERENCES candidates,
-    PRIMARY KEY (generation, island, candidate)
+    PRIMARY KEY (generation, side, candidate)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE joins ( -- elites that were measured on all families at the end of a round
+    round INTEGER NOT NULL, -- from 0
+    candidate INTEGER NOT NULL REFERENCES candidates,
+    generation INTEGER NOT NULL,
+    gain REAL, -- to the portfolio of that moment; null: no score
+    member_steps INTEGER NOT NULL,
+    joined INTEGER NOT NULL, -- 1: it is a member of the portfolio from then on
+    PRIMARY KEY (round, candidate)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE calls ( -- of language models, each committed at once

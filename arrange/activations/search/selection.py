@@ -1,124 +1,125 @@
-"""Which candidates become elites: those that did well on the search's problems, and again on fresh ones."""
+"""Which candidates become elites: those that complement the portfolio, and again on families of the other side."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from arrange.activations.evaluation import Evaluate, Evaluation
-from arrange.activations.search.candidates import Candidate, Function, is_among
+import numpy as np
 
-Elites = Sequence[Candidate]  # of one island, the best first
+from arrange.activations.evaluation import Evaluate, Evaluation, Measurement
+from arrange.activations.portfolio import Measured, family_gains
+from arrange.activations.search.candidates import SEED, Candidate, Function, is_among
+
+Members = Mapping[str, Measured]  # the portfolio so far: measurements by program
 
 
-def measure(
-    candidates: Sequence[Candidate], evaluate: Evaluate, measured_before: Callable[[str], Candidate | None]
+@dataclass(frozen=True)
+class Scored:
+    """A candidate that was re-tested, with its gain to the portfolio of today by family."""
+
+    candidate: Candidate
+    gains: Mapping[str, float]
+
+    @cached_property
+    def gain(self) -> float:
+        """The mean over families."""
+        return float(np.mean(list(self.gains.values())))
+
+
+def refuse(
+    candidates: Sequence[Candidate],
+    evaluate: Evaluate,
+    known: Mapping[str, Function],
+    before: Mapping[int, Function],
 ) -> list[Candidate]:
-    """The candidates with their fitness on the search's problems; those with a `reason` are left out.
+    """The candidates, those with a `reason` that are refused: not admitted, or no new function.
 
-    A program whose canonical text was measured before, in the search or in this generation, is not measured again: it
-    gets the same values, and costs nothing.
+    A function is refused that is one of `known` (`known`), or one of an earlier candidate, in the search or in this
+    generation (`duplicate`), but not where the search begins with it. It costs nothing.
     """
-    ready = [candidate for candidate in candidates if not candidate.reason]
-    firsts = {candidate.canonical: candidate for candidate in reversed(ready)}
-    before = {text: found for text in firsts if (found := measured_before(text))}
-    new = sorted((first for text, first in firsts.items() if text not in before), key=lambda each: each.id)
-    by_id = {
-        candidate.id: _with_fitness(candidate, evaluation)
-        for candidate, evaluation in zip(new, _evaluated(new, evaluate, "search"), strict=True)
+    waiting = [candidate for candidate in candidates if not candidate.reason]
+    admitted = {
+        candidate.id: replace(candidate, admitted=one.admitted, reason=one.reason, detail=one.detail)
+        for candidate, one in zip(waiting, evaluate([each.source for each in waiting], "admit"), strict=True)
     }
-    known = before | {candidate.canonical: candidate for candidate in by_id.values()}
-    by_id |= {each.id: _repeated(each, known[each.canonical]) for each in ready if each.id not in by_id}
+    earlier = dict(before)
+    for id, candidate in admitted.items():
+        if candidate.mutator == SEED and not candidate.reason:
+            earlier[id] = candidate.function
+        elif not candidate.reason:
+            if (name := _like(candidate.function, known)) is not None:
+                admitted[id] = replace(candidate, reason="known", detail=f"it is {name}, up to scale and sign")
+            elif (number := _like(candidate.function, earlier)) is not None:
+                admitted[id] = replace(candidate, reason="duplicate", detail=f"it is candidate {number}")
+            else:
+                earlier[id] = candidate.function
+    return [admitted.get(candidate.id, candidate) for candidate in candidates]
+
+
+def measure(candidates: Sequence[Candidate], evaluate: Evaluate, portfolio: Sequence[str]) -> list[Candidate]:
+    """The candidates with their fitness on their side's problems; those with a `reason` are left out."""
+    ready = [candidate for candidate in candidates if not candidate.reason]
+    if not ready:
+        return list(candidates)
+    evaluations = evaluate([each.source for each in ready], "search", ready[0].side, portfolio)
+    by_id = {each.id: _with_fitness(each, found) for each, found in zip(ready, evaluations, strict=True)}
     return [by_id.get(candidate.id, candidate) for candidate in candidates]
 
 
 def retest(
-    candidates: Sequence[Candidate],
-    islands: Sequence[Elites],
-    retested: Sequence[Function],
-    places: int,
-    evaluate: Evaluate,
+    candidates: Sequence[Candidate], evaluate: Evaluate, portfolio: Sequence[str], count: int
 ) -> list[Candidate]:
-    """The candidates, those that would become elites with their fitness on fresh problems and seeds.
-
-    They compete with the islands' elites, who count by their confirmed fitness, for `places` on each island. A
-    function that was `retested` before is not tested again: either it is an elite, or it was a false positive.
-    """
-    hopeful = [candidate for candidate in candidates if not is_among(candidate.function, retested)]
-    searched = {candidate.id: candidate.fitness for candidate in hopeful}
-    contenders = {
-        elite.id
-        for island, elites in enumerate(islands)
-        for elite in _best(elites, hopeful, searched, island, places)
-        if elite.id in searched
-    }
-    chosen = [candidate for candidate in candidates if candidate.id in contenders]
-    confirmed = {
-        candidate.id: _with_confirmation(candidate, evaluation)
-        for candidate, evaluation in zip(chosen, _evaluated(chosen, evaluate, "confirm"), strict=True)
-    }
-    return [confirmed.get(candidate.id, candidate) for candidate in candidates]
+    """The candidates, the `count` best of those that gain something with their gain on the other side's families."""
+    hopeful = [candidate for candidate in candidates if candidate.fitness is not None and candidate.fitness > 0]
+    chosen = sorted(hopeful, key=lambda each: (-(each.fitness or 0.0), each.id))[:count]
+    if not chosen:
+        return list(candidates)
+    evaluations = evaluate([each.source for each in chosen], "confirm", 1 - chosen[0].side, portfolio)
+    by_id = {each.id: _with_confirmation(each, found) for each, found in zip(chosen, evaluations, strict=True)}
+    return [by_id.get(candidate.id, candidate) for candidate in candidates]
 
 
-def select_elites(elites: Elites, candidates: Sequence[Candidate], island: int, places: int) -> list[Candidate]:
-    """An island's elites after a generation, by confirmed fitness. Candidates without one are left out."""
-    confirmed = {candidate.id: candidate.confirmed for candidate in candidates}
-    return _best(elites, candidates, confirmed, island, places)
-
-
-def migrate(islands: Sequence[Elites], places: int) -> list[list[Candidate]]:
-    """Each island sends its best elite that the next island lacks, in a ring and all at once.
-
-    A migrant has to win one of the `places` there.
-    """
+def score(candidates: Iterable[Candidate], members: Members) -> list[Scored]:
+    """Candidates of one side that were re-tested, by what they add to the portfolio today."""
     return [
-        keep([*elites, *_migrants(islands[number - 1], elites)], {}, places) for number, elites in enumerate(islands)
+        Scored(candidate, family_gains(members, confirmed))
+        for candidate in candidates
+        if (confirmed := confirmed_measurements(candidate))
     ]
 
 
-def keep(candidates: Iterable[Candidate], scores: Mapping[int, float | None], places: int) -> list[Candidate]:
-    """The best candidates, at most `places`, best first; the older one of equals, and no function twice.
+def select_elites(scored: Sequence[Scored], places: int) -> list[Candidate]:
+    """The elites of a side: the best one in each family, then the best over all families; the older one of equals.
 
-    `scores` are by id; candidates without an entry count by their confirmed fitness.
+    Whoever gains nothing in a family is not best there. So a function that fits one family alone stays.
     """
-    scored = [(scores.get(candidate.id, candidate.confirmed), candidate) for candidate in candidates]
-    ranked = [(-score, candidate.id, candidate) for score, candidate in scored if score is not None]
-    kept: list[Candidate] = []
-    for _, _, candidate in sorted(ranked, key=lambda each: each[:2]):
-        if len(kept) < places and not is_among(candidate.function, (other.function for other in kept)):
-            kept.append(candidate)
-    return kept
+    ranked = sorted(scored, key=lambda one: (-one.gain, one.candidate.id))
+    families = ranked[0].gains if ranked else ()
+    champions = [max(ranked, key=lambda one, family=family: one.gains[family]) for family in families]  # type: ignore[misc]
+    cells = [one for one, family in zip(champions, families, strict=True) if one.gains[family] > 0]
+    order = {one.candidate.id: one.candidate for one in [*sorted(cells, key=lambda one: -one.gain), *ranked]}
+    return list(order.values())[:places]
 
 
-def _best(
-    elites: Elites, candidates: Sequence[Candidate], scores: Mapping[int, float | None], island: int, places: int
-) -> list[Candidate]:
-    """The island's elites if its new candidates have these scores."""
-    newcomers = [candidate for candidate in candidates if candidate.island in (None, island)]
-    return keep([*elites, *newcomers], scores, places)
+def confirmed_measurements(candidate: Candidate) -> tuple[Measurement, ...]:
+    """What the re-test measured, of a candidate of this generation or of an earlier one."""
+    return tuple(one for name, one in candidate.measurements if name == "confirm")
 
 
-def _migrants(source: Elites, target: Elites) -> list[Candidate]:
-    there = [elite.function for elite in target]
-    return [elite for elite in source if not is_among(elite.function, there)][:1]
-
-
-def _evaluated(candidates: Sequence[Candidate], evaluate: Evaluate, name: str) -> list[Evaluation]:
-    return evaluate([candidate.source for candidate in candidates], name) if candidates else []
+def _like(function: Function, others: Mapping[str, Function] | Mapping[int, Function]) -> str | int | None:
+    """The key of the first one of the others that is the same function."""
+    return next((key for key, other in others.items() if is_among(function, [other])), None)
 
 
 def _with_fitness(candidate: Candidate, evaluation: Evaluation) -> Candidate:
     return replace(
         candidate,
-        admitted=evaluation.admitted,
         fitness=evaluation.fitness,
         reason=evaluation.reason,
         detail=evaluation.detail,
         member_steps=evaluation.member_steps,
         measurements=tuple(("search", one) for one in evaluation.measurements),
     )
-
-
-def _repeated(candidate: Candidate, first: Candidate) -> Candidate:
-    return replace(candidate, admitted=first.admitted, fitness=first.fitness, reason=first.reason, detail=first.detail)
 
 
 def _with_confirmation(candidate: Candidate, evaluation: Evaluation) -> Candidate:

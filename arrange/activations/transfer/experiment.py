@@ -1,12 +1,14 @@
-"""The transfer test: found and known activations, once, on what no search saw."""
+"""The transfer test: portfolios, found and known activations, once, on what no search saw."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import polars as pl
 
+from arrange.activations import portfolio
 from arrange.activations.evaluation import Activation, Admitted, Evaluation, Measurement
 from arrange.activations.fitness.evaluator import evaluator
+from arrange.activations.fitness.scoring import fitness_of
 from arrange.activations.fitness.trial import draw_trial
 from arrange.activations.problems.families import LISTED
 from arrange.activations.programs.check import compile_program
@@ -17,52 +19,136 @@ from arrange.activations.transfer.networks import DataSet, measure
 from arrange.activations.transfer.tabular import tabular
 
 REFERENCE, RELU = "gelu", "relu"
+CLASSICAL = {"classical": (REFERENCE, "silu", "sin")}  # the portfolio that a search has to beat
+HELD_OUT = "held-out"
 Reached = Callable[[int, str], object]  # called with the number of steps done and what was done
 Compiled = Mapping[str, tuple[Activation, Admitted]]  # by name
 Sets = Mapping[str, Sequence[DataSet]]  # by group
+Groups = dict[str, dict[str, list[Measurement]]]  # by group and activation
+Portfolios = Mapping[str, Sequence[str]]  # the names of the members, in order, GELU first
 
 
 def run_transfer(
     sources: Mapping[str, str],
-    winners: Sequence[str],
+    portfolios: Portfolios,
     controls: Sequence[str],
     fitness: Fitness,
     sandbox: Sandbox,
     transfer: Transfer,
     reached: Reached = lambda done, note: None,
 ) -> dict[str, pl.DataFrame]:
-    """Measure all programs, and compare them with GELU; the winners also with ReLU and with the controls.
+    """Measure all programs once; compare them, and the portfolios of them, with GELU and with the controls.
 
-    sources: programs by name, gelu and relu among them. winners: names of the winner of each search; controls: those
-    of them that a random search found. `reached` is called after each of `count_steps` steps.
-    Returns the tables measurements, by_group, by_family (of the held-out families, if asked for), winners, and
-    extrapolation: see `transfer.table` and `transfer.extrapolation`.
+    sources: programs by name, all members and those of CLASSICAL among them. portfolios: the members that each search
+    found. controls: those of the portfolios that a random search found. `reached` is called after each of
+    `count_steps` steps. Returns the tables measurements, by_group, by_family (of the held-out families, if asked for),
+    portfolios (against each rival), picks, growth, extrapolation: see `transfer.table`, `what_is_picked`, `growth` and
+    `transfer.extrapolation`.
     """
     evaluations = evaluate_held_out(sources, fitness, sandbox, transfer, reached)
     compiled = {
         name: (compile_program(sources[name]), evaluation.admitted)
         for name, evaluation in evaluations.items()
-        if evaluation.admitted
+        if evaluation.admitted and not evaluation.reason
     }
     sets = data_sets(transfer)
-    measured = measure_on_data(compiled, sets, transfer, lambda done, note: reached(len(sources) + done, note))
+    measured: Groups = {}
     if "held_out" in transfer.to:
-        held_out = {name: list(one.measurements) for name, one in evaluations.items() if one.measurements}
-        measured = {"held-out": held_out} | measured
-    measurements = table.long(measured, shared_sources(sets, fitness, transfer.seed))
-    compare = partial(
-        table.compare,
-        admitted={name: admitted for name, (_, admitted) in compiled.items()},
-        draws=transfer.resamples,
-        seed=transfer.seed,
+        measured[HELD_OUT] = {name: list(one.measurements) for name, one in evaluations.items() if one.measurements}
+    measured |= measure_on_data(compiled, sets, transfer, lambda done, note: reached(len(sources) + done, note))
+    everyone = {name: usable(members, compiled) for name, members in {**portfolios, **CLASSICAL}.items()}
+    size = max(map(len, everyone.values()))
+    joint = {group: as_activations(of_group, everyone, size) for group, of_group in measured.items()}
+    measurements = table.long(
+        {group: measured[group] | joint[group] for group in measured}, shared_sources(sets, fitness, transfer.seed)
     )
+    admitted = {name: one for name, (_, one) in compiled.items()}
+    for name, members in everyone.items():
+        admitted[titled(name)] = together([admitted[member] for member in members])
+    admitted[control(size)] = together([admitted[REFERENCE]] * size)
+    compare = partial(table.compare, admitted=admitted, draws=transfer.resamples, seed=transfer.seed)
     tables = {"measurements": measurements, "by_group": compare(measurements, reference=REFERENCE)}
     if "held_out" in transfer.to:
-        tables["by_family"] = compare(measurements.filter(group="held-out"), reference=REFERENCE, by="family")
-    tables["winners"] = compare_with_rivals(measurements, winners, [REFERENCE, RELU, *controls], compare)
-    drawn = {name: compiled[name] for name in [*winners, REFERENCE, RELU] if name in compiled}
+        tables["by_family"] = compare(measurements.filter(group=HELD_OUT), reference=REFERENCE, by="family")
+    rivals = [REFERENCE, control(size), titled("classical"), *map(titled, controls)]
+    subjects = [*map(titled, everyone), control(size)]
+    tables["portfolios"] = compare_with_rivals(measurements, subjects, rivals, compare)
+    tables["picks"] = what_is_picked(measured, everyone)
+    tables["growth"] = growth(measured, everyone, size)
+    drawn = dict.fromkeys(member for members in everyone.values() for member in members)
     problems = extrapolation.one_input(fitness.rungs.test.families, transfer.seed, fitness.ranges)
-    return {**tables, "extrapolation": extrapolation.lines(drawn, problems, fitness)}
+    return {**tables, "extrapolation": extrapolation.lines({n: compiled[n] for n in drawn}, problems, fitness)}
+
+
+def titled(name: str) -> str:
+    """What the tables call a portfolio."""
+    return f"portfolio {name}"
+
+
+def control(count: int) -> str:
+    """What the tables call the control of equal training."""
+    return f"best of {count} gelu"
+
+
+def usable(members: Sequence[str], compiled: Compiled) -> list[str]:
+    """The members that could be measured."""
+    return [member for member in members if member in compiled]
+
+
+def together(members: Sequence[Admitted]) -> Admitted:
+    """What a portfolio's networks cost together; it is pointwise if all its members are."""
+    return Admitted(sum(one.flops for one in members), all(one.pointwise for one in members), 1.0, ())
+
+
+def as_activations(
+    measured: Mapping[str, list[Measurement]], portfolios: Portfolios, size: int
+) -> dict[str, list[Measurement]]:
+    """The portfolios and the control of equal training as if each were one activation, by their titles.
+
+    The control takes the best of as many seeds of GELU as the largest portfolio has members, or of all where there are
+    fewer.
+    """
+    joint = {
+        titled(name): portfolio.measurements({member: measured[member] for member in members})
+        for name, members in portfolios.items()
+    }
+    seeds = len({one.seed for one in measured[REFERENCE]})
+    return joint | {control(size): portfolio.best_of_seeds(measured[REFERENCE], min(size, seeds))}
+
+
+def what_is_picked(measured: Groups, portfolios: Portfolios) -> pl.DataFrame:
+    """How often validation picks each member: PICKS, one row per portfolio, group, family and member."""
+    rows = [
+        (name, group, family, member, share)
+        for name, members in portfolios.items()
+        for group, of_group in measured.items()
+        for family, shares in portfolio.picks({member: of_group[member] for member in members}).items()
+        for member, share in shares.items()
+    ]
+    return pl.DataFrame(rows, PICKS, orient="row")
+
+
+PICKS = pl.Schema(dict.fromkeys(("portfolio", "group", "family", "activation"), pl.String()) | {"share": pl.Float64()})
+
+
+def growth(measured: Groups, portfolios: Portfolios, size: int) -> pl.DataFrame:
+    """The mean log-ratio to GELU of the first members of each portfolio, and of the best of as many GELU seeds: GROWTH.
+
+    Families are weighted equally. Below 0 is better than one network with GELU.
+    """
+    rows = []
+    for group, of_group in measured.items():
+        gelu = of_group[REFERENCE]
+        for name, members in portfolios.items():
+            for count in range(1, len(members) + 1):
+                some = portfolio.measurements({member: of_group[member] for member in members[:count]})
+                rows.append((name, group, count, -fitness_of(some, gelu)))
+        for count in range(1, min(size, len({one.seed for one in gelu})) + 1):
+            rows.append(("gelu seeds", group, count, -fitness_of(portfolio.best_of_seeds(gelu, count), gelu)))
+    return pl.DataFrame(rows, GROWTH, orient="row")
+
+
+GROWTH = pl.Schema({"portfolio": pl.String(), "group": pl.String(), "size": pl.Int64(), "log_ratio": pl.Float64()})
 
 
 def count_steps(sources: Mapping[str, str], transfer: Transfer) -> int:
@@ -93,9 +179,7 @@ def data_sets(transfer: Transfer) -> dict[str, list[DataSet]]:
     return sets
 
 
-def measure_on_data(
-    compiled: Compiled, sets: Sets, transfer: Transfer, reached: Reached
-) -> dict[str, dict[str, list[Measurement]]]:
+def measure_on_data(compiled: Compiled, sets: Sets, transfer: Transfer, reached: Reached) -> Groups:
     """The measurements on each group of data sets, by group and activation."""
     measured: dict[str, dict[str, list[Measurement]]] = {group: {} for group in sets}
     for group, of_group in sets.items():
@@ -115,11 +199,11 @@ def shared_sources(sets: Sets, fitness: Fitness, seed: int) -> dict[str, str]:
 
 
 def compare_with_rivals(
-    measurements: pl.DataFrame, winners: Sequence[str], rivals: Sequence[str], compare: Callable[..., pl.DataFrame]
+    measurements: pl.DataFrame, subjects: Sequence[str], rivals: Sequence[str], compare: Callable[..., pl.DataFrame]
 ) -> pl.DataFrame:
-    """The comparisons of the winners with each rival, one below the other, with the rival's name in `rival`."""
+    """The comparisons of the subjects with each rival, one below the other, with the rival's name in `rival`."""
     tables = []
     for rival in rivals:
-        among = measurements.filter(pl.col("activation").is_in([*winners, rival]))
+        among = measurements.filter(pl.col("activation").is_in([*subjects, rival]))
         tables.append(compare(among, reference=rival).with_columns(rival=pl.lit(rival)))
     return pl.concat(tables)

@@ -1,20 +1,18 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from activations.small import fitness, rung
 
-from arrange.activations.evaluation import Job, Outcome
-from arrange.activations.fitness.evaluator import REFERENCE, Evaluator
-from arrange.activations.fitness.scoring import fitness_of
+from arrange.activations.evaluation import REFERENCE, Evaluation, Job, Outcome
+from arrange.activations.fitness.evaluator import Evaluator, best
 from arrange.activations.fitness.training import fit
 from arrange.activations.fitness.trial import NETWORKS, draw_trial
+from arrange.activations.portfolio import gain
 from arrange.activations.sandbox.work import carry_out
 from arrange.activations.settings import Rungs
 from arrange.errors import UserError
 
 FITNESS = fitness()
-FIRST, SEARCH = 12, 72  # member-steps
+FIRST, SEARCH = 8, 72  # member-steps
 SIN = "def activation(x):\n    return torch.sin(x)\n"
 GOOD = "def activation(x):\n    return F.silu(x)\n"
 WILD = "def activation(x):\n    return x * x * x * x\n"
@@ -32,38 +30,75 @@ class Here:
         return [self.broken.get((job.source, len(job.arrays) > 0)) or carry_out(job, fit, flops=100.0) for job in jobs]
 
 
-def test_a_search_measures_all_on_the_first_rung_and_the_promising_ones_on_the_next():
+def test_a_search_measures_all_on_the_first_rung_and_the_best_half_on_the_next():
     run = Here()
-    good, wild, wrong, reference = Evaluator(run, FITNESS, seed=1)([GOOD, WILD, WRONG, REFERENCE], "search")
-    assert (wild.fitness, wild.reason, wild.member_steps) == (None, "screened", FIRST)
-    assert wild.detail.endswith("on the first rung")
-    assert float(wild.detail.split()[0]) < -0.1
-    assert {found.rung for found in wild.measurements} == {"first"}
-    assert wild.admitted is not None
+    found = Evaluator(run, FITNESS, seed=1)([GOOD, WILD, WRONG, SIN], "search", 0)
+    wrong = found.pop(2)
     assert (wrong.fitness, wrong.reason, wrong.member_steps, wrong.measurements) == (None, "forbidden", 0, ())
-    for found in (good, reference):
-        assert (found.reason, found.member_steps) == ("", FIRST + SEARCH)
-        assert [sum(one.rung == name for one in found.measurements) for name in ("first", "search")] == [3, 12]
-    assert reference.fitness == 0
-    late = [one for one in good.measurements if one.rung == "search"]
-    assert good.fitness == fitness_of(late, [one for one in reference.measurements if one.rung == "search"]) != 0
-    steps = [job.settings["steps"] for job in run.jobs if job.source == WILD]
-    assert steps == [4]
+    stopped = [one for one in found if one.reason == "screened"]
+    assert len(stopped) == 1  # two of three, rounded up, go on
+    for one in stopped:
+        assert (one.fitness, one.member_steps) == (None, FIRST)
+        assert one.detail.endswith("on the first rung")
+        assert {each.rung for each in one.measurements} == {"first"}
+        assert one.admitted is not None
+    for one in found:
+        if not one.reason:
+            assert one.member_steps == FIRST + SEARCH
+            assert [sum(each.rung == name for each in one.measurements) for name in ("first", "search")] == [2, 12]
+    assert sum(job.settings["steps"] == 6 for job in run.jobs if job.source != REFERENCE) == 2
 
 
-def test_what_is_stopped_is_decided_by_the_threshold_alone():
-    for screen, stopped in ((-100.0, False), (100.0, True)):
-        found = Evaluator(Here(), replace(FITNESS, screen=screen), seed=1)([GOOD, SIN], "search")
-        assert [one.reason == "screened" for one in found] == [stopped] * 2
-    exactly = Evaluator(Here(), replace(FITNESS, screen=0.0), seed=1)([REFERENCE], "search")
-    assert exactly[0].reason == ""
+def test_the_best_are_a_share_of_those_with_a_score_rounded_up_and_the_first_of_equals():
+    told = [Evaluation(score, "", "", 0) for score in (0.1, None, 0.3, 0.1, 0.2)]
+    assert [best(told, share) for share in (0.01, 0.25, 0.5, 0.75, 0.99)] == [[2], [2], [2, 4], [0, 2, 4], [0, 2, 3, 4]]
+    assert best(told[1:2], 0.5) == []
 
 
-def test_neither_company_nor_order_changes_an_evaluation():
-    together = Evaluator(Here(), FITNESS, seed=1)([GOOD, WILD, SIN, WRONG], "search")
+def test_fitness_is_the_gain_to_the_portfolio():
+    evaluate = Evaluator(Here(), FITNESS, seed=1)
+    alone = {source: evaluate([source], "confirm")[0].measurements for source in (REFERENCE, GOOD, SIN)}
+    (to_gelu,), (to_both,) = evaluate([SIN], "confirm"), evaluate([SIN], "confirm", None, [REFERENCE, GOOD])
+    members = {REFERENCE: alone[REFERENCE]}
+    assert to_gelu.fitness == gain(members, alone[SIN])
+    assert to_both.fitness == gain(members | {GOOD: alone[GOOD]}, alone[SIN])
+    assert to_gelu.measurements == to_both.measurements == alone[SIN]
+
+
+def test_a_member_is_measured_once_costs_nothing_and_gains_nothing():
+    run = Here()
+    evaluate = Evaluator(run, FITNESS, seed=1)
+    gelu, sin, good = evaluate([REFERENCE, SIN, GOOD], "confirm", 1, [REFERENCE, SIN])
+    assert [(one.fitness, one.member_steps, len(one.measurements)) for one in (gelu, sin)] == [(0.0, 0, 12)] * 2
+    assert good.member_steps == 72
+    evaluate([SIN], "confirm", 1, [REFERENCE, SIN])
+    evaluate([SIN], "confirm", 0, [REFERENCE, SIN])
+    assert [job.source for job in run.jobs] == [REFERENCE, SIN, GOOD, REFERENCE, SIN]
+
+
+def test_a_side_has_every_second_family_and_the_problems_of_the_whole():
+    names = {
+        side: [p.name for part in draw_trial(FITNESS, "confirm", 1, side).parts for p in part.problems]
+        for side in (0, 1, None)
+    }
+    assert {name.split()[0] for name in names[0]} == {"polynomials", "harmonics"}
+    assert {name.split()[0] for name in names[1]} == {"feynman", "noise"}
+    assert [len(names[side]) for side in (0, 1, None)] == [6, 6, 6]
+    points = {
+        side: {
+            row.tobytes() for part in draw_trial(FITNESS, "confirm", 1, side).parts for row in part.arrays["train_x"]
+        }
+        for side in (0, 1, None)
+    }
+    assert points[None] < points[0] | points[1]
+    assert not points[0] & points[1]
+
+
+def test_neither_company_nor_order_changes_an_evaluation_that_is_no_choice():
+    together = Evaluator(Here(), FITNESS, seed=1)([GOOD, WILD, SIN, WRONG], "confirm", 0)
     other = Evaluator(Here(), FITNESS, seed=1)
-    other([SIN], "confirm")
-    alone = [other([source], "search")[0] for source in (WRONG, SIN, WILD, GOOD)]
+    other([SIN], "validate")
+    alone = [other([source], "confirm", 0)[0] for source in (WRONG, SIN, WILD, GOOD)]
     assert together == alone[::-1]
 
 
@@ -145,7 +180,9 @@ def test_one_that_the_sandbox_stopped_pays_for_the_rung_and_has_no_score(outcome
 
 
 def test_a_reference_that_cannot_be_measured_is_told_in_two_lines():
-    with pytest.raises(UserError, match=r"could not be measured: memory 1 GiB\nraise the sandbox's limits"):
+    with pytest.raises(
+        UserError, match=r"portfolio's activation could not be measured: memory 1 GiB\nraise the sandbox's limits"
+    ):
         Evaluator(Here({(REFERENCE, True): Outcome("memory", "1 GiB")}), FITNESS, seed=1)([SIN], "search")
     with pytest.raises(UserError, match=r"could not be measured: output"):
         Evaluator(Here({(REFERENCE, True): Outcome()}), FITNESS, seed=1)([SIN], "search")

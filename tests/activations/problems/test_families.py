@@ -6,16 +6,23 @@ from scipy.integrate import dblquad
 from scipy.special import sph_harm_y
 
 from arrange.activations.problems.families import (
+    bounded,
     chirp,
+    dynamics,
     evaluated,
     fourier,
+    growth,
+    modular,
     monomials,
+    noise,
     piecewise,
     polynomial,
     radial,
     rational,
     real,
     spherical,
+    steps,
+    waves,
 )
 
 
@@ -118,3 +125,65 @@ def test_pieces_are_linear_between_their_planes_and_jump_there():
     np.testing.assert_allclose(
         target.function(np.array([[0.0], [0.5], [0.5 + 1e-9], [1.0]])), [1.5, 0.0, 0.25, 1.75], atol=1e-8
     )
+
+
+def test_growth_is_a_sum_of_exponentials():
+    # two inputs, one term along (0.6, 0.8), of length 2, with amplitude 3
+    target = growth(Chosen(2, 1, np.array([[3.0, 4.0]]), np.array([[2.0]]), np.array([3.0])))
+    np.testing.assert_allclose(target.function(np.array([[0.0, 0.0], [0.5, 1.0]])), [3.0, 3 * np.exp(2 * 1.1)])
+
+
+def test_bounded_functions_are_sums_of_smooth_steps_that_are_flat_far_away():
+    target = bounded(Chosen(1, 1, np.array([[2.0]]), np.array([0.5]), np.array([4.0]), np.array([3.0])))
+    values_N = target.function(np.array([[0.5], [0.75], [99.0], [-99.0]]))
+    np.testing.assert_allclose(values_N, [0.0, 3 * np.tanh(1.0), 3.0, -3.0])
+
+
+def test_steps_are_constant_between_their_jumps():
+    target = steps(Chosen(1, 2, np.array([[2.0], [-1.0]]), np.array([0.5, 0.0]), np.array([3.0, 1.0])))
+    np.testing.assert_array_equal(target.function(np.array([[-2.0], [-0.1], [0.1], [0.6], [9.0]])), [1, 1, 0, 3, 3])
+
+
+def test_waves_are_sines_along_their_directions():
+    target = waves(Chosen(2, 1, np.array([[3.0, 4.0]]), np.array([[5.0]]), np.array([0.5]), np.array([2.0])))
+    np.testing.assert_allclose(target.function(np.array([[1.0, -0.5]])), [2 * np.sin(5 * (0.6 - 0.4) + 0.5)])
+
+
+def test_a_random_field_has_the_variance_and_the_correlation_that_it_says():
+    """Over many fields of length 0.5: variance 1, correlation exp(-d^2 / (2 l^2)) at the distance d."""
+
+    class OfLength(np.random.Generator):
+        def uniform(self, low=0.0, high=1.0, size=None):
+            return 0.5 if size is None else super().uniform(low, high, size)
+
+    x_N1 = np.array([[0.0], [0.3], [0.6]])
+    fields = (noise(OfLength(np.random.PCG64(seed))) for seed in range(4000))
+    values_FN = np.stack([one.function(np.repeat(x_N1, one.inputs, 1) / one.inputs**0.5) for one in fields])
+    expected = np.exp(-(np.array([0.0, 0.3, 0.6]) ** 2) / (2 * 0.5**2))
+    np.testing.assert_allclose((values_FN[:, :1] * values_FN).mean(axis=0), expected, atol=0.06)
+
+
+def test_modular_arithmetic_wraps_at_whole_numbers():
+    # along (0.6, 0.8), period 1, offset 0.25
+    target = modular(Chosen(2, np.array([[3.0, 4.0]]), 1.0, 0.25))
+    x_ND = np.array([[0.0, 0.0], [0.5, 0.5], [1.0, 1.0], [-1.0, 0.0]])
+    np.testing.assert_allclose(target.function(x_ND), [0.25, 0.95, 0.65, 0.65])
+
+
+def test_a_pendulum_without_damping_keeps_its_energy_and_a_small_swing_is_a_cosine():
+    target = dynamics(Chosen(0.0, 3.0))
+    np.testing.assert_allclose(target.function(np.array([[5e-4, 0.0]])), [1e-3 * np.cos(3.0)], rtol=1e-5)
+    # thrown up from 1 with the velocity that just reaches the top, it nears pi and does not pass it
+    velocity = 2 * np.cos(0.5)  # v^2 / 2 - cos(angle) = 1
+    assert target.function(np.array([[0.5, velocity / 2]])) == pytest.approx(
+        [4 * np.arctan(np.exp(3.0 + 2 * np.arctanh(np.tan(0.25)))) - np.pi], rel=1e-5
+    )
+
+
+def test_damping_brings_the_pendulum_to_rest():
+    fast, slow = (dynamics(Chosen(damping, 3.0)).function(np.array([[0.05, 0.0]])) for damping in (0.0, 0.3))
+    # small swings: exp(-c t / 2) (cos(w t) + c / (2 w) sin(w t)), w^2 = 1 - c^2 / 4
+    w = np.sqrt(1 - 0.15**2)
+    expected = 0.1 * np.exp(-0.45) * (np.cos(3 * w) + 0.15 / w * np.sin(3 * w))
+    assert slow == pytest.approx([expected], rel=1e-2)
+    assert abs(slow) < abs(fast)

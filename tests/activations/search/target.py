@@ -1,4 +1,4 @@
-"""A cheap real objective for searches: the curve of Mish, to be found from points of it. And children that die."""
+"""A cheap real objective for searches: three curves to be found from points of them. And children that die."""
 
 import os
 import pickle
@@ -8,20 +8,23 @@ from functools import cache
 import numpy as np
 import torch
 
-from arrange.activations.evaluation import GRID, Admitted, Evaluation, Measurement
+from arrange.activations.evaluation import GRID, REFERENCE, Admitted, Evaluation, Measurement
 from arrange.activations.mutators.expression import expression_mutators
+from arrange.activations.portfolio import gain
 from arrange.activations.programs.canonical import canonical_or_source
 from arrange.activations.programs.check import Rejected, compile_program
 from arrange.activations.search.candidates import Proposal
 from arrange.activations.search.database import opened
-from arrange.activations.search.evolve import SEEDS, evolve
+from arrange.activations.search.evolve import KNOWN, evolve
 from arrange.activations.search.export import tables
 
-POINTS = {
-    "search": np.random.default_rng(1).uniform(-4, 4, 5),  # few: a good score may be a false positive
-    "confirm": np.random.default_rng(2).uniform(-4, 4, 50),
+TARGETS = {  # by family; every second one is a side
+    "mish": lambda x: torch.nn.functional.mish(x),
+    "wave": lambda x: torch.sin(2 * x),
+    "bell": lambda x: torch.exp(-(x**2)),
+    "bent": lambda x: torch.nn.functional.softplus(x) - torch.cos(x),
 }
-PARTS = {"islands": 2, "migration_every": 2}
+SEEDS = {"search": 1, "confirm": 2}
 STEPS = {"search": 10, "confirm": 30}
 
 
@@ -33,37 +36,54 @@ def curve(source, points):
     return compile_program(source)(torch.from_numpy(points)).numpy()
 
 
-def distance(values, points):
-    mish = torch.nn.functional.mish(torch.from_numpy(points)).numpy()
-    return float(np.sqrt(np.mean((values - mish) ** 2)))
-
-
 @cache
-def judged(source, name):
-    """Above 0 where nearer to Mish than GELU is."""
+def admitted(source):
     try:
         on_grid = curve(source, GRID)
     except Rejected as error:
         return Evaluation(None, error.reason, error.detail, 0)
     if not np.isfinite(on_grid).all():
         return Evaluation(None, "not_finite", "", 0)
-    admitted = Admitted(float(len(canonical_or_source(source)) % 40), True, 1.0, tuple(on_grid.tolist()))
-    points = POINTS[name]
-    far = distance(curve(source, points), points)
-    gelu = distance(curve("def activation(x): return F.gelu(x)", points), points)
-    measured = Measurement(name, "mish", "curves", 0, 0.1, far, far, far)
-    return Evaluation(float(np.log((gelu + 0.01) / (far + 0.01))), "", "", STEPS[name], admitted, (measured,))
+    if not on_grid.any():
+        return Evaluation(None, "gradient", "", 0)
+    flops = float(len(canonical_or_source(source)) % 40)
+    return Evaluation(None, "", "", 0, Admitted(flops, True, 1.0, tuple(on_grid.tolist())))
 
 
-def objective(sources, name):
-    return [judged(source, name) for source in sources]
+@cache
+def measured(source, name, side):
+    """The distance from each target of the side on a few points, to validate, and on others."""
+    found = []
+    for family in list(TARGETS)[side::2]:
+        errors = []
+        for kind in range(2):
+            points = np.random.default_rng([SEEDS[name], kind]).uniform(-4, 4, 5)
+            truth = TARGETS[family](torch.from_numpy(points)).numpy()
+            errors.append(float(np.sqrt(np.mean((curve(source, points) - truth) ** 2))) + 0.01)
+        found.append(Measurement(name, f"{family} 0", family, 0, 0.1, errors[0], *errors))
+    return tuple(found)
 
 
-NAMES = ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "softsign", "tanh", "sigmoid", "sin", "snake")
-KNOWN = tuple(SEEDS[name] for name in NAMES)  # without mish
+def objective(sources, name, side=None, portfolio=(REFERENCE,)):
+    return [judged(source, name, side, tuple(portfolio)) for source in sources]
 
 
-def run(path, search, mutators, evaluate=objective, seeds=KNOWN, **more):
+@cache
+def judged(source, name, side, portfolio=(REFERENCE,)):
+    told = admitted(source)
+    if name == "admit" or told.reason:
+        return told
+    members = {one: measured(one, name, side) for one in portfolio}
+    own = measured(source, name, side)
+    steps = 0 if source in members else STEPS[name]
+    return Evaluation(gain(members, own), "", "", steps, told.admitted, own)
+
+
+NAMES = ("relu", "elu", "gelu", "silu", "softplus", "tanh", "sin")
+SEEDED = tuple(KNOWN[name] for name in NAMES)
+
+
+def run(path, search, mutators, evaluate=objective, seeds=SEEDED, **more):
     """Search to the end; `search` is a pair of `small.search`, `mutators` may be a function of the LLM cache."""
     with opened(path, *search) as database:
         made = mutators(database.llm_cache) if callable(mutators) else mutators
@@ -80,7 +100,7 @@ def paying(receipts):
             if answer is None:
                 with receipts.open("a") as file:
                     file.write(f"{slot}\n")
-                answer = f"def activation(x): return {rng.normal():.3f} * torch.sin(x)"
+                answer = f"def activation(x): return torch.sin(x) + {rng.normal():.3f} * x"
                 cache.record(slot, prompt, answer, len(prompt), 10, 0.01, "")
             return Proposal(answer, tuple(parent.id for parent in parents[:1]))
 

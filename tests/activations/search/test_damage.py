@@ -10,28 +10,29 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from activations.search.target import PARTS, exported, in_child, objective, paying, run
+from activations.search.target import SEEDED, exported, in_child, objective, paying, run
 from activations.small import search as settings
 
 from arrange.activations.search.export import tables
 from arrange.errors import UserError
 
 CONNECT = sqlite3.connect
-SEARCH = settings(candidates=43, **PARTS)  # seeds, then four generations
+SEARCH = settings(candidates=len(SEEDED) + 32, budget=800)  # seeds, then four generations; rounds end on the way
 LAST = 2  # the generation that the stopped search wrote last
 
 CHANGES = {  # statements of SQL, and what is said of them
     "no candidates": ("DROP TABLE candidates", "tables"),
     "no measurements": ("DROP TABLE measurements", "tables"),
     "no elites": ("DROP TABLE elites", "tables"),
+    "no joins": ("DROP TABLE joins", "tables"),
     "no calls": ("DROP TABLE calls", "tables"),
     "no digests": ("DROP TABLE digests", "tables"),
     "no settings": ("DROP TABLE search", "tables"),
     "a column less": ("ALTER TABLE candidates DROP COLUMN note", "tables"),
     "a column more": ("ALTER TABLE candidates ADD COLUMN more TEXT", "tables"),
-    "no index": ("DROP INDEX candidates_by_canonical", "tables"),
+    "no index": ("DROP INDEX measurements_by_candidate", "tables"),
     "a trigger": ("CREATE TRIGGER t AFTER INSERT ON elites BEGIN DELETE FROM elites; END", "tables"),
-    "an older version": ("PRAGMA user_version = 1", "has version 1 of the tables, not 2"),
+    "an older version": ("PRAGMA user_version = 2", "has version 2 of the tables, not 3"),
     "a newer version": ("PRAGMA user_version = 9", "has version 9"),
     "an empty search row": ("DELETE FROM search", "settings"),
     "two search rows": ("INSERT INTO search SELECT * FROM search", "settings"),
@@ -53,7 +54,7 @@ CHANGES = {  # statements of SQL, and what is said of them
     "a removed seed generation": ("DELETE FROM candidates WHERE generation = 0", "generation 0"),
     "no candidate left": ("DELETE FROM candidates", "generation 0"),
     "a candidate more": ("UPDATE candidates SET generation = 0, place = 77 WHERE id = 14", "generation 0"),
-    "a candidate of a later generation": ("UPDATE candidates SET generation = 9 WHERE id = 27", "generation 2"),
+    "a candidate of a later generation": ("UPDATE candidates SET generation = 9 WHERE id = 21", "generation 2"),
     "a generation of another number": ("UPDATE candidates SET generation = 3 WHERE generation = 2", "generation 2"),
     "a generation twice": (
         "CREATE TEMP TABLE copies AS SELECT * FROM candidates WHERE generation = 2; "
@@ -74,10 +75,10 @@ CHANGES = {  # statements of SQL, and what is said of them
         "generation 2",
     ),
     "an elite more": ("INSERT INTO elites VALUES (2, 0, 999)", "generation 2"),
-    "an elite on no island": (
-        "UPDATE elites SET island = 9 WHERE (generation, island) = (2, 1)",
-        "generation 2",
-    ),
+    "an elite of no side": ("UPDATE elites SET side = 9 WHERE (generation, side) = (2, 1)", "generation 2"),
+    "a member less": ("UPDATE joins SET joined = 0", "generation"),
+    "a member more": ("INSERT INTO joins VALUES (9, 1, 0, 1, 1, 1)", "generation 0"),
+    "a member of a later generation": ("INSERT INTO joins VALUES (9, 1, 9, 1, 1, 1)", "joins has rows of no gen"),
     "elites of a later generation": ("INSERT INTO elites VALUES (7, 0, 1)", "elites has rows of no generation"),
     "a changed digest": ("UPDATE digests SET digest = 'x' WHERE generation = 1", "generation 1"),
     "a removed digest": ("DELETE FROM digests WHERE generation = 1", "generation 1"),
@@ -121,11 +122,11 @@ def made(tmp_path_factory):
     """The tables' bytes of an unbroken search, and the database of one that was stopped with answers in hand."""
     folder, calls = tmp_path_factory.mktemp("search"), []
 
-    def stopping(sources, name):
+    def stopping(sources, name, *more):
         calls.append(name)
         if calls.count("search") > LAST + 1:
             raise StoppedError
-        return objective(sources, name)
+        return objective(sources, name, *more)
 
     run(folder / "whole.db", SEARCH, paying(folder / "receipts"))
     with pytest.raises(StoppedError):
@@ -189,6 +190,7 @@ def take_back(path):
     changed(
         path,
         f"DELETE FROM measurements WHERE candidate IN (SELECT id FROM candidates WHERE generation = {LAST});"
+        f"DELETE FROM joins WHERE generation = {LAST};"
         f"DELETE FROM candidates WHERE generation = {LAST}; DELETE FROM elites WHERE generation = {LAST};"
         f"DELETE FROM digests WHERE generation = {LAST}; DELETE FROM calls WHERE generation > {LAST}",
     )

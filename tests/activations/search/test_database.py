@@ -11,6 +11,7 @@ from activations.small import search as settings
 from arrange.activations.evaluation import Admitted, Measurement
 from arrange.activations.search.candidates import SEED, Candidate, Slot
 from arrange.activations.search.database import Position, opened
+from arrange.activations.search.joining import Join
 from arrange.errors import UserError
 
 
@@ -26,7 +27,7 @@ def test_a_second_process_is_refused_and_the_first_goes_on(tmp_path):
         database.llm_cache.record(Slot(0, 0, 0), "?", "!", 1, 1, 0.5, "")
     assert refused.startswith("UserError: ")
     assert "one.db is in use: another process searches there\n" in refused
-    assert in_child(lambda: opened_once(path, settings())) == Position(0, 0, 0, 0)
+    assert in_child(lambda: opened_once(path, settings())) == Position(0, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -76,42 +77,55 @@ def test_answers_and_errors_are_recalled_by_slot_and_prompt(tmp_path):
         assert database.llm_cache.recall(Slot(1, 2, 0), "improve") == ("x * 2", "")
 
 
-def candidate(id, generation, place, island, text, fitness, confirmed=None, parents=(), reason=""):
+def candidate(id, generation, place, text, fitness, confirmed=None, parents=(), reason=""):
     """A candidate whose program, canonical text and curve are all told by `text`."""
     is_retested = confirmed is not None
+    losses = (0, 0.1, 1.0, 2.0, 3.0)
+    measurements = (("search", Measurement("first", "p 0", "p", *losses)),)
+    if is_retested:
+        measurements += (("confirm", Measurement("confirm", "q 0", "q", *losses)),)
     return Candidate(
         id,
         Slot(generation, place, 0),
-        island,
+        generation % 2,
         text,
         text,
         "told" if generation else SEED,
         parents,
-        admitted=Admitted(1.0, True, 1.0, (float(len(text)),) * 65) if fitness is not None else None,
+        admitted=Admitted(1.0, True, 1.0, (float(len(text)),) * 65) if not reason else None,
         fitness=fitness,
         reason=reason,
         confirmed=confirmed,
         confirm_reason="" if is_retested else None,
         member_steps=10 + 30 * is_retested,
-        measurements=(("search", Measurement("first", "p 0", "p", 0, 0.1, 1.0, 2.0, 3.0)),),
+        measurements=measurements,
     )
 
 
+def bare(one):
+    return replace(one, measurements=())
+
+
 def test_what_was_committed_is_read_back_by_hand(tmp_path):
-    search = settings(islands=2)
-    a = candidate(1, 0, 0, None, "a", 0.5, confirmed=0.2)
-    b = candidate(2, 0, 1, None, "bb", 0.1, confirmed=0.4)
-    c = candidate(3, 1, 0, 0, "ccc", None, parents=(2,), reason="unusable")
-    d = candidate(4, 1, 1, 1, "dddd", 0.9, confirmed=0.3, parents=(1, 2))
-    e = candidate(5, 1, 2, 0, "eeeee", -0.3, parents=(2,))
+    search = settings()
+    a = candidate(1, 0, 0, "a", 0.5, confirmed=0.2)
+    b = candidate(2, 0, 1, "bb", 0.1, confirmed=0.4)
+    c = candidate(3, 1, 0, "ccc", None, parents=(2,), reason="unusable")
+    d = candidate(4, 1, 1, "dddd", 0.9, confirmed=0.3, parents=(1, 2))
+    e = candidate(5, 1, 2, "eeeee", -0.3, parents=(2,))
+    f = replace(candidate(6, 1, 3, "aaaaaa", None), reason="duplicate", member_steps=0)
+    tried = [Join(0, b, 0.25, 100, True), Join(0, a, None, 100, False), Join(1, d, 0.5, 100, True)]
     with opened(tmp_path / "one.db", *search) as database:
-        database.commit([a, b], [[a, b], [a]])
-        database.commit([c, d, e], [[a, b, d], [a]])  # d has migrated
+        assert (database.elites(), database.portfolio(), database.retested(), database.functions()) == ([], [], [], {})
+        database.commit([a, b], [[b, a], []])
+        assert database.position() == Position(1, 2, 2, 80, 0)
+        database.commit([c, d, e, f], [[b], [d]], tried)
     with opened(tmp_path / "one.db", *search) as database:
-        assert database.position() == Position(2, 5, 5, 50 + 90)
-        a, b, d = (replace(one, measurements=()) for one in (a, b, d))
-        assert database.elites() == [[b, d, a], [a]]
-        assert database.retested() == [one.function for one in (a, b, d)]
-        assert database.measured_before("bb") == b
-        assert database.measured_before("ccc") == replace(c, measurements=())
-        assert database.measured_before("b") is None
+        assert database.position() == Position(2, 6, 6, 140 + 300, 2)
+        assert database.elites() == [bare(b), bare(d)]
+        assert database.portfolio() == [bare(b), bare(d)]
+        assert database.retested() == [replace(one, measurements=one.measurements[1:]) for one in (a, b, d)]
+        assert database.functions() == {one.id: one.function for one in (a, b, d, e)}
+        progress = database.progress(1)
+        assert (progress.members, progress.gain, progress.member_steps) == (3, 0.75, 440)
+        assert (database.progress(0).members, database.progress(0).gain) == (1, 0)

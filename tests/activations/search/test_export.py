@@ -1,91 +1,76 @@
-"""The tables of a search, its distinct functions, finalists and ancestors."""
+"""The tables of a search, its finalists and ancestors."""
 
 import polars as pl
 import pytest
-from activations.search.target import KNOWN, judged, run
+from activations.search.target import SEEDED, judged, run
 from activations.small import search as settings
 
 from arrange.activations.evaluation import Measurement
 from arrange.activations.mutators.expression import expression_mutators
 from arrange.activations.search.candidates import Slot
 from arrange.activations.search.database import opened
-from arrange.activations.search.export import CALLS, CANDIDATES, ancestors, best_confirmed, distinct, tables, write
+from arrange.activations.search.export import CALLS, CANDIDATES, JOINS, ancestors, contenders, tables, write
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     path = tmp_path_factory.mktemp("search") / "one.db"
-    run(path, settings(candidates=60), expression_mutators())
+    run(path, settings(candidates=55, budget=1200), expression_mutators())
     return tables(path)
 
 
 def test_every_candidate_is_there_with_what_it_was_told(found):
     candidates = found["candidates"]
-    assert candidates["id"].to_list() == list(range(1, 61))
-    assert candidates["source"].to_list()[:11] == list(KNOWN)
-    for row in candidates.iter_rows(named=True):
-        searched = judged(row["source"], "search")
-        assert (row["fitness"], row["reason"], row["detail"]) == (searched.fitness, searched.reason, searched.detail)
-        assert (row["curve"] and tuple(row["curve"])) == (searched.admitted and searched.admitted.curve)
-        assert (row["flops"], row["pointwise"]) == (
-            (searched.admitted.flops, True) if searched.admitted else (None, None)
-        )
+    assert candidates["id"].to_list() == list(range(1, 56))
+    assert candidates["source"].to_list()[: len(SEEDED)] == list(SEEDED)
+    assert candidates["side"].to_list() == [generation % 2 for generation in candidates["generation"]]
+    alone = candidates.filter(pl.col("generation") < found["joins"]["generation"].min())  # the portfolio is GELU
+    for row in alone.iter_rows(named=True):
+        told = judged(row["source"], "admit", None)
+        if row["reason"] not in ("known", "duplicate", *[told.reason] * bool(told.reason)):
+            searched = judged(row["source"], "search", row["side"])
+            assert (row["fitness"], tuple(row["curve"])) == (searched.fitness, searched.admitted.curve)
         if row["confirmed"] is not None:
-            assert row["confirmed"] == judged(row["source"], "confirm").fitness
-    assert candidates["confirmed"].is_not_null().sum() > 6
+            assert row["confirmed"] == judged(row["source"], "confirm", 1 - row["side"]).fitness
+    assert alone["confirmed"].is_not_null().sum() > 4
 
 
 def test_every_single_measurement_is_there_once(found):
-    columns = found["candidates"].select("id", "source", "confirmed", pl.col("canonical").is_first_distinct())
     expected = []
-    for id, source, confirmed, first in columns.iter_rows():
-        for name in ["search"] * first + ["confirm"] * (confirmed is not None):
-            expected += [(id, name, measurement) for measurement in judged(source, name).measurements]
+    for row in found["candidates"].iter_rows(named=True):
+        sets = ["search"] * (row["fitness"] is not None) + ["confirm"] * (row["confirmed"] is not None)
+        for name in sets:
+            side = row["side"] if name == "search" else 1 - row["side"]
+            expected += [(row["id"], name, one) for one in judged(row["source"], name, side).measurements]
     rows = found["measurements"].iter_rows()
     assert [(id, name, Measurement(*rest)) for id, name, *rest in rows] == expected
 
 
 def test_generations_say_how_the_search_stood(found):
-    last = found["generations"].row(-1, named=True)
+    last, joins = found["generations"].row(-1, named=True), found["joins"]
     candidates = found["candidates"]
-    assert found["generations"]["generation"].to_list() == list(range(8))
-    assert last["candidates"] == 60
-    assert last["member_steps"] == candidates["member_steps"].sum()
+    assert last["candidates"] == candidates.filter(attempt=0).height
+    assert last["member_steps"] == candidates["member_steps"].sum() + joins["member_steps"].sum()
     assert last["confirmed"] == candidates["confirmed"].max()
     assert candidates.filter(id=last["best"])["confirmed"].item() == last["confirmed"]
-    assert last["median"] == candidates.filter(generation=7)["fitness"].median()
+    assert last["members"] == 1 + joins["joined"].sum() > 1
+    assert last["gain"] == pytest.approx(joins.filter(joined=1)["gain"].sum())
 
 
 def rows(*told):
     schema = {name: CANDIDATES[name] for name in ("id", "mutator", "canonical", "confirmed", "parents")}
-    table = pl.DataFrame(told, schema, orient="row")
-    return table.with_columns(pl.lit(None, CANDIDATES[name]).alias(name) for name in ("pointwise", "gain", "curve"))
+    return pl.DataFrame(told, schema, orient="row")
 
 
-def test_finalists_are_the_best_confirmed_that_the_search_found_itself():
-    table = rows(
-        (1, "seed", "a", 9.0, []),
-        (2, "subtree", "b", 0.5, []),
-        (3, "subtree", "c", None, []),
-        (4, "llm_full", "d", 0.5, []),
-        (5, "subtree", "b", 0.7, []),
-        (6, "subtree", "e", 0.1, []),
-        (7, "simplify", "a", 9.0, []),  # a seed's program
+def test_finalists_are_those_that_joined_and_then_those_that_came_near():
+    table = rows(*((id, "subtree", "", 0.1, []) for id in range(1, 8)))
+    tried = [(0, 5, 1, 0.3, 9, 0), (0, 6, 1, 0.5, 9, 1), (1, 2, 2, 0.4, 9, 0), (1, 3, 2, None, 9, 0)]
+    joins = pl.DataFrame(
+        [*tried, (1, 7, 2, 0.1, 9, 0), (2, 2, 3, 0.2, 9, 1), (2, 5, 3, 0.1, 9, 0)], JOINS, orient="row"
     )
-    assert best_confirmed(table, 3)["id"].to_list() == [5, 4, 6]
-    assert best_confirmed(table, 1)["id"].to_list() == [5]
-
-
-def test_a_known_function_at_another_scale_is_no_finalist():
-    table = rows(
-        (1, "seed", "gelu", 0.0, []),
-        (2, "subtree", "2 * gelu", 0.1, []),
-        (3, "subtree", "f", 0.1, []),
-        (4, "subtree", "-f", 0.2, []),
-    )
-    curves = {"gain": [1.0, 0.5, 1.0, 1.0], "curve": [[1.0, 2.0], [2.0, 4.0], [1.0, 1.5], [-1.0, -1.5]]}
-    table = table.with_columns(pl.lit(True).alias("pointwise"), *(pl.Series(*column) for column in curves.items()))
-    assert best_confirmed(table, 3)["id"].to_list() == [4]
+    assert contenders(table, joins, 9)["id"].to_list() == [6, 2, 5, 7]
+    assert contenders(table, joins, 1)["id"].to_list() == [6]
+    assert contenders(table, joins.clear(), 3).is_empty()
 
 
 def test_calls_are_in_the_order_of_the_questions(tmp_path):
@@ -106,24 +91,6 @@ def test_ancestors_are_all_of_them_and_no_others():
     table = rows(*((id, "", "", 0.0, parents) for id, parents in [(1, []), (2, []), (3, [1]), (4, [2]), (5, [3, 1])]))
     assert ancestors(table, 5)["id"].to_list() == [1, 3, 5]
     assert ancestors(table, 2)["id"].to_list() == [2]
-
-
-def test_the_first_row_of_each_function_stays():
-    table = pl.DataFrame(
-        {
-            "id": [1, 2, 3, 4, 5],
-            "canonical": ["a", "2a", "b", "c", "b"],
-            "pointwise": [True, True, None, False, None],
-            "gain": [1.0, 0.5, None, 1.0, None],
-            "curve": [[1.0, 3.0], [2.0, 6.0], None, [1.0, 3.0], None],
-        }
-    )
-    known = pl.DataFrame(
-        {"canonical": ["known", "c"], "pointwise": [True, None], "gain": [1.0, None], "curve": [[-1.0, -3.0], None]}
-    )
-    assert distinct(table)["id"].to_list() == [1, 3, 4]
-    assert distinct(table, known)["id"].to_list() == [3]
-    assert distinct(table.head(2), table.head(1)).height == 0
 
 
 def test_what_is_written_is_what_is_read(tmp_path):

@@ -1,63 +1,103 @@
 """The whole transfer test in small: which tables there are, and who is compared with whom."""
 
+from math import exp
+
 import pytest
 from activations.small import HELD_OUT, fitness, rung, sandbox
 
 from arrange.activations.classical import CLASSICAL
+from arrange.activations.evaluation import Measurement
 from arrange.activations.programs.files import source_of
 from arrange.activations.settings import Networks, Transfer
-from arrange.activations.transfer.experiment import count_steps, run_transfer, shared_sources
+from arrange.activations.transfer.experiment import (
+    as_activations,
+    count_steps,
+    growth,
+    run_transfer,
+    shared_sources,
+    what_is_picked,
+)
 from arrange.activations.transfer.tabular import tabular
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:the sandbox has no filter")]
-
-NETWORKS = Networks(hidden=(4,), steps=2, batch=4, warmup=1, rates=(1e-2,), seeds=(1,))
+NETWORKS = Networks(hidden=(4,), steps=2, batch=4, warmup=1, rates=(1e-2,), seeds=(1, 2))
 SOURCES = {
     "evolution-7": "def activation(x): return torch.sin(x) + 0.1 * x",
     "random-9": "def activation(x): return torch.atan(x)",
-    **{name: source_of(CLASSICAL[name]) for name in ("gelu", "relu")},
+    **{name: source_of(CLASSICAL[name]) for name in ("gelu", "silu", "sin")},
 }
-FITNESS = fitness(test=rung(10, 1, 2, (1e-3, 1e-2), HELD_OUT))
+FOUND = {"evolution": ["gelu", "evolution-7", "sin", "silu"], "random": ["gelu", "random-9"]}
+FITNESS = fitness(test=rung(10, 2, 2, (1e-3, 1e-2), HELD_OUT))
+TITLES = {"portfolio evolution", "portfolio random", "portfolio classical", "best of 4 gelu"}
 
 
 def transferred(*to):
-    transfer = Transfer(to, found=1, seed=5, resamples=50, networks=NETWORKS)
+    transfer = Transfer(to, known=(), seed=5, resamples=50, networks=NETWORKS)
     steps = []
     tables = run_transfer(
-        SOURCES,
-        ["evolution-7", "random-9"],
-        ["random-9"],
-        FITNESS,
-        sandbox(),
-        transfer,
-        lambda done, note: steps.append(done),
+        SOURCES, FOUND, ["random"], FITNESS, sandbox(), transfer, lambda done, note: steps.append(done)
     )
     assert steps == list(range(1, count_steps(SOURCES, transfer) + 1))
     return tables
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the sandbox has no filter")
 def test_held_out_families_and_digits():
     tables = transferred("held_out", "digits")
-    assert list(tables) == ["measurements", "by_group", "by_family", "winners", "extrapolation"]
+    names = ["measurements", "by_group", "by_family", "portfolios", "picks", "growth", "extrapolation"]
+    assert list(tables) == names
     rows = tables["measurements"].group_by("group", "activation").len().sort("group", "activation").rows()
-    assert rows == [(group, name, n) for group, n in (("digits", 12), ("held-out", 10)) for name in sorted(SOURCES)]
-    others = {"evolution-7", "random-9", "relu"}
+    everyone = sorted({*SOURCES, *TITLES})
+    assert rows == [(group, name, n) for group, n in (("digits", 24), ("held-out", 20)) for name in everyone]
     for group in ("held-out", "digits"):
-        assert set(tables["by_group"].filter(group=group)["activation"]) == others
+        assert set(tables["by_group"].filter(group=group)["activation"]) == {*everyone} - {"gelu"}
     assert set(tables["by_family"]["group"]) == set(HELD_OUT)
-    winners = tables["winners"].group_by("rival", maintain_order=True).agg("activation").rows()
-    assert [(rival, set(names)) for rival, names in winners] == [
-        ("gelu", {"evolution-7", "random-9"}),
-        ("relu", {"evolution-7", "random-9"}),
-        ("random-9", {"evolution-7"}),
+    rivals = tables["portfolios"].group_by("rival", maintain_order=True).agg("activation").rows()
+    assert [(rival, set(names)) for rival, names in rivals] == [
+        ("gelu", TITLES),
+        *((rival, TITLES - {rival}) for rival in ("best of 4 gelu", "portfolio classical", "portfolio random")),
     ]
     assert set(tables["extrapolation"]["activation"]) == set(SOURCES)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the sandbox has no filter")
 def test_digits_alone():
     tables = transferred("digits")
-    assert list(tables) == ["measurements", "by_group", "winners", "extrapolation"]
+    assert list(tables) == ["measurements", "by_group", "portfolios", "picks", "growth", "extrapolation"]
     assert set(tables["measurements"]["group"]) == {"digits"}
+
+
+def measured(*cells):
+    """Two seeds of one problem: pairs of validation error and log error."""
+    return [Measurement("test", "p 0", "p", seed, 0.1, 0.0, valid, exp(log)) for seed, (valid, log) in enumerate(cells)]
+
+
+MEASURED = {"toy": {"gelu": measured((2, 0.0), (1, -0.4)), "sin": measured((1, -0.6), (3, 9.0))}}
+
+
+def test_portfolios_and_the_control_stand_in_the_table_like_activations():
+    found = as_activations(MEASURED["toy"], {"both": ["gelu", "sin"]}, 3)  # of two seeds there are no three
+    assert {name: [one.ood for one in measured] for name, measured in found.items()} == {
+        "portfolio both": pytest.approx([exp(-0.6), exp(-0.4)]),
+        "best of 3 gelu": pytest.approx([exp(-0.4), exp(-0.4)]),
+    }
+
+
+def test_what_was_picked_where():
+    assert what_is_picked(MEASURED, {"both": ["gelu", "sin"]}).rows() == [
+        ("both", "toy", "p", "gelu", 0.5),
+        ("both", "toy", "p", "sin", 0.5),
+    ]
+
+
+def test_growth_beside_the_control():
+    assert growth(MEASURED, {"both": ["gelu", "sin"]}, 4).rows() == [
+        ("both", "toy", 1, 0.0),
+        ("both", "toy", 2, pytest.approx((-0.6 + 0) / 2)),
+        ("gelu seeds", "toy", 1, 0.0),
+        ("gelu seeds", "toy", 2, pytest.approx((-0.4 + 0) / 2)),
+    ]
 
 
 def test_problems_that_share_a_table_or_an_equation_are_one_cluster():
