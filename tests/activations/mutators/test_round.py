@@ -73,7 +73,7 @@ def test_a_rounds_questions_are_under_way_together_but_no_more_than_eight(chat, 
         said(chat, handler, prompt)
 
     chat.otherwise = together
-    run(tmp_path / "one.db", settings(candidates=27, generation_size=16, attempts=1), asking(chat))
+    run(tmp_path / "one.db", settings(candidates=len(SEEDED) + 16, generation_size=16, attempts=1), asking(chat))
     assert (len(chat.requests), most) == (16, 8)
     assert not any(error for *_, error, _ in calls(tmp_path / "one.db"))
 
@@ -119,7 +119,7 @@ def test_an_answer_is_written_down_while_others_are_waited_for(chat, tmp_path):
         return asking(chat)(cache)
 
     chat.otherwise = slow_but_for_three
-    run(tmp_path / "one.db", settings(candidates=19, generation_size=8, attempts=1), mutators)
+    run(tmp_path / "one.db", settings(candidates=len(SEEDED) + 8, generation_size=8, attempts=1), mutators)
     assert len(calls(tmp_path / "one.db")) == 8
     assert not any(error for *_, error in written)
 
