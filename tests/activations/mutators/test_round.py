@@ -12,7 +12,7 @@ from hashlib import sha256
 
 import polars as pl
 import pytest
-from activations.search.target import PARTS, in_child, run
+from activations.search.target import SEEDED, in_child, run
 from activations.small import search as settings
 
 from arrange.activations.mutators.expression import expression_mutators
@@ -73,13 +73,13 @@ def test_a_rounds_questions_are_under_way_together_but_no_more_than_eight(chat, 
         said(chat, handler, prompt)
 
     chat.otherwise = together
-    run(tmp_path / "one.db", settings(candidates=27, generation_size=16, attempts=1), asking(chat))
+    run(tmp_path / "one.db", settings(candidates=len(SEEDED) + 16, generation_size=16, attempts=1), asking(chat))
     assert (len(chat.requests), most) == (16, 8)
     assert not any(error for *_, error, _ in calls(tmp_path / "one.db"))
 
 
 def test_answers_in_reversed_order_give_the_same_rows(talkative, tmp_path):
-    search = settings(candidates=27, generation_size=8, attempts=1, **PARTS)  # two rounds of eight
+    search = settings(candidates=len(SEEDED) + 16, generation_size=8, attempts=1)  # two rounds of eight
     run(tmp_path / "one.db", search, asking(talkative))
     numbers, answered, order = itertools.count(), [threading.Event() for _ in range(16)], []
 
@@ -119,7 +119,7 @@ def test_an_answer_is_written_down_while_others_are_waited_for(chat, tmp_path):
         return asking(chat)(cache)
 
     chat.otherwise = slow_but_for_three
-    run(tmp_path / "one.db", settings(candidates=19, generation_size=8, attempts=1), mutators)
+    run(tmp_path / "one.db", settings(candidates=len(SEEDED) + 8, generation_size=8, attempts=1), mutators)
     assert len(calls(tmp_path / "one.db")) == 8
     assert not any(error for *_, error in written)
 
@@ -130,13 +130,13 @@ def test_asked_one_by_one_they_give_the_same_rows(talkative, tmp_path):
         made = both(talkative, money=12.0)(cache)
         return {name: lambda *asked, mutator=mutator: mutator(*asked) for name, mutator in made.items()}
 
-    search = settings(candidates=60, **PARTS)
+    search = settings(candidates=60)
     run(tmp_path / "one.db", search, both(talkative, money=12.0))
     run(tmp_path / "two.db", search, one_by_one)
     assert_same(tmp_path / "one.db", tmp_path / "two.db")
 
 
-SEARCH = settings(candidates=75, **PARTS)
+SEARCH = settings(candidates=75)
 MONEY = 4.0  # for four answers that nobody has counted: rounds are cut short by what they could cost
 
 
