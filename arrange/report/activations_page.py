@@ -140,8 +140,8 @@ def transferred(made: Path, folder: Path) -> list[str]:
 PORTFOLIOS = """`portfolio <search>` is what a search found, `portfolio classical` is GELU, SiLU and sine. `best of k
 gelu` is the control of equal training. Mean of log(error / error of the rival): below 0 is better."""
 TRANSFER = """Mean of log(error / error with one GELU): below 0 is better. The 95% interval is a studentised bootstrap
-over problems, p is that of Wilcoxon's signed-rank test over problems after Holm. Problems of one data set or equation count
-as one, by their mean: where the table says 20 (4), four means are tested, and p cannot be below 0.125. † uses
+over problems, p is that of Wilcoxon's signed-rank test over problems after Holm. Problems of one data set or equation
+count as one, by their mean: where the table says 20 (4), four means are tested, and p cannot be below 0.125. † uses
 statistics of the batch, so it sees all shifted points at once. A portfolio costs the FLOPs of all its members."""
 DIGITS = (
     """The shifts test the same trained networks. So interval and p hold for shifts like these, not for other data."""

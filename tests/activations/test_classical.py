@@ -97,11 +97,10 @@ def test_the_programs_that_a_search_begins_with_are_these_functions(name):
     assert torch.equal(compile_program(KNOWN[name])(x), CLASSICAL[name](x))
 
 
-def test_the_two_forms_of_gelu_are_near_each_other_and_a_search_begins_with_one():
+def test_the_two_forms_of_gelu_are_near_each_other():
     x = torch.linspace(-8, 8, 16001, dtype=torch.float64)
     assert 4e-4 < (CLASSICAL["gelu_tanh"](x) - CLASSICAL["gelu"](x)).abs().max() < 5e-4
     torch.testing.assert_close(CLASSICAL["gelu_tanh"](x), torch.nn.functional.gelu(x, approximate="tanh"))
-    assert CLASSICAL.keys() - SEEDS.keys() == {"gelu_tanh"}
 
 
 def test_no_two_of_them_are_the_same():

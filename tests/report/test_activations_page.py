@@ -109,8 +109,11 @@ TABLES = {
 }
 
 
+ERRORS = ("error", "reference_error")
+
+
 def test_portfolios_stand_first_with_their_rivals_their_growth_and_the_map_of_families(made):
-    shared = {name: pl.lit(0.0) for name in ("log_ratio", "low", "high", "worst", "p", "p_holm", "flops")}
+    shared = {name: pl.lit(0.0) for name in ("log_ratio", "low", "high", "worst", "p", "p_holm", "flops", *ERRORS)}
     shared |= {"problems": pl.lit(2), "clusters": pl.lit(2), "pointwise": pl.lit(True)}
     for name, table in TABLES.items():
         compared = {} if name in ("picks", "growth") else {k: v for k, v in shared.items() if k not in table.columns}

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arrange.activations.mutators.trees import folded, literal, number
-from arrange.activations.programs.check import check, compile_program
+from arrange.activations.programs.check import Rejected, check, compile_program
 
 EXAMPLES = settings(max_examples=100, deadline=None)
 
@@ -32,7 +32,6 @@ def fold(expression: str) -> str:
         ("x + -1 + 0", "x + -1"),
         ("0 - x", "0 - x"),
         ("1 / x", "1 / x"),
-        ("x + 1 / 0", "x + 1 / 0"),
         ("x * 0", "x * 0"),
         ("2 ** 3 * x", "2 ** 3 * x"),
         ("(1 - 3) ** x", "(-2.0) ** x"),
@@ -54,12 +53,12 @@ EXPRESSIONS = st.recursive(
 def test_folding_keeps_the_values(expression):
     program = f"def activation(x): return torch.sin(x) + {expression}"
     x = torch.tensor([-1.5, -0.25, 0.75, 3.0], dtype=torch.float64)
-    simple = compile_program(ast.unparse(folded(check(program))))
     try:
-        values = compile_program(program)(x)
-    except ZeroDivisionError:  # of two numbers, as in 1 / 0
+        checked = check(program)
+    except Rejected:  # what is computed from numbers alone is none, as 1 / 0
         return
-    torch.testing.assert_close(simple(x), values, equal_nan=True)
+    values = compile_program(program)(x)
+    torch.testing.assert_close(compile_program(ast.unparse(folded(checked)))(x), values, equal_nan=True)
 
 
 @pytest.mark.parametrize("value", [0.0, 2.5, -2.5])

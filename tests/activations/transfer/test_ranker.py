@@ -12,6 +12,7 @@ import torch
 from arrange.activations.classical import CLASSICAL
 from arrange.activations.evaluation import Admitted
 from arrange.activations.transfer.ranker import SWAPPED, RankerTask, swap_activations, train_with, with_reference
+from arrange.data.tables import About
 from arrange.decoding.settings import Decoding
 from arrange.decoding.validation import JudgedQueries
 from arrange.docids import trie
@@ -27,7 +28,7 @@ LISTS = replace(tiny.LISTS, lists=[(np.arange(3), RANKS)] * 4)
 def judged(gains):
     pairs = {"query_id": [query for query in IDS for _ in DOCS], "doc_id": DOCS * len(IDS)}
     qrels = pl.DataFrame(pairs).with_columns(gain=pl.Series(gains * 4), rank=pl.Series([3, 2, 1] * 4))
-    return JudgedQueries(IDS, qrels, LISTS)
+    return JudgedQueries(IDS, qrels, LISTS, About(title="Four queries."))
 
 
 TRUTH, REVERSED = judged([2, 3, 6]), judged([6, 3, 2])
