@@ -5,10 +5,11 @@ from pathlib import Path
 
 from arrange.errors import UserError
 
-QUOTED = r'"[^"]*+(?:""[^"]*+)*+"'
+# No group is possessive: Python before 3.11.5 matches those wrongly (gh-106052).
+QUOTED = r'"[^"]*+(?:""[^"]*+)*"(?!")'
 FIELD = rf'(?:{QUOTED}|[^",\n]*+)'
 END = r"\r?\n"
-RECORD = re.compile(rf"{FIELD}(?:,{FIELD})*+{END}")
+RECORD = re.compile(rf"{FIELD}(?:,{FIELD})*{END}")
 NEXT = re.compile(rf"{FIELD}(,|{END})")
 WHOLE_QUOTED = re.compile(QUOTED)
 QUOTES = 'put quotes around a text that has a quote in it, and write its own quotes twice: "a 5"" nail"'
@@ -35,10 +36,12 @@ def check(text: str, path: Path) -> None:
     if header is None:
         raise _error(text, path, start, fields=0)
     fields = sum(1 for _ in _fields(text, start))
-    records = re.compile(rf"(?:{FIELD}(?:,{FIELD}){{0,{fields - 1}}}+{END})*+")
-    read = records.match(text, header.end())
-    if read is not None and read.end() < len(text):
-        raise _error(text, path, read.end(), fields)
+    record = re.compile(rf"{FIELD}(?:,{FIELD}){{0,{fields - 1}}}{END}")
+    begin = header.end()
+    while begin < len(text):
+        if (read := record.match(text, begin)) is None:
+            raise _error(text, path, begin, fields)
+        begin = read.end()
 
 
 def line(text: str, row: int) -> int:
