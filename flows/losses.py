@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-OTHERS = ("baselines", "candidates", "listwise", "fusions", "reranked")  # sections that make runs
+OTHERS = ("baselines", "listwise", "fusions", "reranked")  # sections that make runs
 
 
 def rankers_of(
@@ -25,10 +25,9 @@ def rankers_of(
         "datasets": dict.fromkeys(name for name in sections["datasets"] if name != data),  # None takes an entry away
         "catalogues": dict.fromkeys(others),
         "rankers": dict.fromkeys(sections["rankers"]) | rankers,
-        **{
-            name: dict.fromkeys(sections[name])
-            for name in ("baselines", "candidates", "listwise", "fusions", "reranked")
-        },
+        **{name: dict.fromkeys(sections[name]) for name in OTHERS},
+        # those of this data set stay: one may be a teacher's table
+        "candidates": dict.fromkeys(name for name, each in sections["candidates"].items() if each["data"] != data),
         "evaluate": {"reference": reference},
         "sweep": there,
         "compare": there,

@@ -24,7 +24,10 @@ REPORTS = {  # the fuller one first
     "ranking_report": "rankings/report.md",
     "activations_report": "activations/report/report.md",
 }
-RANKERS = ("docids", "finetune", "rank", "baselines", "rerank", "fuse", "controls")  # stages whose seconds are told
+RANKERS = (  # stages whose seconds are told
+    *("augment", "docids", "finetune", "rank", "baselines"),
+    *("candidates", "listwise", "rerank", "fuse", "controls"),
+)
 TableOf = Callable[[Path, Mapping[str, Any]], tuple[str, list[dict[str, Any]]]]  # of a run's folder and sections
 SHOWN = ("nDCG@10", "overlap@1", "overlap@3", "R@10", "tau_b")
 

@@ -47,11 +47,13 @@ def check(settings: Settings) -> None:
                 models.with_lora(model, finetune.lora, 0)
     check_arguments(finetune.arguments, "finetune.arguments")
     check_training(finetune.arguments, "finetune.arguments")
-    for name, ranker in settings.rankers.items():
-        mined = settings.losses[ranker.loss].mined
-        if ranker.arguments or mined.documents:
-            check_arguments(ranker.arguments, f"rankers.{name}.arguments")
-            check_training({**finetune.arguments, **ranker.arguments}, f"rankers.{name}.arguments", mined)
+    trained = {f"rankers.{name}": (entry.loss, entry.arguments) for name, entry in settings.rankers.items()}
+    trained |= {f"listwise.{name}": (entry.loss, entry.arguments) for name, entry in settings.listwise.items()}
+    for where, (loss, arguments) in trained.items():
+        mined = settings.losses[loss].mined
+        if arguments or mined.documents:
+            check_arguments(arguments, f"{where}.arguments")
+            check_training({**finetune.arguments, **arguments}, f"{where}.arguments", mined)
 
 
 def check_training(arguments: dict[str, object], where: str, mined: Mined = UNMINED) -> None:

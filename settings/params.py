@@ -179,6 +179,9 @@ def with_own_data(params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             if entry["data"] == first
         }
         overrides[section] = {**dict.fromkeys(params[section]), **renamed}  # None takes an entry away
+    teacher = Path(params["finetune"]["teacher"]["table"])
+    if teacher.parent == Path("candidates") and teacher.stem in names:
+        overrides["finetune"] = {"teacher": {"table": f"candidates/{names[teacher.stem]}.parquet"}}
     return overrides
 
 

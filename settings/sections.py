@@ -272,6 +272,10 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     for where, ranker in users.items():
         if isinstance(ranker, RankerEntry | ListwiseEntry):
             yield f"{where}.loss", ranker.loss, list(settings.losses)
+    table = settings.finetune.teacher.table
+    if table.startswith("candidates/"):
+        entry_of_table = table.removeprefix("candidates/").removesuffix(".parquet")
+        yield "finetune.teacher.table (an entry of candidates)", entry_of_table, list(settings.candidates)
     for place, loss in enumerate(settings.compare.losses):
         yield f"compare.losses.{place}", loss, list(settings.losses)
     yield "swap.loss", settings.swap.loss, list(settings.losses)

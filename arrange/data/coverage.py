@@ -71,4 +71,7 @@ def warnings(found: Coverage) -> list[str]:
     return told
 
 
-REMEDY = "give more training queries, or rerank what BM25 finds (section reranked) in place of searching all documents"
+REMEDY = (
+    "give more training queries, let documents teach their own docIDs (finetune.augmented, docs/augmentation.md), or "
+    "rerank what BM25 finds (section reranked) in place of searching all documents"
+)

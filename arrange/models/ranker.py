@@ -136,6 +136,11 @@ def _taking_trees(model: PreTrainedModel) -> PreTrainedModel:
     return model
 
 
+def without_adapters(ranker: torch.nn.Module) -> PreTrainedModel:
+    """The language model itself, without what peft has put around it."""
+    return ranker.get_base_model() if hasattr(ranker, "get_base_model") else ranker  # type: ignore
+
+
 def with_lora(
     model: PreTrainedModel,
     adapters: Mapping[str, Any] | None,

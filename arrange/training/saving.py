@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from arrange.errors import UserError
 from arrange.files import replacing
@@ -38,7 +37,7 @@ def save(ranker: torch.nn.Module, lists: Examples, folder: Path) -> None:
 @torch.no_grad()
 def _scores(ranker: torch.nn.Module, lists: Examples) -> Tensor:
     """log P(docID | prompt) of the documents of the first queries."""
-    inner: PreTrainedModel = ranker.get_base_model() if hasattr(ranker, "get_base_model") else ranker  # type: ignore
+    inner = model.without_adapters(ranker)
     queries = [(query, query) for query in range(min(QUERIES, len(lists.prompts)))]
     packed_batch = {name: part.to(inner.device) for name, part in batch(queries, lists).items()}
     was_training = ranker.training

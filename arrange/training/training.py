@@ -97,7 +97,7 @@ def _untrained(
     ranker: torch.nn.Module, lists: examples.Examples, out_folder: Path | None, validate: Validate | None
 ) -> list[dict[str, float]]:
     """Save a ranker as it is. Its history has one row, of its validation."""
-    inner: Any = ranker.get_base_model() if hasattr(ranker, "get_base_model") else ranker  # type: ignore[operator]
+    inner = model.without_adapters(ranker)
     metrics = {f"validation_{name}": value for name, value in (validate(inner.eval()) if validate else {}).items()}
     if out_folder is not None:
         save(ranker, lists, out_folder)
@@ -191,7 +191,7 @@ class _Trainer(Trainer):
     def _inner(self, wrapped: torch.nn.Module) -> PreTrainedModel:
         """The language model itself, without what accelerate, torch.compile or peft have put around it."""
         unwrapped = self.accelerator.unwrap_model(wrapped, keep_torch_compile=False)
-        return unwrapped.get_base_model() if hasattr(unwrapped, "get_base_model") else unwrapped
+        return model.without_adapters(unwrapped)
 
     def _save_checkpoint(self, *args: Any) -> None:
         super()._save_checkpoint(*args)

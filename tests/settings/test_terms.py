@@ -9,6 +9,7 @@ from sections import SECTIONS, changed
 from arrange.errors import UserError
 from arrange.training.settings import NO_TEACHER
 from arrange.training.terms import Mined, Teacher
+from flows.compare import trainings
 from settings import options, params
 
 PROJECT = Path(__file__).parents[2]
@@ -18,9 +19,12 @@ TAUGHT, MINED = (
     LOSS | {"terms": {"hinge": 1.0}, "mined": {"documents": 5, "every": 50}},
 )
 LEARNT = ("rankers.wordnet-item.loss", "other")
-TABLE = ("finetune.teacher.table", "candidates/wordnet-minilm.parquet")
+TABLE = ("finetune.teacher.table", "candidates/wordnet-first.parquet")
+FIRST = ("candidates.wordnet-first", {"data": "wordnet", "depths": {"bm25": 9}, "apart": "query"})
 MISTAKES = {
     "no table": ([("losses.other", TAUGHT), LEARNT], "but finetune.teacher.table is", "name candidates/"),
+    "a table that no entry makes": ([FIRST, ("finetune.teacher.table", "candidates/wordnet-frist.parquet")],
+        "finetune.teacher.table (an entry of candidates) is 'wordnet-frist'", "wordnet-first?"),
     "a run of other queries": ([("finetune.teacher.table", "runs/wordnet/bm25/run.parquet")], "no absolute", "cand"),
     "a table that is not absolute": ([("finetune.teacher.table", "../t.trec")], "'../t.trec' is no table", NO_TEACHER),
     "a depth": ([("finetune.teacher.depth", -1)], "finetune.teacher.depth is -1", "greater than or equal to 0"),
@@ -48,7 +52,7 @@ MISTAKES = {
         "add one",
     ),
     "mined documents that a teacher has no score for": (
-        [("losses.other", TAUGHT | {"mined": {"documents": 5}}), LEARNT, TABLE],
+        [("losses.other", TAUGHT | {"mined": {"documents": 5}}), LEARNT, FIRST, TABLE],
         "no term of this loss compares ranked documents with them",
         "add one",
     ),
@@ -72,11 +76,22 @@ def test_what_does_not_fit_together_is_told_in_two_lines(assignments, where, rem
 
 
 def test_what_fits_together_is_read():
-    settings = params.validate(changed(("losses.other", TAUGHT), LEARNT, TABLE), "here")
+    settings = params.validate(changed(("losses.other", TAUGHT), LEARNT, FIRST, TABLE), "here")
     assert settings.losses["other"].teacher == Teacher(term="kl", weight=1.0, temperature=1.0)
     assert settings.losses["item"].teacher.weight == 0
     own = params.validate(changed(("losses.other", MINED), ("finetune.teacher.table", "/mine/run.trec")), "here")
     assert own.losses["other"].mined == Mined(documents=5, every=50)
+
+
+def test_a_teachers_table_follows_its_data(tmp_path):
+    """A comparison of losses keeps the table, and data of one's own get one of their own."""
+    sections = changed(FIRST, TABLE, ("losses.other", TAUGHT), ("compare.losses", ["other", "item"]))
+    compared = params.validate(params.apply(sections, trainings(sections)), "here")
+    assert list(compared.candidates) == ["wordnet-first"]
+    (tmp_path / "mine").mkdir()
+    own = params.validate(params.apply(sections, params.with_own_data(sections, tmp_path / "mine")), "here")
+    assert own.finetune.teacher.table == "candidates/mine-first.parquet"
+    assert own.candidates["mine-first"].data == "mine"
 
 
 def test_checkpoints_fall_on_the_steps_of_a_search():
@@ -87,8 +102,18 @@ def test_checkpoints_fall_on_the_steps_of_a_search():
         options.check(params.validate(off, "here"))
 
 
+def test_a_listwise_rerankers_arguments_are_checked_before_any_stage():
+    entry = {"data": "wordnet", "docids": "text", "loss": "item", "seed": 1, "candidates": "wordnet-first"}
+    wrong = changed(FIRST, ("listwise.wordnet-lw", entry | {"arguments": {"learning_rte": 1.0}}))
+    with pytest.raises(UserError, match=r"^listwise\.wordnet-lw\.arguments"):
+        options.check(params.validate(wrong, "here"))
+    with pytest.raises(UserError, match=r"listwise\.wordnet-lw\.candidates \(of wordnet\) is 'wordnet-frist'"):
+        params.validate(changed(FIRST, ("listwise.wordnet-lw", entry | {"candidates": "wordnet-frist"})), "here")
+
+
 def test_a_run_without_documents_is_there_and_a_stage_depends_on_the_table_that_is_named():
     assert (PROJECT / NO_TEACHER).read_bytes() == b""
     stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
-    assert "${finetune.teacher.table}" in stages["finetune"]["do"]["deps"]
+    for stage in ("finetune", "listwise"):
+        assert "${finetune.teacher.table}" in stages[stage]["do"]["deps"]
     assert SECTIONS["finetune"]["teacher"]["table"] == NO_TEACHER
