@@ -41,7 +41,10 @@ def test_words_are_picked_by_score_each_once_and_only_those_of_documents() -> No
 def test_of_two_that_want_one_name_the_later_takes_the_next_best_last_word() -> None:
     arrays = by_hand(["hat", "rain", "shoe", "wool"], [True, True, True, True], [[9, 0, 0, 1], [9, 1, 2, 5]])
     names, moved = lexical.encode(arrays, ["?"] * 3, used=["hat shoe"])
-    assert (names, moved) == (["hat wool", "hat rain", "hat wool"], 1)  # the third finds nothing free: the caller numbers
+    assert (names, moved) == (
+        ["hat wool", "hat rain", "hat wool"],
+        1,
+    )  # the third finds nothing free: the caller numbers
 
 
 def test_a_text_adds_its_words_and_words_before_count() -> None:

@@ -84,9 +84,7 @@ def test_an_assignment_is_the_same_again_from_its_file_too(scheme: str, tmp_path
         assert np.array_equal(again.arrays[name], array)
 
 
-@pytest.mark.parametrize(
-    "scheme", ["numeric", "atomic", "semantic", "rq", "rq_balanced", "rqvae", "sparse", "lexical"]
-)
+@pytest.mark.parametrize("scheme", ["numeric", "atomic", "semantic", "rq", "rq_balanced", "rqvae", "sparse", "lexical"])
 def test_growing_twice_is_growing_once(scheme: str) -> None:
     once = extend(first(scheme, 30), TEXTS[30:], VECTORS_DE[30:])
     twice = extend(extend(first(scheme, 30), TEXTS[30:40], VECTORS_DE[30:40]), TEXTS[40:], VECTORS_DE[40:])
