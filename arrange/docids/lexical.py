@@ -44,6 +44,7 @@ def fit(texts: Sequence[str], judged: Judged | None, words: int, vocabulary: int
     """
     from arrange.docids import lexical_training  # here: it imports torch
 
+    judged = judged if judged and len(judged.query_P) else None
     try:
         counter = _counter(max_features=vocabulary).fit([*texts, *(judged.texts if judged else [])])
         weights_DV = counter.transform(texts)

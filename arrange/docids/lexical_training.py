@@ -68,15 +68,13 @@ class Pairs:
     """Queries and their documents. Each document is drawn equally often: some may be in the lists of all queries."""
 
     def __init__(self, judged: Judged) -> None:
-        order_P = np.lexsort((judged.query_P, judged.document_P))
-        self.query_P = torch.from_numpy(judged.query_P[order_P])
-        document_P = judged.document_P[order_P]
-        self.document_C, first_C, count_C = (
+        self.queries = len(judged.texts)
+        self.sorted_P = np.sort(judged.document_P * self.queries + judged.query_P)
+        document_P, query_P = np.divmod(self.sorted_P, self.queries)
+        self.query_P = torch.from_numpy(query_P)
+        self.document_C, self.first_C, self.count_C = (
             torch.from_numpy(part) for part in np.unique(document_P, return_index=True, return_counts=True)
         )
-        self.first_C, self.count_C = first_C, count_C
-        self.queries = len(judged.texts)
-        self.sorted_P = np.sort(document_P * self.queries + judged.query_P[order_P])
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """Rows of queries and of documents, `BATCH` each."""
@@ -86,7 +84,9 @@ class Pairs:
 
     def contain(self, query_B: Tensor, document_B: Tensor) -> Tensor:
         """Whether each query has each document, B x B."""
-        return torch.from_numpy(np.isin((document_B * self.queries + query_B[:, None]).numpy(), self.sorted_P))
+        wanted_BB = (document_B * self.queries + query_B[:, None]).numpy()
+        place_BB = np.searchsorted(self.sorted_P, wanted_BB).clip(max=len(self.sorted_P) - 1)
+        return torch.from_numpy(self.sorted_P[place_BB] == wanted_BB)
 
 
 def train(
@@ -102,7 +102,7 @@ def train(
     with deterministic(threads=1), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Picker(keywords_DN.shape[1], torch.from_numpy(in_documents_V))
-        pairs = Pairs(judged) if judged and len(judged.query_P) else None
+        pairs = Pairs(judged) if judged else None
         target_DN = torch.from_numpy(keywords_DN)
         _steps(model, steps, lambda: _keyword_loss(model, weights_DV, target_DN, weights_QV, pairs))
         if pairs:

@@ -115,6 +115,12 @@ def test_keywords_alone_teach_a_document_its_own_words() -> None:
     assert (names, moved) == (expected, 0)
 
 
+def test_no_judgement_is_as_good_as_none_at_all() -> None:
+    empty = np.empty(0, np.int64)
+    one, two = (lexical.fit(TEXTS, judged, 2, 100, steps=5, seed=1) for judged in (None, Judged([], empty, empty)))
+    assert one["embedding_VH"].tobytes() == two["embedding_VH"].tobytes()
+
+
 def test_ranking_brings_documents_of_the_same_queries_together() -> None:
     """Documents of one word each, half of them asked for as "fruit": what they share are their queries alone."""
     fruits, tools = ["apple", "pear", "plum", "fruit"], ["saw", "drill", "file", "tool"]
