@@ -26,7 +26,6 @@ from settings import params
 from tasks.stage import STARTER
 
 RECORDED = Path("state", "recorded")  # in a workspace
-TRAIN = {"finetune", "listwise", "baselines", "swap"}  # stages that pass options on to other libraries
 
 Derive = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -106,14 +105,14 @@ def run_in(
     """Run the stages in a workspace, record them, and say how the run ended."""
     say(f"works in {place.root}, records in {store.tracking_uri()}")
     mend_lock(place.root)
-    before, stale = graph(place.root, targets)
-    if stale or not is_recorded(place.root):
+    wanted = graph(place.root, targets)
+    if wanted.stale or not is_recorded(place.root):
         opening.check()
-    if TRAIN & {stage.partition("@")[0] for stage in stale}:
+    if wanted.stale & wanted.with_model:
         check_options(place.root)
     # the mark goes first: the runner waits for its tasks, and these end without it
     with runner_on(cluster, parallel) as runner, supervision.at_work(place.mark, place.flow_run):
-        states = run_stages(place, runner, before, stale, parallel)
+        states = run_stages(place, runner, wanted, parallel)
         failed = [state for state in states.values() if state.is_failed() or state.is_crashed()]
         record(place, states, "FAILED" if failed else "FINISHED")
         if problem := problem_of_disk(place.root):
