@@ -107,7 +107,8 @@ class RerankedEntry:
 class ListwiseEntry:
     """A listwise reranker to finetune: its prompts show what a first stage finds, an entry of `candidates`.
 
-    The other fields are those of a ranker.
+    base: the folder that it starts from, of a base model or of a ranker with the same docIDs, models/<entry>. The other
+    fields are those of a ranker.
     """
 
     data: Name
@@ -115,6 +116,7 @@ class ListwiseEntry:
     loss: Name
     seed: Seed
     candidates: Name
+    base: str
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
@@ -151,10 +153,10 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Compare:
-    """Losses to compare at equal steps: a ranker for each of them and each seed."""
+    """Losses and entries of `docids.schemes` to compare at equal steps: a ranker for each of them and each seed."""
 
     data: Name
-    docids: Name
+    docids: Annotated[tuple[Name, ...], MinLen(1)]
     losses: Annotated[tuple[Name, ...], MinLen(1)]
     seeds: Seeds
 
@@ -258,7 +260,7 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     users |= {f"baselines.{name}": entry for name, entry in settings.baselines.items()}
     users |= {f"listwise.{name}": entry for name, entry in settings.listwise.items()}
     users |= {f"reranked.{name}": entry for name, entry in settings.reranked.items()}
-    users |= {"sweep": settings.sweep, "compare": settings.compare, "swap": settings.swap}
+    users |= {"sweep": settings.sweep, "swap": settings.swap}
     for where, entry in users.items():
         yield f"{where}.data", entry.data, datasets
         if f"{entry.data}-{entry.docids}" not in catalogues:
@@ -269,6 +271,9 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     for name, entry in settings.listwise.items():
         same = [key for key, first_stage in settings.candidates.items() if first_stage.data == entry.data]
         yield f"listwise.{name}.candidates (of {entry.data})", entry.candidates, same
+        if entry.base.startswith("models/"):
+            ranker = f"listwise.{name}.base (a ranker of {entry.data}-{entry.docids})"
+            yield ranker, entry.base.removeprefix("models/"), rankers_of(settings, entry.data, entry.docids)
     for where, ranker in users.items():
         if isinstance(ranker, RankerEntry | ListwiseEntry):
             yield f"{where}.loss", ranker.loss, list(settings.losses)
@@ -276,12 +281,20 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     if table.startswith("candidates/"):
         entry_of_table = table.removeprefix("candidates/").removesuffix(".parquet")
         yield "finetune.teacher.table (an entry of candidates)", entry_of_table, list(settings.candidates)
+    yield "compare.data", settings.compare.data, datasets
+    for place, docids in enumerate(settings.compare.docids):
+        yield f"compare.docids.{place}", docids, list(settings.docids.schemes)
     for place, loss in enumerate(settings.compare.losses):
         yield f"compare.losses.{place}", loss, list(settings.losses)
     yield "swap.loss", settings.swap.loss, list(settings.losses)
     yield from references_to_runs(settings)
     everywhere = [system for data in datasets for system in all_systems(settings, data)]
     yield "evaluate.reference", settings.evaluate.reference, everywhere
+
+
+def rankers_of(settings: Settings, data: str, docids: str) -> list[str]:
+    """The rankers of a catalogue."""
+    return [name for name, each in settings.rankers.items() if (each.data, each.docids) == (data, docids)]
 
 
 def references_to_runs(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
@@ -291,8 +304,7 @@ def references_to_runs(settings: Settings) -> Iterator[tuple[str, str, list[str]
         for key in ("first", "second"):
             yield f"fusions.{name}.{key}", getattr(fusion, key), run_folders(settings, fusion.data)
     for name, entry in settings.reranked.items():
-        catalogue = (entry.data, entry.docids)
-        same = [ranker for ranker, each in settings.rankers.items() if (each.data, each.docids) == catalogue]
+        same = rankers_of(settings, entry.data, entry.docids)
         yield f"reranked.{name}.ranker (one of {entry.data}-{entry.docids})", entry.ranker, same
         if entry.of_pipeline:
             data, system = entry.of_pipeline.groups()
@@ -307,7 +319,8 @@ def run_folders(settings: Settings, data: str) -> list[str]:
 
 def unseeded(settings: Settings, data: str) -> list[str]:
     """The entries that rank a data set and are systems of their own, whatever their seeds."""
-    return of_data(data, settings.baselines, settings.listwise, settings.fusions, settings.reranked)
+    first_stages = settings.candidates, settings.baselines
+    return of_data(data, *first_stages, settings.listwise, settings.fusions, settings.reranked)
 
 
 def of_data(data: str, *sections: Mapping[str, Any]) -> list[str]:
@@ -331,7 +344,7 @@ def check_order(settings: Settings) -> None:
 
 
 def all_systems(settings: Settings, data: str) -> list[str]:
-    """The systems of a data set's tables: rankers, baselines, listwise rerankers, fusions, rerankings, controls."""
+    """The systems of a data set's tables: rankers, first stages, listwise rerankers, fusions, controls ..."""
     others = [name.removeprefix(f"{data}-") for name in unseeded(settings, data)]
     return [*systems(settings.rankers, data), *others, *CONTROLS]
 
