@@ -27,7 +27,3 @@ def baselines(name: str) -> None:
     judged = search(candidates=ranked.qrels)
     run = judged if settings.prompt.regime == "in_context" else search(candidates=None)
     runs.write_runs(Path("runs", entry.data, name), run, judged, about.queries_are_documents)
-
-
-if __name__ == "__main__":
-    stage.run(baselines)

@@ -6,7 +6,6 @@ from arrange.baselines import controls as library
 from arrange.data import tables
 from arrange.evaluation import runs
 from settings import params
-from tasks import stage
 
 
 def controls(data: str) -> None:
@@ -20,7 +19,3 @@ def controls(data: str) -> None:
     found = judged if in_context else library.control_runs(train, ranked, settings.controls, None)
     for name, run in found.items():
         runs.write_runs(Path("runs", data, name), run, judged[name], about.queries_are_documents)
-
-
-if __name__ == "__main__":
-    stage.run(controls)

@@ -5,7 +5,6 @@ from pathlib import Path
 from arrange.baselines.fusion import reciprocal_rank
 from arrange.evaluation import runs
 from settings import params
-from tasks import stage
 
 
 def fuse(name: str) -> None:
@@ -15,7 +14,3 @@ def fuse(name: str) -> None:
     first, second = (runs.read_runs(folder / system) for system in (entry.first, entry.second))
     run, judged = (reciprocal_rank(pair) for pair in zip(first, second, strict=True))
     runs.write_runs(folder / name, run, judged)
-
-
-if __name__ == "__main__":
-    stage.run(fuse)

@@ -63,7 +63,3 @@ def listwise(name: str) -> None:
     run, judged = both
     runs.write_runs(Path("runs", entry.data, name), run, judged)
     stage.finished()
-
-
-if __name__ == "__main__":
-    stage.run(listwise)

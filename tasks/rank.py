@@ -44,7 +44,3 @@ def rank(name: str) -> None:
     runs.write_runs(Path("runs", ranker.data, name), run, judged)
     with replacing(Path("results", ranker.data, f"{name}.diagnostics.json")) as part:
         part.write_text(json.dumps(diagnostics, indent=1))
-
-
-if __name__ == "__main__":
-    stage.run(rank)

@@ -42,7 +42,3 @@ def rerank(name: str) -> None:
         reached(len(queries))  # those without candidates too
     _, judged = runs.read_runs(folder / entry.ranker)
     runs.write_runs(folder / name, run, judged)
-
-
-if __name__ == "__main__":
-    stage.run(rerank)
