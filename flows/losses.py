@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-OTHERS = ("baselines", "listwise", "fusions", "reranked")  # sections that make runs
+OTHERS = ("baselines", "listwise", "ngram", "fusions", "reranked")  # sections that make runs
 
 
 def rankers_of(

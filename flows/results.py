@@ -26,7 +26,7 @@ REPORTS = {  # the fuller one first
 }
 RANKERS = (  # stages whose seconds are told
     *("augment", "docids", "finetune", "rank", "baselines"),
-    *("candidates", "listwise", "rerank", "fuse", "controls"),
+    *("candidates", "listwise", "ngram", "rerank", "fuse", "controls"),
 )
 TableOf = Callable[[Path, Mapping[str, Any]], tuple[str, list[dict[str, Any]]]]  # of a run's folder and sections
 SHOWN = ("nDCG@10", "overlap@1", "overlap@3", "R@10", "tau_b")

@@ -26,7 +26,7 @@ from settings import params
 from tasks.stage import STARTER
 
 RECORDED = Path("state", "recorded")  # in a workspace
-TRAIN = {"finetune", "listwise", "baselines", "swap"}  # stages that pass options on to other libraries
+TRAIN = {"finetune", "listwise", "ngram", "baselines", "swap"}  # stages that pass options on to other libraries
 
 Derive = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 

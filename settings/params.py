@@ -169,7 +169,7 @@ def with_own_data(params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     for section in ("sweep", "compare", "swap"):
         if params[section]["data"] == first:
             overrides[section] = {"data": name}
-    chained = ("catalogues", "rankers", "baselines", "candidates", "listwise", "fusions", "reranked")
+    chained = ("catalogues", "rankers", "baselines", "candidates", "listwise", "ngram", "fusions", "reranked")
     of_first = {key for section in chained for key, entry in params[section].items() if entry["data"] == first}
     names = {first: name} | {key: f"{name}{key.removeprefix(first)}" for key in of_first}
     for section in chained:

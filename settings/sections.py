@@ -20,7 +20,7 @@ from arrange.base_models.settings import BaseModel
 from arrange.baselines.settings import BaselineEntry, Candidates, Controls, FitBaseline
 from arrange.bounds import Count, Exponent, PositiveOr0, Seed, Seeds, ShareAbove0
 from arrange.data.datasets import DownloadEsci, DownloadWordnet, Source
-from arrange.decoding.settings import Decoding
+from arrange.decoding.settings import Decoding, Ngrams
 from arrange.docids.schemes import Scheme
 from arrange.models.vectors import TFIDF_SVD, VectoriserSettings
 from arrange.training.losses import Loss
@@ -179,6 +179,7 @@ class Settings:
     fit_baseline: FitBaseline
     candidates: dict[Name, Candidates]
     listwise: dict[Name, ListwiseEntry]
+    ngram: dict[Name, Ngrams]
     fusions: dict[Name, FusionEntry]
     reranked: dict[Name, RerankedEntry]
     controls: Controls
@@ -257,6 +258,7 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     users: dict[str, Any] = {f"rankers.{name}": entry for name, entry in settings.rankers.items()}
     users |= {f"baselines.{name}": entry for name, entry in settings.baselines.items()}
     users |= {f"listwise.{name}": entry for name, entry in settings.listwise.items()}
+    users |= {f"ngram.{name}": entry for name, entry in settings.ngram.items()}
     users |= {f"reranked.{name}": entry for name, entry in settings.reranked.items()}
     users |= {"sweep": settings.sweep, "compare": settings.compare, "swap": settings.swap}
     for where, entry in users.items():
@@ -270,7 +272,7 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
         same = [key for key, first_stage in settings.candidates.items() if first_stage.data == entry.data]
         yield f"listwise.{name}.candidates (of {entry.data})", entry.candidates, same
     for where, ranker in users.items():
-        if isinstance(ranker, RankerEntry | ListwiseEntry):
+        if isinstance(ranker, RankerEntry | ListwiseEntry | Ngrams):
             yield f"{where}.loss", ranker.loss, list(settings.losses)
     table = settings.finetune.teacher.table
     if table.startswith("candidates/"):
@@ -307,7 +309,7 @@ def run_folders(settings: Settings, data: str) -> list[str]:
 
 def unseeded(settings: Settings, data: str) -> list[str]:
     """The entries that rank a data set and are systems of their own, whatever their seeds."""
-    return of_data(data, settings.baselines, settings.listwise, settings.fusions, settings.reranked)
+    return of_data(data, settings.baselines, settings.listwise, settings.ngram, settings.fusions, settings.reranked)
 
 
 def of_data(data: str, *sections: Mapping[str, Any]) -> list[str]:
@@ -331,7 +333,7 @@ def check_order(settings: Settings) -> None:
 
 
 def all_systems(settings: Settings, data: str) -> list[str]:
-    """The systems of a data set's tables: rankers, baselines, listwise rerankers, fusions, rerankings, controls."""
+    """The systems of a data set's tables: rankers, baselines, listwise rerankers, n-grams, fusions, rerankings, controls."""
     others = [name.removeprefix(f"{data}-") for name in unseeded(settings, data)]
     return [*systems(settings.rankers, data), *others, *CONTROLS]
 
