@@ -26,7 +26,7 @@ def rankers_of(
         "catalogues": dict.fromkeys(others),
         "rankers": dict.fromkeys(sections["rankers"]) | rankers,
         **{name: dict.fromkeys(sections[name]) for name in OTHERS},
-        # those of this data set stay: one may be a teacher's table
+        # first stages of this data set stay: one may be a teacher's table
         "candidates": dict.fromkeys(name for name, each in sections["candidates"].items() if each["data"] != data),
         "evaluate": {"reference": reference},
         "sweep": there,

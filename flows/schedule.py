@@ -21,7 +21,7 @@ from flows import servers, stages
 from flows.show import Rows, say
 from flows.supervision import is_at_work
 
-ON_GPU = ("finetune", "listwise", "ngram", "rank", "swap")  # tagged `gpu`, so that a limit of Prefect's can keep them apart
+ON_GPU = ("finetune", "listwise", "ngram", "rank", "swap")  # tagged `gpu`: a limit of Prefect's can keep them apart
 PAUSE = 0.5  # seconds between two looks at the working stages
 
 Futures = dict[str, PrefectWrappedFuture[State, Any]]

@@ -107,7 +107,8 @@ class RerankedEntry:
 class ListwiseEntry:
     """A listwise reranker to finetune: its prompts show what a first stage finds, an entry of `candidates`.
 
-    The other fields are those of a ranker.
+    base: the folder that it starts from, of a base model or of a ranker with the same docIDs, models/<entry>. The other
+    fields are those of a ranker.
     """
 
     data: Name
@@ -115,6 +116,7 @@ class ListwiseEntry:
     loss: Name
     seed: Seed
     candidates: Name
+    base: str
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
@@ -271,6 +273,9 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     for name, entry in settings.listwise.items():
         same = [key for key, first_stage in settings.candidates.items() if first_stage.data == entry.data]
         yield f"listwise.{name}.candidates (of {entry.data})", entry.candidates, same
+        if entry.base.startswith("models/"):
+            ranker = f"listwise.{name}.base (a ranker of {entry.data}-{entry.docids})"
+            yield ranker, entry.base.removeprefix("models/"), rankers_of(settings, entry.data, entry.docids)
     for where, ranker in users.items():
         if isinstance(ranker, RankerEntry | ListwiseEntry | Ngrams):
             yield f"{where}.loss", ranker.loss, list(settings.losses)
@@ -286,6 +291,11 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     yield "evaluate.reference", settings.evaluate.reference, everywhere
 
 
+def rankers_of(settings: Settings, data: str, docids: str) -> list[str]:
+    """The rankers of a catalogue."""
+    return [name for name, each in settings.rankers.items() if (each.data, each.docids) == (data, docids)]
+
+
 def references_to_runs(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     """As `references`, of what fusions and rerankings begin with."""
     for name, fusion in settings.fusions.items():
@@ -293,8 +303,7 @@ def references_to_runs(settings: Settings) -> Iterator[tuple[str, str, list[str]
         for key in ("first", "second"):
             yield f"fusions.{name}.{key}", getattr(fusion, key), run_folders(settings, fusion.data)
     for name, entry in settings.reranked.items():
-        catalogue = (entry.data, entry.docids)
-        same = [ranker for ranker, each in settings.rankers.items() if (each.data, each.docids) == catalogue]
+        same = rankers_of(settings, entry.data, entry.docids)
         yield f"reranked.{name}.ranker (one of {entry.data}-{entry.docids})", entry.ranker, same
         if entry.of_pipeline:
             data, system = entry.of_pipeline.groups()
@@ -309,7 +318,8 @@ def run_folders(settings: Settings, data: str) -> list[str]:
 
 def unseeded(settings: Settings, data: str) -> list[str]:
     """The entries that rank a data set and are systems of their own, whatever their seeds."""
-    return of_data(data, settings.baselines, settings.listwise, settings.ngram, settings.fusions, settings.reranked)
+    first_stages = settings.candidates, settings.baselines
+    return of_data(data, *first_stages, settings.listwise, settings.ngram, settings.fusions, settings.reranked)
 
 
 def of_data(data: str, *sections: Mapping[str, Any]) -> list[str]:
@@ -333,7 +343,7 @@ def check_order(settings: Settings) -> None:
 
 
 def all_systems(settings: Settings, data: str) -> list[str]:
-    """The systems of a data set's tables: rankers, baselines, listwise rerankers, n-grams, fusions, rerankings, controls."""
+    """The systems of a data set's tables: rankers, first stages, listwise rerankers, fusions, controls ..."""
     others = [name.removeprefix(f"{data}-") for name in unseeded(settings, data)]
     return [*systems(settings.rankers, data), *others, *CONTROLS]
 

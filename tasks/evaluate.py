@@ -18,7 +18,8 @@ def evaluate(data: str) -> None:
     """runs/<data>, data/<data> -> results/<data>: {metrics,judged,coverage}.json, tables as parquet, about.json."""
     settings = params.read()
     source, results = Path("data", data), Path("results", data)
-    others = of_data(data, settings.baselines, settings.listwise, settings.ngram, settings.fusions, settings.reranked)
+    first_stages = settings.candidates, settings.baselines
+    others = of_data(data, *first_stages, settings.listwise, settings.ngram, settings.fusions, settings.reranked)
     found = evaluation.evaluate(
         systems(settings.rankers, data) | {name.removeprefix(f"{data}-"): {name: 0} for name in (*others, *CONTROLS)},
         Path("runs", data),

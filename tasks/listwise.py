@@ -1,5 +1,6 @@
 """Stage `listwise`: train a language model to order what a first stage finds, shown in the prompt; rank with it."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 from arrange.data import tables
 from arrange.decoding import finetuning
 from arrange.decoding.rank import rank
-from arrange.decoding.validation import judged_queries, with_an_answer
+from arrange.decoding.validation import in_order_of, judged_queries, with_an_answer
 from arrange.docids.catalogue import open_catalogue
 from arrange.evaluation import runs
 from arrange.models import ranker as models
@@ -25,7 +26,8 @@ def listwise(name: str) -> None:
     entry, decoding = settings.listwise[name], settings.rank
     prompt = settings.prompt.of("in_context")
     catalogue = open_catalogue(Path("docids", f"{entry.data}-{entry.docids}"))
-    found = runs.read_run(Path("candidates", f"{entry.candidates}.parquet")).select("query_id", "doc_id")
+    first = runs.read_run(Path("candidates", f"{entry.candidates}.parquet"))
+    found = first.select("query_id", "doc_id")
     train, validation, ranked = (
         tables.read(Path("data", entry.data), splits=[split]) for split in ("train", "validation", decoding.split)
     )
@@ -33,7 +35,10 @@ def listwise(name: str) -> None:
     ready = partial(judged_queries, catalogue=catalogue, prompt=prompt, seed=entry.seed, about=about)
     learnt = ready(train, candidates=with_an_answer(found, train.qrels))
     validated = ready(validation, most=settings.finetune.validation_queries, candidates=found)
-    to_rank = {"run": ready(ranked, candidates=found), "judged": ready(ranked)}
+    to_rank = {
+        "run": ready(ranked, candidates=found),
+        "judged": ready(ranked, candidates=in_order_of(first, ranked.qrels)),
+    }
     history = finetuning.finetune(
         Path("models", name),
         learnt,
@@ -41,7 +46,7 @@ def listwise(name: str) -> None:
         catalogue,
         prompt,
         settings.losses[entry.loss],
-        settings.finetune,
+        replace(settings.finetune, model=entry.base),
         decoding,
         checkpoints=stage.resumable(),
         arguments=entry.arguments,

@@ -94,8 +94,11 @@ def from_base(base: Path, tokenizer: PreTrainedTokenizerFast, positions: int, se
 
 
 def new_tokens(base: Path, tokenizer: PreTrainedTokenizerFast) -> list[int]:
-    """The tokens of a catalogue that the base model's own tokenizer lacks; none for a model with random weights."""
-    if shape_of(base) is not None:
+    """The tokens of a catalogue that the base model's own tokenizer lacks.
+
+    None for a model with random weights, nor for a ranker, which was trained with the catalogue and has no tokenizer.
+    """
+    if shape_of(base) is not None or not (base / "tokenizer_config.json").exists():
         return []
     known = pretrained.load("tokenizer", str(base), AutoTokenizer.from_pretrained).get_vocab()
     return sorted(id_ for token, id_ in tokenizer.get_vocab().items() if token not in known)
