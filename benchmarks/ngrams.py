@@ -11,6 +11,7 @@ import argparse
 import json
 import resource
 import sys
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -25,8 +26,9 @@ from rich.table import Table
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
+from trie import cell, machine, spread  # noqa: E402
+
 from arrange.docids import ngrams  # noqa: E402
-from benchmarks.trie import cell, machine, spread  # noqa: E402
 
 REPEATS = 3
 VOCABULARY, LENGTH = 32_000, 10
@@ -46,24 +48,26 @@ def main() -> None:
 def repeated(documents: int) -> dict[str, Any]:
     """The figures of an index, each as median, least and greatest of a few processes."""
     runs = []
-    for _ in range(REPEATS):
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            runs.append(pool.submit(once, documents).result())
+    with tempfile.TemporaryDirectory() as folder:
+        write_text(documents, Path(folder))
+        for _ in range(REPEATS):
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+                runs.append(pool.submit(once, Path(folder)).result())
     rows = {key: spread([run[key] for run in runs]) for key, value in runs[0].items() if isinstance(value, float)}
     return runs[0] | rows
 
 
-def text(documents: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """The tokens of all passages, one after the other, and where each begins; token 0 is left to the separator."""
+def write_text(documents: int, folder: Path) -> None:
+    """Write the tokens of all passages, one after the other, and where each begins; token 0 is the separator's."""
     rng = np.random.default_rng(0)
     length_D = np.clip(rng.lognormal(np.log(54), 0.6, documents).astype(np.int64), 16, 240)
     phrase_P = zipf(rng, PHRASES, int(length_D.sum() // 4))
     size_P = np.random.default_rng(1).integers(1, 9, PHRASES)[phrase_P]
     within_T = np.arange(size_P.sum()) - np.repeat(np.cumsum(size_P) - size_P, size_P)
     place_T = np.repeat(phrase_P, size_P) * 8 + within_T
-    table = zipf(np.random.default_rng(2), VOCABULARY - 1, 8 * PHRASES).astype(np.int32) + 1
-    offsets_D1 = np.concatenate([[0], np.cumsum(length_D)])
-    return table[place_T[: offsets_D1[-1]]], offsets_D1
+    token_F = zipf(np.random.default_rng(2), VOCABULARY - 1, 8 * PHRASES).astype(np.int32) + 1
+    np.save(folder / "tokens.npy", token_F[place_T[: length_D.sum()]])
+    np.save(folder / "offsets.npy", np.concatenate([[0], np.cumsum(length_D)]))
 
 
 def zipf(rng: np.random.Generator, most: int, count: int) -> npt.NDArray[np.int64]:
@@ -71,9 +75,9 @@ def zipf(rng: np.random.Generator, most: int, count: int) -> npt.NDArray[np.int6
     return (np.exp(rng.random(count) * np.log(most + 1)) - 1).astype(np.int64).clip(max=most - 1)
 
 
-def once(documents: int) -> dict[str, Any]:
+def once(folder: Path) -> dict[str, Any]:
     """One build and its lookups, in this process."""
-    token_T, offsets_D1 = text(documents)
+    token_T, offsets_D1 = (np.load(folder / f"{name}.npy") for name in ("tokens", "offsets"))
     before_gb = peak_gb()
     started, started_cpu = time.perf_counter(), time.process_time()
     index = ngrams.build_flat(token_T, offsets_D1, 0, LENGTH)
@@ -90,7 +94,7 @@ def once(documents: int) -> dict[str, Any]:
 
     node_R = np.array([index.find(ngram) for ngram in known])
     return {
-        "documents": documents,
+        "documents": len(offsets_D1) - 1,
         "tokens": len(index.token_T),
         "build_seconds": seconds,
         "build_cpu_seconds": cpu_seconds,
