@@ -153,10 +153,10 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Compare:
-    """Losses to compare at equal steps: a ranker for each of them and each seed."""
+    """Losses and entries of `docids.schemes` to compare at equal steps: a ranker for each of them and each seed."""
 
     data: Name
-    docids: Name
+    docids: Annotated[tuple[Name, ...], MinLen(1)]
     losses: Annotated[tuple[Name, ...], MinLen(1)]
     seeds: Seeds
 
@@ -262,7 +262,7 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     users |= {f"listwise.{name}": entry for name, entry in settings.listwise.items()}
     users |= {f"ngram.{name}": entry for name, entry in settings.ngram.items()}
     users |= {f"reranked.{name}": entry for name, entry in settings.reranked.items()}
-    users |= {"sweep": settings.sweep, "compare": settings.compare, "swap": settings.swap}
+    users |= {"sweep": settings.sweep, "swap": settings.swap}
     for where, entry in users.items():
         yield f"{where}.data", entry.data, datasets
         if f"{entry.data}-{entry.docids}" not in catalogues:
@@ -283,6 +283,9 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     if table.startswith("candidates/"):
         entry_of_table = table.removeprefix("candidates/").removesuffix(".parquet")
         yield "finetune.teacher.table (an entry of candidates)", entry_of_table, list(settings.candidates)
+    yield "compare.data", settings.compare.data, datasets
+    for place, docids in enumerate(settings.compare.docids):
+        yield f"compare.docids.{place}", docids, list(settings.docids.schemes)
     for place, loss in enumerate(settings.compare.losses):
         yield f"compare.losses.{place}", loss, list(settings.losses)
     yield "swap.loss", settings.swap.loss, list(settings.losses)
