@@ -75,7 +75,7 @@ class Batcher:
         self.served, self.wait, self.passed = served, wait, passed
         self.waiting: deque[_Waiting] = deque()
         self.arrived = asyncio.Event()
-        self.thread = ThreadPoolExecutor(1)
+        self.thread = ThreadPoolExecutor(1, "ranking")
 
     @property
     def queries(self) -> int:

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 import requests
 import small_export
+import torch
 import uvicorn
 from prometheus_client.parser import text_string_to_metric_families
 from servers import answering, free_port
@@ -263,6 +264,25 @@ def test_a_folder_that_changes_while_it_is_read_is_not_served(folder, tmp_path, 
     monkeypatch.setitem(server.prepare.__globals__, "load", written_meanwhile)
     with pytest.raises(UserError, match=r"changed while it was read\n"):
         server.create(place, "cpu", Limits())
+
+
+def test_weights_that_change_torchs_default_type_are_read_between_batches(folder, tmp_path, monkeypatch):
+    place, threads = shutil.copytree(folder, tmp_path / "served"), []
+
+    def seen(*given):
+        threads.append(threading.current_thread().name)
+        return prepare(*given)
+
+    with serving(place) as client:
+        prepare = server.prepare
+        monkeypatch.setattr(server, "prepare", seen)
+        assert client.post("/reload").status_code == 200
+        config = place / "model" / "config.json"
+        config.write_text(config.read_text().replace("float32", "bfloat16"))
+        assert client.post("/reload").status_code == 200
+        assert client.state.batcher.served.exported.model.dtype == torch.bfloat16
+        assert client.post(queries=QUERIES).status_code == 200
+    assert ["ranking" in name for name in threads] == [False, True]
 
 
 @pytest.mark.parametrize(
