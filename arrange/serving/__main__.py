@@ -22,12 +22,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     except ImportError as error:
         sys.exit(f"the server needs {error.name}, which isn't installed\npip install 'arrange[serving]'")
     try:
+        _check(options.port, options.device)
         within = limits({name: getattr(options, name) for name in described()})
         app = server.create(options.folder, options.device, within)
     except UserError as error:
         sys.exit(str(error))
     until = math.ceil(within.timeout)
     uvicorn.run(app, host=options.host, port=options.port, access_log=False, timeout_graceful_shutdown=until)
+
+
+def _check(port: int, device: str) -> None:
+    if not 0 <= port < 2**16:
+        raise UserError(f"--port is {port}", "give a number from 0 to 65535")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch is built without CUDA
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"--device is {device}: {reason}", "give cpu, or a GPU that is there") from None
 
 
 def parser() -> argparse.ArgumentParser:

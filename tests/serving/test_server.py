@@ -448,6 +448,9 @@ def test_a_process_answers_what_it_accepted_before_it_ends(folder, ranker):
         (["nowhere"], "nowhere is no exported ranker: it has no export.json\ngive the folder of one"),
         (["FOLDER", "--queue", "0"], "--queue is 0\nInput should be greater than 0"),
         (["FOLDER", "--timeout", "inf"], "--timeout is inf\nInput should be less than inf"),
+        (["FOLDER", "--port", "65536"], "--port is 65536\ngive a number"),
+        (["FOLDER", "--device", "xpu:99"], "--device is xpu:99: "),
+        (["FOLDER", "--device", "toaster"], "--device is toaster: "),
         (["FOLDER", "--wait", "soon"], "--wait is soon\nInput should be a valid number"),
     ],
 )
