@@ -12,6 +12,8 @@ SEED ?= $(shell date +%s)
 HOST ?= 127.0.0.1
 HARDWARE ?= an unnamed machine
 
+LIBRARY_TESTS := $(patsubst arrange/%/__init__.py,tests/%,$(wildcard arrange/*/__init__.py))
+
 PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$python && break; done)
@@ -69,6 +71,15 @@ lint: .venv/ready ## ruff and the type checker
 	@$(IN_VENV) -m ruff format --check .
 	@$(IN_VENV) -m mypy
 
+.PHONY: docs test-newest
+docs: .venv/ready ## check what README.md and docs/ show: commands, examples, tables
+	@$(IN_VENV) -m pytest tests/test_readme.py tests/test_docstrings.py
+
+test-newest: .venv/ready ## the library's tests with the newest versions of what it needs, in .venv-newest
+	@$(IN_VENV) -m uv venv --quiet --clear --python $(IN_VENV) .venv-newest
+	@$(IN_VENV) -m uv pip install --quiet --upgrade --python .venv-newest/bin/python --group dev .
+	@.venv-newest/bin/python -m pytest -m "not slow" $(LIBRARY_TESTS)
+
 lock: .venv/ready ## requirements.lock anew from pyproject.toml
 	@echo torch > .venv/excluded
 	@$(IN_VENV) -m uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
@@ -96,7 +107,7 @@ clean-records: clean ## and DVC's cache, MLflow's and Prefect's records
 	@rm -rf .dvc/cache .dvc/tmp mlflow.db mlartifacts mlruns .prefect
 
 clean-all: clean-records ## and .venv: a checkout as it was cloned
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-newest .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # torch first: with it there, nothing else pulls another build of it. The stamp comes last, so that a set-up
 # that failed half-way is taken up again.
