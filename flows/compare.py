@@ -1,9 +1,10 @@
-"""Losses compared: the section `compare` trains each with every seed at equal steps, and one table shows them all.
+"""Losses and docIDs compared: the section `compare` trains each with every seed at equal steps, in one table.
 
 As a script: python -m flows.compare [--preset tiny] [--set compare.seeds=[1,2,3] ...] [--parallel 2]
 As a deployment: see prefect.yaml.
 """
 
+import json
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -13,10 +14,11 @@ import polars as pl
 from prefect import State, flow
 
 from arrange.data import tables
+from arrange.evaluation.evaluation import SEEN
 from arrange.evaluation.measures import nearest_documents
 from arrange.files import replacing
 from arrange.formats import markdown
-from arrange.report.comparison import comparison
+from arrange.report.comparison import comparison, docids_table
 from arrange.report.selection import selection
 from arrange.training.history import kept_value
 from flows import script
@@ -42,24 +44,36 @@ def compare(
 
 
 def trainings(sections: Mapping[str, Any]) -> dict[str, Any]:
-    """The comparison as overrides: a ranker for each loss and seed, with the arguments of `finetune`."""
-    section = sections["compare"]
-    usual = sections["evaluate"]["reference"]
-    reference = usual if usual in section["losses"] else section["losses"][0]
-    return rankers_of(sections, section, section["losses"], reference)
+    """The comparison as overrides: a ranker of each system and seed, with the arguments of `finetune`."""
+    section, usual = sections["compare"], sections["evaluate"]["reference"]
+    compared = systems(section)
+    return rankers_of(sections, section, compared, usual if usual in compared else next(iter(compared)))
+
+
+def systems(section: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """The docIDs and the loss of each system, which is called after what it doesn't share with all others.
+
+    >>> systems({"docids": ["text", "rq"], "losses": ["item"]})
+    {'text': ('text', 'item'), 'rq': ('rq', 'item')}
+    """
+    several = len(section["docids"]) > 1, len(section["losses"]) > 1
+    form = {(True, False): "{docids}", (True, True): "{docids}_{loss}"}.get(several, "{loss}")
+    pairs = product(section["docids"], section["losses"])
+    return {form.format(docids=docids, loss=loss): (docids, loss) for docids, loss in pairs}
 
 
 def table(root: Path, sections: Mapping[str, Any]) -> tuple[str, list[dict[str, str]]]:
-    """The table of `arrange.report.comparison` and its title; kept in the run's folder, with a study of selectors."""
+    """The table of `arrange.report.comparison` and its title; kept in the run's folder, with docIDs and selectors."""
     section, evaluate, split = sections["compare"], sections["evaluate"], sections["rank"]["split"]
-    data, losses = section["data"], section["losses"]
+    data, compared = section["data"], systems(section)
+    trained = {name: [f"{data}-{name}-{seed}" for seed in section["seeds"]] for name in compared}
     per_query = pl.read_parquet(root / "results" / data / "per_query.parquet")
     rows = comparison(
         per_query,
         nearest_documents(tables.read(root / "data" / data, splits=[split]).qrels),
-        losses,
+        list(compared),
         list(dict.fromkeys([evaluate["reference"], VOTE])),
-        {loss: seconds(root, [f"{data}-{loss}-{seed}" for seed in section["seeds"]]) for loss in losses},
+        {name: seconds(root, rankers) for name, rankers in trained.items()},
         draws=evaluate["resamples"],
         seed=evaluate["seed"],
     )
@@ -67,24 +81,48 @@ def table(root: Path, sections: Mapping[str, Any]) -> tuple[str, list[dict[str, 
         f"{data}, {split} queries: means over seeds with 95% intervals of queries given these seeds (± between seeds), "
         f"differences with p after Holm, CPU seconds of a training; kept in {KEPT}"
     )
-    shown = markdown(list(rows[0]), [list(row.values()) for row in rows])
+    groups = pl.read_parquet(root / "results" / data / "groups.parquet")
+    of_docids = docids_table(
+        {name: statistics(root, f"{data}-{docids}") for name, (docids, _) in compared.items()},
+        {name: beam_recall(root / "results" / data, rankers) for name, rankers in trained.items()},
+        groups.filter(pl.col("grouping") == SEEN),
+    )
+    tables_ = [table_of(rows), "## What the docIDs are", table_of(of_docids)]
     with replacing(root / KEPT) as part:
-        part.write_text(f"{title}\n\n{shown}\n\n{selection(*validated(root, sections, per_query))}\n")
+        part.write_text("\n\n".join([title, *tables_, selection(*validated(root, sections, per_query))]) + "\n")
     return title, rows
+
+
+def table_of(rows: list[dict[str, str]]) -> str:
+    """Rows as Markdown."""
+    return markdown(list(rows[0]), [list(row.values()) for row in rows])
+
+
+def statistics(root: Path, catalogue: str) -> dict[str, float]:
+    """What the stage `docids` noted of a catalogue, and the CPU seconds that it took, if it ran here."""
+    found = json.loads((root / "docids" / catalogue / "statistics.json").read_text())
+    record = read_record(f"docids@{catalogue}", root)
+    return found | {key: record[key] for key in ("cpu_seconds",) if key in record}
+
+
+def beam_recall(results: Path, rankers: list[str]) -> float:
+    """The share of the exact best documents that beams found, over seeds."""
+    found = [json.loads((results / f"{ranker}.diagnostics.json").read_text())["beam_recall"] for ranker in rankers]
+    return sum(found) / len(found)
 
 
 def validated(root: Path, sections: Mapping[str, Any], per_query: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The candidates and the checkpoints of `arrange.evaluation.selection`, from the histories of the trainings."""
     section, arguments = sections["compare"], sections["finetune"]["arguments"]
+    data = section["data"]
     scores = per_query.group_by("system", "seed").agg(score=pl.col("nDCG@10").mean())
     candidates, checkpoints = [], []
-    for loss, seed in product(section["losses"], section["seeds"]):
-        path = root / "results" / section["data"] / f"{section['data']}-{loss}-{seed}.history.csv"
-        history = pl.read_csv(path, infer_schema_length=None)
-        candidates.append((loss, seed, *(kept_value(history, column, arguments) for column in VALIDATED)))
+    for name, seed in product(systems(section), section["seeds"]):
+        history = pl.read_csv(root / "results" / data / f"{data}-{name}-{seed}.history.csv", infer_schema_length=None)
+        candidates.append((name, seed, *(kept_value(history, column, arguments) for column in VALIDATED)))
         if set(VALIDATED) <= set(history.columns):
             checkpoints += [
-                (loss, seed, *row) for row in history.filter(pl.col("step") > 0).select("step", *VALIDATED).rows()
+                (name, seed, *row) for row in history.filter(pl.col("step") > 0).select("step", *VALIDATED).rows()
             ]
     keys: dict[str, type[pl.DataType]] = {"system": pl.String, "seed": pl.Int64}
     kept: dict[str, type[pl.DataType]] = {"nll": pl.Float64, "quality": pl.Float64}

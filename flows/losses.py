@@ -1,35 +1,40 @@
-"""What a sweep and a comparison have in common: a ranker of each loss and seed on one data set, and nothing else."""
+"""What a sweep and a comparison have in common: rankers of one data set with some docIDs, losses and seeds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-OTHERS = ("baselines", "listwise", "fusions", "reranked")  # sections that make runs
+from settings.params import by_data
 
 
 def rankers_of(
-    sections: Mapping[str, Any], place: Mapping[str, Any], losses: Iterable[str], reference: str
+    sections: Mapping[str, Any], place: Mapping[str, Any], compared: Mapping[str, tuple[str, str]], reference: str
 ) -> dict[str, Any]:
-    """Overrides that leave one data set, with a ranker for each loss and seed, and no baselines, fusions, rerankings.
+    """Overrides that leave one data set, with a ranker for each system and seed, and no baselines, fusions, rerankings.
 
-    place: a section with `data`, `docids` and `seeds`. reference: the loss that others are tested against.
+    place: a section with `data` and `seeds`. compared: each system's docIDs and loss. reference: the system that others
+    are tested against.
     """
-    data, docids = place["data"], place["docids"]
+    data = place["data"]
     rankers = {
-        f"{data}-{loss}-{seed}": {"data": data, "docids": docids, "loss": loss, "seed": seed}
-        for loss in losses
+        f"{data}-{system}-{seed}": {"data": data, "docids": docids, "loss": loss, "seed": seed}
+        for system, (docids, loss) in compared.items()
         for seed in place["seeds"]
     }
-    others = [name for name, catalogue in sections["catalogues"].items() if catalogue["data"] != data]
+    catalogues = {f"{data}-{docids}": {"data": data, "docids": docids} for docids, _ in compared.values()}
+    docids, loss = compared[reference]
     there = {"data": data, "docids": docids}  # what other sections name must be there
-    return {
-        "datasets": dict.fromkeys(name for name in sections["datasets"] if name != data),  # None takes an entry away
-        "catalogues": dict.fromkeys(others),
-        "rankers": dict.fromkeys(sections["rankers"]) | rankers,
-        **{name: dict.fromkeys(sections[name]) for name in OTHERS},
-        # those of this data set stay: one may be a teacher's table
-        "candidates": dict.fromkeys(name for name, each in sections["candidates"].items() if each["data"] != data),
+    # of these, those of this data set stay: a teacher's table may be one of its candidates
+    shared = {"catalogues", "candidates"}
+    taken_away = {  # None takes an entry away
+        section: dict.fromkeys(name for name, each in entries.items() if section not in shared or each["data"] != data)
+        for section, entries in by_data(sections).items()
+    }
+    return taken_away | {
+        "datasets": dict.fromkeys(name for name in sections["datasets"] if name != data),
+        "catalogues": taken_away["catalogues"] | catalogues,
+        "rankers": taken_away["rankers"] | rankers,
         "evaluate": {"reference": reference},
         "sweep": there,
-        "compare": there,
-        "swap": there | {"loss": reference, "of": []},
+        "compare": {"data": data},
+        "swap": there | {"loss": loss, "of": []},
     }

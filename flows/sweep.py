@@ -40,7 +40,8 @@ def cells(sections: Mapping[str, Any]) -> dict[str, Any]:
     } | {f"geometric-r{word(rho)}": {"rule": "geometric", "rho": rho} for rho in grid["rho"]}
     usual = combined(1.0, 1.0, 1.0)
     reference = usual if usual in losses else next(iter(losses), usual)
-    return rankers_of(sections, grid, losses, reference) | {"losses": losses, "rank": {"split": "validation"}}
+    compared = {loss: (grid["docids"], loss) for loss in losses}
+    return rankers_of(sections, grid, compared, reference) | {"losses": losses, "rank": {"split": "validation"}}
 
 
 def combined(alpha: float, beta: float, gamma: float) -> str:

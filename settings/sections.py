@@ -1,162 +1,42 @@
 """`Settings`: the sections of params.yaml. Most are dataclasses of the library, which declares its own knobs.
 
-The entries that chain stages (catalogues, rankers, the sweep) are declared here. What the sections say of each other is
-checked here.
+settings/entries.py declares the others. What the sections say of each other is checked here.
 """
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import MinLen
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from arrange.activations.settings import Fitness, Llm, Sandbox, Search, SearchEntry, Select, Swap, Transfer
 from arrange.augmentation.settings import Augment
 from arrange.base_models.settings import BaseModel
 from arrange.baselines.settings import BaselineEntry, Candidates, Controls, FitBaseline
-from arrange.bounds import Count, Exponent, PositiveOr0, Seed, Seeds, ShareAbove0
 from arrange.data.datasets import DownloadEsci, DownloadWordnet, Source
 from arrange.decoding.settings import Decoding
-from arrange.docids.schemes import Scheme
-from arrange.models.vectors import TFIDF_SVD, VectoriserSettings
+from arrange.models.vectors import TFIDF_SVD
 from arrange.training.losses import Loss
-from arrange.training.settings import Augmented, Finetune, Prompt, Regime
+from arrange.training.settings import Finetune, Prompt
+from settings.entries import (
+    CatalogueEntry,
+    Compare,
+    Docids,
+    Evaluate,
+    FusionEntry,
+    ListwiseEntry,
+    Name,
+    RankerEntry,
+    RerankedEntry,
+    Sweep,
+)
 from settings.explain import nearest
 from settings.terms import check_terms
 
 CONTROLS = ("random", "root_first", "copy", "neighbours", "popularity", "bm25")  # systems of every data set
-
-
-def fits_into_a_path(name: str) -> str:
-    """The name, unless file systems would refuse `.<name>.history.csv.part` and the like (255 bytes)."""
-    if len(name.encode()) > 200:
-        raise ValueError(f"its name has {len(name.encode())} bytes, and becomes that of files; 200 will do")
-    return name
-
-
-# a part of stages' names, of paths and of parameter names such as losses.<loss>, which a dot would split
-Name = Annotated[str, Field(pattern=r"^[\w-]+$"), AfterValidator(fits_into_a_path)]
-
-
-@dataclass(frozen=True)
-class CatalogueEntry:
-    """The docIDs of a data set: by an entry of docids.schemes."""
-
-    data: Name
-    docids: Name
-
-
-@dataclass(frozen=True)
-class RankerEntry:
-    """A model to finetune: on a catalogue, with a loss, from a seed.
-
-    arguments: go over those of `finetune`; so does augmented. regime: goes over that of `prompt`.
-    """
-
-    data: Name
-    docids: Name
-    loss: Name
-    seed: Seed
-    arguments: dict[str, Any] = field(default_factory=dict)
-    regime: Regime | None = None
-    augmented: Augmented | None = None
-
-
-@dataclass(frozen=True)
-class FusionEntry:
-    """Two systems of a data set as one: the names of their folders in runs/<data>."""
-
-    data: Name
-    first: Name
-    second: Name
-
-    def __post_init__(self) -> None:
-        if self.first == self.second:
-            raise ValueError(f"second is {self.second!r} too; name two different systems")
-
-
-@dataclass(frozen=True)
-class RerankedEntry:
-    """The first `depth` documents of the run file `first`, ranked anew by a ranker.
-
-    docids: the ranker's. first: a run of the pipeline, or a file of the user's, in parquet or TREC's format.
-    """
-
-    data: Name
-    docids: Name
-    ranker: Name
-    first: str
-    depth: Count
-
-    def __post_init__(self) -> None:
-        if not self.of_pipeline and (not Path(self.first).is_absolute() or "\0" in self.first):
-            what = f"first {self.first!r} is no run of the pipeline and no absolute path"
-            raise ValueError(f"{what}; give runs/{self.data}/bm25/run.parquet or the like, or the path of your file")
-
-    @property
-    def of_pipeline(self) -> re.Match[str] | None:
-        """The data set and the folder's name of `first`, if it is a run of the pipeline."""
-        return re.fullmatch(r"runs/([\w-]+)/([\w-]+)/run\.parquet", self.first)
-
-
-@dataclass(frozen=True)
-class ListwiseEntry:
-    """A listwise reranker to finetune: its prompts show what a first stage finds, an entry of `candidates`.
-
-    The other fields are those of a ranker.
-    """
-
-    data: Name
-    docids: Name
-    loss: Name
-    seed: Seed
-    candidates: Name
-    arguments: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Docids:
-    """How documents get their docIDs. vocabulary_size: of the tokenizer that is trained for a model from scratch."""
-
-    vocabulary_size: Annotated[int, Field(ge=300)]
-    vectoriser: VectoriserSettings
-    schemes: dict[Name, Annotated[Scheme, Field(discriminator="scheme")]]
-
-
-@dataclass(frozen=True)
-class Evaluate:
-    """The bootstrap and the permutation test, and the system that others are tested against."""
-
-    seed: Seed
-    resamples: Count
-    reference: str
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """A grid of losses: `combined` over alpha x beta and over gamma, `geometric` over rho."""
-
-    data: Name
-    docids: Name
-    seeds: Seeds
-    alpha: tuple[Exponent, ...]
-    beta: tuple[Exponent, ...]
-    gamma: tuple[PositiveOr0, ...]
-    rho: tuple[ShareAbove0, ...]
-
-
-@dataclass(frozen=True)
-class Compare:
-    """Losses to compare at equal steps: a ranker for each of them and each seed."""
-
-    data: Name
-    docids: Name
-    losses: Annotated[tuple[Name, ...], MinLen(1)]
-    seeds: Seeds
 
 
 @dataclass(frozen=True)
@@ -258,7 +138,7 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     users |= {f"baselines.{name}": entry for name, entry in settings.baselines.items()}
     users |= {f"listwise.{name}": entry for name, entry in settings.listwise.items()}
     users |= {f"reranked.{name}": entry for name, entry in settings.reranked.items()}
-    users |= {"sweep": settings.sweep, "compare": settings.compare, "swap": settings.swap}
+    users |= {"sweep": settings.sweep, "swap": settings.swap}
     for where, entry in users.items():
         yield f"{where}.data", entry.data, datasets
         if f"{entry.data}-{entry.docids}" not in catalogues:
@@ -269,6 +149,9 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     for name, entry in settings.listwise.items():
         same = [key for key, first_stage in settings.candidates.items() if first_stage.data == entry.data]
         yield f"listwise.{name}.candidates (of {entry.data})", entry.candidates, same
+        if entry.base.startswith("models/"):
+            ranker = f"listwise.{name}.base (a ranker of {entry.data}-{entry.docids})"
+            yield ranker, entry.base.removeprefix("models/"), rankers_of(settings, entry.data, entry.docids)
     for where, ranker in users.items():
         if isinstance(ranker, RankerEntry | ListwiseEntry):
             yield f"{where}.loss", ranker.loss, list(settings.losses)
@@ -276,12 +159,20 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     if table.startswith("candidates/"):
         entry_of_table = table.removeprefix("candidates/").removesuffix(".parquet")
         yield "finetune.teacher.table (an entry of candidates)", entry_of_table, list(settings.candidates)
+    yield "compare.data", settings.compare.data, datasets
+    for place, docids in enumerate(settings.compare.docids):
+        yield f"compare.docids.{place}", docids, list(settings.docids.schemes)
     for place, loss in enumerate(settings.compare.losses):
         yield f"compare.losses.{place}", loss, list(settings.losses)
     yield "swap.loss", settings.swap.loss, list(settings.losses)
     yield from references_to_runs(settings)
     everywhere = [system for data in datasets for system in all_systems(settings, data)]
     yield "evaluate.reference", settings.evaluate.reference, everywhere
+
+
+def rankers_of(settings: Settings, data: str, docids: str) -> list[str]:
+    """The rankers of a catalogue."""
+    return [name for name, each in settings.rankers.items() if (each.data, each.docids) == (data, docids)]
 
 
 def references_to_runs(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
@@ -291,8 +182,7 @@ def references_to_runs(settings: Settings) -> Iterator[tuple[str, str, list[str]
         for key in ("first", "second"):
             yield f"fusions.{name}.{key}", getattr(fusion, key), run_folders(settings, fusion.data)
     for name, entry in settings.reranked.items():
-        catalogue = (entry.data, entry.docids)
-        same = [ranker for ranker, each in settings.rankers.items() if (each.data, each.docids) == catalogue]
+        same = rankers_of(settings, entry.data, entry.docids)
         yield f"reranked.{name}.ranker (one of {entry.data}-{entry.docids})", entry.ranker, same
         if entry.of_pipeline:
             data, system = entry.of_pipeline.groups()
@@ -307,7 +197,8 @@ def run_folders(settings: Settings, data: str) -> list[str]:
 
 def unseeded(settings: Settings, data: str) -> list[str]:
     """The entries that rank a data set and are systems of their own, whatever their seeds."""
-    return of_data(data, settings.baselines, settings.listwise, settings.fusions, settings.reranked)
+    first_stages = settings.candidates, settings.baselines
+    return of_data(data, *first_stages, settings.listwise, settings.fusions, settings.reranked)
 
 
 def of_data(data: str, *sections: Mapping[str, Any]) -> list[str]:
@@ -331,7 +222,7 @@ def check_order(settings: Settings) -> None:
 
 
 def all_systems(settings: Settings, data: str) -> list[str]:
-    """The systems of a data set's tables: rankers, baselines, listwise rerankers, fusions, rerankings, controls."""
+    """The systems of a data set's tables: rankers, first stages, listwise rerankers, fusions, controls ..."""
     others = [name.removeprefix(f"{data}-") for name in unseeded(settings, data)]
     return [*systems(settings.rankers, data), *others, *CONTROLS]
 

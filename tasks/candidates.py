@@ -13,7 +13,11 @@ from tasks import stage
 
 
 def candidates(name: str) -> None:
-    """data/<data>, base_models -> candidates/<name>.parquet, a run."""
+    """data/<data>, base_models -> candidates/<name>.parquet, a run; runs/<data>/<name>/{run,judged}.{parquet,trec}.
+
+    candidates has the queries of all splits, runs/<data>/<name> those that the tables show: the first stage is a system
+    too, the one that a reranker must beat.
+    """
     settings = params.read()
     entry = settings.candidates[name]
     dataset = tables.read(Path("data", entry.data), splits=tables.SPLITS)
@@ -22,9 +26,11 @@ def candidates(name: str) -> None:
         run = library(dataset, entry.depths, settings.controls.neighbours, entry.apart, reached)
         reached(len(dataset.documents))
     about = tables.read_about(Path("data", entry.data))
+    run = runs.leave_out_itself(run, about.queries_are_documents)
     with replacing(Path("candidates", f"{name}.parquet")) as part:
-        runs.leave_out_itself(run, about.queries_are_documents).write_parquet(part)
-
-
-if __name__ == "__main__":
-    stage.run(candidates)
+        run.write_parquet(part)
+    ranked = tables.read(Path("data", entry.data), splits=[settings.rank.split])
+    of_split = run.join(ranked.queries, on="query_id", how="semi", maintain_order="left")
+    judged = of_split.join(ranked.qrels, on=["query_id", "doc_id"], how="semi")
+    for file, table in (("run", of_split), ("judged", runs.from_scores(judged, depth=len(run)))):
+        runs.write_run(table, Path("runs", entry.data, name, f"{file}.parquet"), tag=name)

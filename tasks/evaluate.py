@@ -11,14 +11,14 @@ from arrange.evaluation import evaluation
 from arrange.files import replacing
 from settings import params
 from settings.sections import CONTROLS, of_data, systems
-from tasks import stage
 
 
 def evaluate(data: str) -> None:
     """runs/<data>, data/<data> -> results/<data>: {metrics,judged,coverage}.json, tables as parquet, about.json."""
     settings = params.read()
     source, results = Path("data", data), Path("results", data)
-    others = of_data(data, settings.baselines, settings.listwise, settings.fusions, settings.reranked)
+    first_stages = settings.candidates, settings.baselines
+    others = of_data(data, *first_stages, settings.listwise, settings.fusions, settings.reranked)
     found = evaluation.evaluate(
         systems(settings.rankers, data) | {name.removeprefix(f"{data}-"): {name: 0} for name in (*others, *CONTROLS)},
         Path("runs", data),
@@ -35,7 +35,3 @@ def evaluate(data: str) -> None:
         part.write_text(json.dumps(asdict(shown), indent=1))
     with replacing(results / "about.json") as part:
         shutil.copyfile(source / "about.json", part)  # so that reports depend on results alone
-
-
-if __name__ == "__main__":
-    stage.run(evaluate)

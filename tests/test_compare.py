@@ -10,11 +10,12 @@ from sections import SECTIONS
 
 from arrange.data import tables
 from arrange.errors import UserError
+from arrange.evaluation.evaluation import SEEN
 from flows import compare
 from settings import params
 from settings.sections import systems
 
-SECTION = {"data": "wordnet", "docids": "text", "losses": ["token", "item"], "seeds": [3, 7]}
+SECTION = {"data": "wordnet", "docids": ["text"], "losses": ["token", "item"], "seeds": [3, 7]}
 
 
 def compared(overrides=None, **section):
@@ -35,12 +36,29 @@ def test_a_ranker_for_each_loss_and_seed_and_the_same_arguments_for_all():
     assert (list(settings.datasets), settings.rank.split, settings.evaluate.reference) == (["wordnet"], "test", "item")
 
 
+def test_docids_are_compared_under_their_own_names_or_with_the_losses():
+    one = compared(docids=["rq", "text"], losses=["token"])
+    assert {name: (each.docids, each.loss) for name, each in one.rankers.items() if each.seed == 3} == {
+        "wordnet-rq-3": ("rq", "token"),
+        "wordnet-text-3": ("text", "token"),
+    }
+    assert set(one.catalogues) == {"wordnet-rq", "wordnet-text"}
+    assert (one.evaluate.reference, one.swap.docids) == ("rq", "rq")
+    both = compared(docids=["rq", "text"], losses=["token", "item"])
+    assert list(systems(both.rankers, "wordnet")) == ["rq_token", "rq_item", "text_token", "text_item"]
+
+
+def test_docids_that_are_not_there_are_named():
+    with pytest.raises(UserError, match=r"compare\.docids\.1 is 'texd', which is not there\ndid you mean text\?"):
+        compared(docids=["rq", "texd"])
+
+
 def test_the_reference_is_one_of_the_losses():
     assert compared(losses=["token", "ntp"]).evaluate.reference == "token"
 
 
 def test_losses_over_another_data_set():
-    settings = compared(data="products", docids="text")
+    settings = compared(data="products", docids=["text"])
     assert list(settings.datasets) == ["products"]
     assert settings.sweep.data == settings.compare.data == settings.swap.data == "products"
 
@@ -79,6 +97,14 @@ def test_the_table_has_what_the_run_left(tmp_path):
             csv = "step,loss,validation_loss,validation_nDCG@10\n0,,30,0\n5,2,20,0.4\n"
             csv += f"10,1,{20.1 - seed},{last}\n"
             (tmp_path / "results" / "wordnet" / f"wordnet-{loss}-{seed}.history.csv").write_text(csv)
+    for name in ("token-3", "token-7", "item-3", "item-7"):
+        recall = json.dumps({"beam_recall": 0.25 if name == "item-3" else 0.75})
+        (tmp_path / "results" / "wordnet" / f"wordnet-{name}.diagnostics.json").write_text(recall)
+    seen = {"system": ["item", "item"], "grouping": [SEEN, "kind"], "group": ["all", "none"], "mean": [0.75, 0.25]}
+    pl.DataFrame(seen | {"queries": [2, 1]}).write_parquet(tmp_path / "results" / "wordnet" / "groups.parquet")
+    (tmp_path / "docids" / "wordnet-text").mkdir(parents=True)
+    size = {"mean_depth": 2.5, "max_depth": 4, "nodes": 9, "collisions": 1, "bytes_per_docid": 40.2}
+    (tmp_path / "docids" / "wordnet-text" / "statistics.json").write_text(json.dumps(size))
     (tmp_path / "params.yaml").write_text("{}")
     for seed, known in ((3, b"{}"), (7, b"others")):
         (tmp_path / "state" / f"finetune@wordnet-item-{seed}").mkdir(parents=True)
@@ -91,6 +117,7 @@ def test_the_table_has_what_the_run_left(tmp_path):
     kept = (tmp_path / "state" / "comparison.md").read_text()
     assert kept.startswith(title)
     assert "| item | 2 | 0.750 (0.500-1.000) ±0.000 | - |" in kept
+    assert "| item | 2.5 (at most 4) | 9 | 1 | 40 | - | 0.500 | 0.750 of 2 | - | - |" in kept
     assert "| nDCG@10 | two losses | 4 | 0.500 |" in kept  # of their best checkpoints, all at 0.4
     assert "| item-3, step 10 | token-3, step 10 | 17.10 and 17.10 | 0.300 and 0.200 |" in kept
     assert "step 0" not in kept  # the first weights of a seed are the same for all losses

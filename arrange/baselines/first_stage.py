@@ -19,6 +19,7 @@ from arrange.data.tables import Dataset
 from arrange.models import encoders
 
 MAX_TOKENS = 64  # of a text that an encoder reads
+K = 1  # of the reciprocal ranks: few documents of each system, of which the first says the most
 
 
 def candidates(
@@ -45,7 +46,7 @@ def candidates(
     for name, depth in depths.items():
         run = systems.get(name, partial(encoded, dataset, Path(name), progress))()
         runs.append(run.filter(pl.col("rank") <= depth))
-    return reciprocal_rank(runs)
+    return reciprocal_rank(runs, k=K)
 
 
 def encoded(dataset: Dataset, folder: Path, progress: Callable[[int], object]) -> pl.DataFrame:

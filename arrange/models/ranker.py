@@ -94,8 +94,11 @@ def from_base(base: Path, tokenizer: PreTrainedTokenizerFast, positions: int, se
 
 
 def new_tokens(base: Path, tokenizer: PreTrainedTokenizerFast) -> list[int]:
-    """The tokens of a catalogue that the base model's own tokenizer lacks; none for a model with random weights."""
-    if shape_of(base) is not None:
+    """The tokens of a catalogue that the base model's own tokenizer lacks.
+
+    None for a model with random weights, nor for a ranker, which was trained with the catalogue and has no tokenizer.
+    """
+    if shape_of(base) is not None or not (base / "tokenizer_config.json").exists():
         return []
     known = pretrained.load("tokenizer", str(base), AutoTokenizer.from_pretrained).get_vocab()
     return sorted(id_ for token, id_ in tokenizer.get_vocab().items() if token not in known)
@@ -195,6 +198,12 @@ def save(model: torch.nn.Module, folder: Path) -> None:
     disable_progress_bar()
     whole: Any = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model  # type: ignore[operator]
     whole.save_pretrained(folder)
+
+
+def load_for_ranking(folder: Path) -> PreTrainedModel:
+    """The model that `load` gives, on the GPU if there is one."""
+    model: Any = load(folder)  # `to` is wrapped, and loses its types
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def load(folder: Path) -> PreTrainedModel:

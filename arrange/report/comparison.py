@@ -1,4 +1,4 @@
-"""Losses compared in one table: means over seeds, differences to some references with their tests, what each cost."""
+"""Losses and docIDs compared: means over seeds, differences with their tests, what each cost, what the docIDs are."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -67,3 +67,31 @@ def seconds_of(cpu_seconds: Sequence[float]) -> str:
     ('62', '-')
     """
     return f"{sum(cpu_seconds) / len(cpu_seconds):.0f}" if cpu_seconds else "-"
+
+
+def docids_table(
+    statistics: Mapping[str, Mapping[str, float]], beam_recall: Mapping[str, float], seen: pl.DataFrame
+) -> list[dict[str, str]]:
+    """A row for each system about its docIDs: their size, their search, and nDCG@10 where training has seen documents.
+
+    statistics: of the catalogue, as the stage `docids` writes them, with `cpu_seconds` if known. seen: of
+    `arrange.evaluation.evaluation`, the groups by whether the best documents are in training lists.
+    """
+    return [
+        {
+            "": system,
+            "tokens": f"{found['mean_depth']:.1f} (at most {found['max_depth']:.0f})",
+            "nodes": f"{found['nodes']:.0f}",
+            "told apart by a number": f"{found['collisions']:.0f}",
+            "bytes a docID": f"{found['bytes_per_docid']:.0f}",
+            "CPU s to make": seconds_of([found["cpu_seconds"]] if "cpu_seconds" in found else []),
+            "beam recall": f"{beam_recall[system]:.3f}",
+            **{f"nDCG@10, {group} seen": _of_group(seen, system, group) for group in ("all", "some", "none")},
+        }
+        for system, found in statistics.items()
+    ]
+
+
+def _of_group(seen: pl.DataFrame, system: str, group: str) -> str:
+    rows = seen.filter(system=system, group=group)
+    return f"{rows['mean'][0]:.3f} of {rows['queries'][0]}" if len(rows) else "-"

@@ -58,7 +58,6 @@ _REASONS = {
     ),
 }
 COUNTS = (
-    "max_steps",
     "per_device_train_batch_size",
     "gradient_accumulation_steps",
     "logging_steps",
@@ -77,6 +76,8 @@ def check_arguments(arguments: Mapping[str, Any], where: str) -> None:
     for name in COUNTS:
         if arguments.get(name) is not None and arguments[name] <= 0:
             raise UserError(f"{where}.{name} is {arguments[name]}", "give a number above 0")
+    if (arguments.get("max_steps") or 0) < 0:  # without steps there is no training: the model is ranked as it is
+        raise UserError(f"{where}.max_steps is {arguments['max_steps']}", "give a number, 0 or more")
 
 
 def training_arguments(

@@ -2,7 +2,8 @@
 
 There are two regimes. In `corpus` the prompt holds the query alone. In `in_context` it holds the query's judged
 documents too, and the model ranks these candidates. Training draws their order anew each time; where queries are
-ranked it follows from the seed, the query and the candidates alone, so that all who rank show the same.
+ranked it follows from the seed, the query and the candidates alone, so that all who rank show the same. Candidates of
+a first stage may be shown in its order instead, which says much about them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +40,8 @@ class Examples:
 
     lists: rows of the document table and their ranks, nan for judged negatives.
     candidate: the tokens before and behind each candidate's docID in the prompt; None leaves candidates out.
-    seed: of the candidates' order. trie: of all docIDs; only normalisers other than `vocabulary` need it.
+    seed: of the candidates' order. in_order: show them as the lists have them, not in a drawn order.
+    trie: of all docIDs; only normalisers other than `vocabulary` need it.
     teacher: a teacher's scores of each list, nan where it has none; None without a teacher.
     """
 
@@ -51,6 +53,7 @@ class Examples:
     seed: int = 0
     trie: Trie | None = None
     teacher: Sequence[NDArray[np.float64]] | None = None
+    in_order: bool = False
 
 
 def judged_lists(query_ids: pl.Series, qrels: pl.DataFrame, doc_ids: pl.Series) -> list[JudgedList]:
@@ -98,8 +101,9 @@ class Order(Dataset[Item]):
 def prompt_of(examples: Examples, query: int, place: int | None = None) -> list[int]:
     """The tokens of a query's prompt.
 
-    The order of its candidates, if it has any, is drawn by the seed and the `place` in the training; without a place by
-    the seed and the query's tokens, from the candidates in the order of the document table.
+    Its candidates, if it has any, come in the order of the list with `in_order`. Otherwise their order is drawn by the
+    seed and the `place` in the training; without a place by the seed and the query's tokens, from the candidates in the
+    order of the document table.
     """
     head, tail = examples.prompts[query]
     if examples.candidate is None:
@@ -107,7 +111,8 @@ def prompt_of(examples: Examples, query: int, place: int | None = None) -> list[
     before, behind = examples.candidate
     key = (examples.seed, *head) if place is None else (examples.seed, place)
     rows_D = examples.lists[query][0]
-    rows_D = np.random.default_rng(key).permutation(np.sort(rows_D) if place is None else rows_D)
+    if not examples.in_order:
+        rows_D = np.random.default_rng(key).permutation(np.sort(rows_D) if place is None else rows_D)
     tokens = [examples.docids.tokens_DT[row, : examples.docids.length_D[row] - 1].tolist() for row in rows_D]
     return [*head, *(id_ for docid in tokens for id_ in (*before, *docid, *behind)), *tail]
 

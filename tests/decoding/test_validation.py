@@ -1,6 +1,7 @@
 """Judged queries and the measures of a ranker on them."""
 
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import polars as pl
@@ -10,12 +11,13 @@ import tiny
 from arrange.data.tables import About, Dataset
 from arrange.decoding import rank
 from arrange.decoding.settings import Decoding
-from arrange.decoding.validation import judged_queries, means, measure, validate, with_an_answer
+from arrange.decoding.validation import in_order_of, judged_queries, means, measure, validate, with_an_answer
 from arrange.docids import trie
 from arrange.docids.catalogue import Catalogue
 from arrange.docids.tokens import train_tokenizer
 from arrange.evaluation import measures
 from arrange.models.ranker import from_scratch
+from arrange.training.examples import prompt_of
 from arrange.training.settings import Prompt
 
 TEXTS = ["red", "a red dog", "blue", "a dog"]
@@ -99,6 +101,21 @@ def test_candidates_are_shown_in_place_of_the_judged_documents():
     assert ranks[:2] == [[3.0, 1.0], [2.0]]
     assert np.isnan(ranks[2]).all()  # z isn't judged for c: it counts as a judged negative
     assert queries.qrels.equals(SOME.qrels)  # the measures count what the first stage missed
+    in_order = prompt_in_order(queries.examples, [2, 0])
+    assert [prompt_of(queries.examples, 0, place) for place in (None, 7)] == [in_order, in_order]
+
+
+def prompt_in_order(made, rows):
+    """The prompt of the first query with these documents, as they come."""
+    (head, tail), (before, behind) = made.prompts[0], made.candidate
+    shown = [[*before, *made.docids.tokens_DT[row, : made.docids.length_D[row] - 1].tolist(), *behind] for row in rows]
+    return [*head, *chain(*shown), *tail]
+
+
+def test_judged_documents_come_in_the_order_of_a_run_and_the_others_last():
+    run = pl.DataFrame({"query_id": ["a", "a", "b"], "doc_id": ["w", "z", "x"], "rank": [1, 2, 1]})
+    qrels = pl.DataFrame({"query_id": ["a", "a", "a", "b"], "doc_id": ["y", "x", "z", "x"], "rank": [1, 2, 3, 1]})
+    assert in_order_of(run, qrels).rows() == [("a", "z"), ("a", "x"), ("a", "y"), ("b", "x")]
 
 
 def test_lists_without_an_answer_teach_nothing():

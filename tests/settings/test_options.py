@@ -1,5 +1,7 @@
 """Options that are passed on to other libraries, checked before the work."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 from sections import SECTIONS, changed
@@ -50,6 +52,14 @@ def test_a_mistake_is_told_by_its_key_and_a_remedy(path, value, what, remedy):
 def test_what_another_machine_can_do_is_left_to_it(machine):
     arguments = SECTIONS["finetune"]["arguments"] | machine
     options.check(params.validate(changed(("finetune.arguments", arguments)), "here"))
+
+
+PARAMS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())
+
+
+@pytest.mark.parametrize("preset", PARAMS["presets"])
+def test_every_preset_of_ours_can_start(preset):
+    options.check(params.validate(params.effective(PARAMS, preset, {}), "here"))
 
 
 def test_a_flow_is_told_in_two_lines(tmp_path, monkeypatch):
