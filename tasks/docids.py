@@ -5,6 +5,7 @@ from pathlib import Path
 
 from arrange.data import tables
 from arrange.docids import catalogue, schemes, tokens
+from arrange.docids.bounded import bounded
 from arrange.docids.judged import of_tables
 from settings import params
 
@@ -25,11 +26,12 @@ def docids(name: str) -> None:
     assignment = schemes.build(scheme, texts, vectors_DE, of_tables(*dataset, vectors_QE))
     base = Path(settings.finetune.model)
     tokenizer = catalogue.tokenizer_for(assignment, queries["text"], base, section.vocabulary_size)
+    assignment, bound = bounded(assignment, tokenizer)
     most = settings.prompt.query_tokens
     cut = sum(count > most for count in tokens.counts(tokenizer, queries["text"].to_list())) / len(queries)
     if cut:
         log.warning(
             "%s of the training queries have more than prompt.query_tokens=%d tokens and are cut", f"{cut:.0%}", most
         )
-    notes = {"query_tokens": most, "cut_queries": round(cut, 4)}
+    notes = {"query_tokens": most, "cut_queries": round(cut, 4), **bound}
     catalogue.write(Path("docids", name), documents["doc_id"], assignment, tokenizer, notes)

@@ -2,7 +2,7 @@
 
 | scheme | a docID | made of |
 |---|---|---|
-| text | the title's first words, the fewest that keep it unique | the texts |
+| text | the title's first words, the fewest that keep it unique; others where these are too long | the texts |
 | numeric | the document's number, padded to one width: 0042 | |
 | atomic | one token of its own: <doc_42> | |
 | semantic | cluster, cluster in the cluster, .., number in the last one: <a_3> <b_1> <n_7> (DSI) | vectors |
@@ -146,14 +146,17 @@ class Text:
     """The fewest first words, `least_words` or more, with which no other title begins; equal titles get " (2)".
 
     A new document's words tell it from the old titles, too.
+    most_tokens: of a docID, the end token included. Words are counted here; `arrange.docids.bounded`, which knows the
+    tokenizer, gives other docIDs to titles of more tokens. At least 16, so that a letter and a number always fit.
     """
 
     needs_vectors: ClassVar[bool] = False
     scheme: Literal["text"] = "text"
     least_words: Count
+    most_tokens: Annotated[int, Ge(16), Le(2**31)] = 16
 
     def assign(self, old: Assignment, texts: Sequence[str], _vectors_DE: Floats | None) -> Assignment:
-        return _named(old, names.shorten(texts, self.least_words, others=old.texts))
+        return _named(old, names.shorten(texts, self.least_words, old.texts, self.most_tokens))
 
 
 @dataclass(frozen=True, kw_only=True)
