@@ -44,16 +44,10 @@ def ngram(name: str) -> None:
     if not stage.is_main():
         return
     torch.set_num_threads(decoding.threads)
-    model = models.load(Path("models", name))
-    model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))  # type: ignore[arg-type]  # a wrapped method
+    model = models.load_for_ranking(Path("models", name))
     queries = library.ngram_queries(ranked, *how)
     with stage.progress(len(queries.query_ids), "queries") as reached:
         run, judged = library.rank(model, queries, doc_ids, index, decoding, entry, reached)
-    for file, table in (("run", run), ("judged", judged)):
-        runs.write_run(table, Path("runs", entry.data, name, f"{file}.parquet"), tag=name)
+    runs.write_runs(Path("runs", entry.data, name), run, judged)
     stage.write_history(history, Path("results", entry.data, f"{name}.history.csv"))
     stage.finished()
-
-
-if __name__ == "__main__":
-    stage.run(ngram)
