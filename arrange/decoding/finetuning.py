@@ -69,6 +69,7 @@ def finetune(
             seed=seed,
             threads=settings.threads,
             normaliser=settings.normaliser,
+            temperature=settings.temperature,
             validate=partial(validate, queries=validated, catalogue=catalogue, decoding=decoding, score=prompt.score),
             mine=partial(mine, examples=lists, trie=catalogue.trie, documents=loss.mined.documents, decoding=decoding),
             mix=mix,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import MinLen
 
-from arrange.bounds import Count, CountOr0, WholeShare
+from arrange.bounds import Count, CountOr0, Positive, WholeShare
 from arrange.data.augmented import Origin
 from arrange.models.normaliser import Normaliser
 
@@ -61,6 +61,7 @@ class Finetune:
     model: the folder of a base model, base_models/<entry>, or any folder that transformers' save_pretrained wrote.
     lora: options of `peft.LoraConfig`; None trains all weights.
     normaliser: the tokens among which the model learns to choose; see `arrange.models.normaliser`.
+    temperature: what `children` divides the logits by, in training and in all that the ranker does later.
     teacher: the table that losses with a teacher's term learn from.
     threads: another number of threads rounds otherwise, so it gives other weights.
     validation_queries: so many validation queries are ranked at every evaluation.
@@ -72,6 +73,7 @@ class Finetune:
     model: str
     lora: dict[str, Any] | None = None
     normaliser: Normaliser
+    temperature: Positive = 1.0
     teacher: TeacherTable
     threads: Count
     validation_queries: Count
@@ -82,6 +84,9 @@ class Finetune:
         steps = self.arguments.get("max_steps")
         if not isinstance(steps, int) or steps < 0:
             raise ValueError(f"arguments.max_steps is {steps!r}; give a whole number, 0 or more")
+        if self.temperature != 1 and self.normaliser != "children":
+            what = f"temperature is {self.temperature}, which the normaliser {self.normaliser} doesn't have"
+            raise ValueError(f"{what}; give normaliser: children, or temperature: 1.0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,7 @@ def train(
     seed: int,
     threads: int,
     normaliser: Normaliser = "vocabulary",
+    temperature: float = 1.0,
     validate: Validate | None = None,
     mine: mining.Mine | None = None,
     mix: Mix | None = None,
@@ -53,6 +54,7 @@ def train(
     `arguments` are those of `transformers.TrainingArguments` that count here; `arguments.REFUSED` has the others. With
     `eval_strategy: steps`, `validate(ranker)` gives metrics, which are logged, and `metric_for_best_model` chooses the
     checkpoint to keep by one of them.
+    temperature: of the normaliser `children`; it is saved with the ranker.
     `mine` finds the documents that join the lists of a loss with `mined`: see `arrange.training.mining`.
     With `save_strategy: steps` checkpoints go to `checkpoints`. A training that finds some there continues at the
     last whole one. It ends with the same weights as one that was never stopped, bit by bit on one machine's CPU.
@@ -61,6 +63,7 @@ def train(
     the metrics of `validate`. Raises UserError for arguments that are refused, and when the loss or a weight is not
     finite, naming the step; checkpoints stay.
     """
+    model.without_adapters(ranker).config.children_temperature = temperature
     if not arguments["max_steps"]:
         return _untrained(ranker, lists, out_folder, validate)
     _check_parts(lists, loss, mine)

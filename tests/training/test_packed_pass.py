@@ -79,21 +79,67 @@ def following(prefix):
     return sorted({ids[len(prefix)] for ids in DOCIDS if unpacked.begins(ids, prefix)})
 
 
+def any_docid_token(prefix):
+    return sorted({token for ids in DOCIDS for token in ids})
+
+
 @pytest.mark.parametrize(
-    ("normaliser", "legal"),
-    [("docid_tokens", lambda prefix: sorted({token for ids in DOCIDS for token in ids})), ("children", following)],
+    ("normaliser", "legal", "temperature"),
+    [("docid_tokens", any_docid_token, 1.0), ("children", following, 1.0), ("children", following, 2.5)],
 )
 @pytest.mark.parametrize("family", families.CONFIGS)
-def test_normalisers_equal_the_unpacked_pass_in_every_family(family, normaliser, legal):
+def test_normalisers_equal_the_unpacked_pass_in_every_family(family, normaliser, legal, temperature):
     model, weights = families.model(family), weights_of(COMBINED)
+    model.config.children_temperature = temperature
     tokens = packing.legal_tokens(trie.build(DOCIDS), normaliser)
     loss = loss_of(model, pack([0, 1, 2], weights, whole=False, legal=tokens))
     lists = zip(PROMPTS, LISTS, weights, strict=True)
-    parts = [unpacked.loss(model, prompt, [DOCIDS[r] for r in rows], w, legal=legal) for prompt, rows, w in lists]
+    how = {"legal": legal, "temperature": temperature}
+    parts = [unpacked.loss(model, prompt, [DOCIDS[r] for r in rows], w, **how) for prompt, rows, w in lists]
     expected = sum(parts) / len(parts)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     ours, theirs = gradient(model, loss), gradient(model, expected)
     assert (ours - theirs).norm() < 1e-4 * theirs.norm()
+
+
+@pytest.mark.parametrize("normaliser", ["vocabulary", "docid_tokens"])
+def test_a_temperature_is_of_children_alone(normaliser):
+    model, weights = families.model("llama"), weights_of(ITEM)
+    legal = packing.legal_tokens(trie.build(DOCIDS), normaliser)
+    batch = pack([0, 1, 2], weights, legal=legal)
+    cold = loss_of(model, batch).item()
+    model.config.children_temperature = 4.0
+    assert loss_of(model, batch).item() == cold
+
+
+def test_only_the_columns_are_computed_that_can_be_chosen():
+    model, catalogue, computed = families.model("gpt2"), trie.build(DOCIDS), []
+    model.lm_head.register_forward_hook(lambda *call: computed.append(call[-1].shape[1]))
+    for normaliser in ("vocabulary", "docid_tokens", "children"):
+        legal = packing.legal_tokens(catalogue, normaliser)
+        packed.log_probabilities(model, pack([1], weights_of(losses.Ntp()), whole=False, legal=legal))
+    (row,) = LISTS[1]
+    follow = {token for depth in range(len(DOCIDS[row])) for token in following(DOCIDS[row][:depth])}
+    assert computed == [families.VOCABULARY, len(any_docid_token([])), len(follow)]
+    assert model(torch.tensor([PROMPTS[0]])).logits.shape == (1, len(PROMPTS[0]), families.VOCABULARY)
+
+
+class OtherLinear(torch.nn.Linear):
+    """An output layer that is more than `torch.nn.Linear`, as one with adapters is."""
+
+
+@pytest.mark.parametrize("normaliser", ["docid_tokens", "children"])
+def test_an_output_layer_of_another_kind_computes_all_and_gives_the_same(normaliser):
+    found = []
+    for kind in (torch.nn.Linear, OtherLinear):
+        model = families.model("qwen3")
+        model.lm_head.__class__ = kind
+        legal = packing.legal_tokens(trie.build(DOCIDS), normaliser)
+        loss = loss_of(model, pack([0, 1, 2], weights_of(COMBINED), whole=False, legal=legal))
+        found.append((loss.item(), gradient(model, loss)))
+    (ours, our_gradient), (theirs, their_gradient) = found
+    assert ours == pytest.approx(theirs, rel=1e-6)
+    assert (our_gradient - their_gradient).norm() < 1e-6 * their_gradient.norm()
 
 
 @pytest.mark.parametrize("normalised", [True, False])

@@ -13,10 +13,12 @@ import pytest
 import tiny
 import torch
 
+from arrange.docids import trie
 from arrange.docids.tokens import train_tokenizer
 from arrange.errors import UserError
 from arrange.files import sha256
 from arrange.models import ranker as model
+from arrange.models.normaliser import temperature_of
 from arrange.training import checkpoints, examples, losses, packing, unpacked
 from arrange.training import packed_pass as packed
 
@@ -72,6 +74,16 @@ def test_history_progress_and_the_checkpoint_that_is_best_on_validation(tmp_path
         "validation_loss",
     }
     assert torch.equal(model.load(tmp_path / "model").model.norm.weight, states[1])
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_a_ranker_keeps_the_temperature_that_it_was_trained_with(tmp_path, steps):
+    how = {"normaliser": "children", "temperature": 2.0}
+    how["lists"] = dataclasses.replace(tiny.LISTS, trie=trie.build(tiny.DOCIDS))
+    tiny.trained(
+        tmp_path, arguments={"max_steps": steps, "eval_strategy": "no", "save_strategy": "no"} | NO_BEST, **how
+    )
+    assert temperature_of(model.load(tmp_path / "model").config) == 2.0
 
 
 def test_the_last_steps_are_logged_though_they_are_no_multiple(tmp_path):
