@@ -15,7 +15,8 @@ from arrange.data.augmented import Origin
 from arrange.models.normaliser import Normaliser
 
 Regime = Literal["corpus", "in_context"]
-Score = Literal["sum", "mean"]  # of the log-probabilities of a docID's tokens
+# Of the log-probabilities of a docID's tokens; or which of the two ranks a ranker's validation queries better.
+Score = Literal["sum", "mean", "validation"]
 
 
 NO_TEACHER = "settings/no_teacher.trec"  # a run without documents
@@ -96,7 +97,8 @@ class Prompt:
     regime: in `corpus` the prompt has the query alone, and any document of the corpus may be generated; in `in_context`
     it has the query's judged documents too, and these are ranked.
     corpus, in_context, candidate: the templates of the two regimes, and of one document in {candidates}.
-    query_tokens: a longer query is cut. score: by what the documents of `in_context` are ranked.
+    query_tokens: a longer query is cut. score: by what the documents of `in_context` are ranked; where
+    validation chooses (by nDCG@10, at the end of training), the ranker's configuration keeps the choice.
     """
 
     regime: Regime

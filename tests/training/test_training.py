@@ -55,13 +55,17 @@ NO_BEST = {"load_best_model_at_end": False}
 
 
 def test_history_progress_and_the_checkpoint_that_is_best_on_validation(tmp_path):
-    seen, qualities, states = [], iter([0.1, 0.9, 0.2]), []
+    seen, qualities, states, kept = [], iter([0.1, 0.9, 0.2]), [], []
 
     def validate(ranker):
         states.append(ranker.model.norm.weight.detach().clone())
         return {"quality": next(qualities), "loss": 1.0}
 
-    history = tiny.trained(tmp_path, validate=validate, progress=seen.append)
+    def finish(ranker):
+        kept.append(ranker.model.norm.weight.detach().clone())
+        ranker.config.docid_score = "mean"
+
+    history = tiny.trained(tmp_path, validate=validate, finish=finish, progress=seen.append)
     assert seen == list(range(1, 31))
     assert [row["step"] for row in history] == [5, 10, 15, 20, 25, 30]
     assert [row.get("validation_quality") for row in history] == [None, 0.1, None, 0.9, None, 0.2]
@@ -73,7 +77,11 @@ def test_history_progress_and_the_checkpoint_that_is_best_on_validation(tmp_path
         "validation_quality",
         "validation_loss",
     }
-    assert torch.equal(model.load(tmp_path / "model").model.norm.weight, states[1])
+    saved = model.load(tmp_path / "model")
+    assert torch.equal(saved.model.norm.weight, states[1])
+    assert len(kept) == 1
+    assert torch.equal(kept[0], states[1])
+    assert saved.config.docid_score == "mean"
 
 
 @pytest.mark.parametrize("steps", [0, 2])
