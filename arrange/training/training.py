@@ -93,6 +93,7 @@ def train(
         trainer.train(resume_from_checkpoint=str(start) if start else None)
         trainer.check_weights()
         if out_folder is not None and trainer.is_world_process_zero():
+            assert trainer.model is not None
             finish(trainer._inner(trainer.model).eval())
             # without the wrapper that rounds products to bfloat16: the saved model is compared as it will rank
             save(trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False), lists, out_folder)
