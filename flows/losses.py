@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-OTHERS = ("baselines", "listwise", "fusions", "reranked")  # sections that make runs
+from settings.params import by_data
 
 
 def rankers_of(
@@ -21,16 +21,18 @@ def rankers_of(
         for seed in place["seeds"]
     }
     catalogues = {f"{data}-{docids}": {"data": data, "docids": docids} for docids, _ in compared.values()}
-    others = [name for name, catalogue in sections["catalogues"].items() if catalogue["data"] != data]
     docids, loss = compared[reference]
     there = {"data": data, "docids": docids}  # what other sections name must be there
-    return {
-        "datasets": dict.fromkeys(name for name in sections["datasets"] if name != data),  # None takes an entry away
-        "catalogues": dict.fromkeys(others) | catalogues,
-        "rankers": dict.fromkeys(sections["rankers"]) | rankers,
-        **{name: dict.fromkeys(sections[name]) for name in OTHERS},
-        # first stages of this data set stay: one may be a teacher's table
-        "candidates": dict.fromkeys(name for name, each in sections["candidates"].items() if each["data"] != data),
+    # of these, those of this data set stay: a teacher's table may be one of its candidates
+    shared = {"catalogues", "candidates"}
+    taken_away = {  # None takes an entry away
+        section: dict.fromkeys(name for name, each in entries.items() if section not in shared or each["data"] != data)
+        for section, entries in by_data(sections).items()
+    }
+    return taken_away | {
+        "datasets": dict.fromkeys(name for name in sections["datasets"] if name != data),
+        "catalogues": taken_away["catalogues"] | catalogues,
+        "rankers": taken_away["rankers"] | rankers,
         "evaluate": {"reference": reference},
         "sweep": there,
         "compare": {"data": data},

@@ -1,7 +1,7 @@
-"""Room again: workspaces, what DVC's cache holds for nobody, old MLflow runs. Without --go it only says how much.
+"""Frees disk space: workspaces, objects of DVC's cache that nothing names, old MLflow runs.
 
-python -m flows.prune [workspaces] [cache] [runs] [--older DAYS] [--go]
-What the checkout and the workspaces that stay need is kept, in the cache and in MLflow.
+python -m flows.prune [--older DAYS] [--go]
+Without --go it only says how much. It keeps what the checkout and a workspace with a run at work need.
 """
 
 import argparse
@@ -24,41 +24,34 @@ from records import store
 from records.opening import opened
 from records.states import read_lock, stage_hash
 
-KINDS = ("workspaces", "cache", "runs")
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kinds", nargs="*", metavar="|".join(KINDS), help="what to look at (default: all)")
     parser.add_argument("--older", type=float, default=30, metavar="DAYS", help="runs that ended before (default: 30)")
     parser.add_argument("--go", action="store_true", help="remove it")
     words = parser.parse_args()
     try:
-        if unknown := set(words.kinds) - set(KINDS):
-            raise UserError(f"{unknown.pop()!r} can't be pruned", f"name some of {', '.join(KINDS)}")
         with locked(Path("state", "checkout.lock")):  # a run may be writing what looks unused
-            prune(Path.cwd(), words.kinds or KINDS, words.older, words.go)
+            prune(Path.cwd(), words.older, words.go)
     except UserError as error:
         sys.exit(str(error))
 
 
-def prune(home: Path, kinds: Sequence[str], days: float, go: bool) -> None:
+def prune(home: Path, days: float, go: bool) -> None:
     """Say what would go, or remove it. Workspaces first: they hold what the cache and MLflow keep."""
     read_lock(home)  # what it refuses, and what the next line does, is told before anything goes
-    client = opened() if "runs" in kinds else None
+    client = opened()
     with ExitStack() as held:  # no run may start in what goes until all is done
-        gone = prune_workspaces(home, held, go) if "workspaces" in kinds else []
+        gone = prune_workspaces(home, held, go)
         left = sorted(path.parent for path in home.glob(".workspaces/*/dvc.yaml") if path.parent not in gone)
-        if "cache" in kinds:
-            lines = collect(home, left, "--dry").splitlines()
-            say("cached objects", [Path(line[9:]) for line in lines if line.startswith("Removing ")], go)
-            if go:
-                collect(home, left)
-        if client:
-            old = old_runs(client, kept_hashes([home, *left]), time.time() - days * 86400)
-            say("MLflow runs", [artifacts(run) for run in old], go)
-            if go and old:
-                delete(client, old)
+        lines = collect(home, left, "--dry").splitlines()
+        say("cached objects", [Path(line[9:]) for line in lines if line.startswith("Removing ")], go)
+        old = old_runs(client, kept_hashes([home, *left]), time.time() - days * 86400)
+        say("MLflow runs", [artifacts(run) for run in old], go)
+        if go:
+            collect(home, left)
+        if go and old:
+            delete(client, old)
 
 
 def prune_workspaces(home: Path, held: ExitStack, go: bool) -> list[Path]:

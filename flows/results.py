@@ -1,7 +1,7 @@
 """How a flow run ends: a table on the terminal, a table and the report in Prefect, and where to look next."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,13 @@ from flows.schedule import Place
 from flows.show import console
 from flows.stages import RAN
 from records import store
-from records.states import read_lock, stage_hash
+from records.states import read_lock, read_record, stage_hash
 
 REPORTS = {  # the fuller one first
     "report": "reports/report.md",
     "ranking_report": "rankings/report.md",
     "activations_report": "activations/report/report.md",
 }
-RANKERS = (  # stages whose seconds are told
-    *("augment", "docids", "finetune", "rank", "baselines"),
-    *("candidates", "listwise", "rerank", "fuse", "controls"),
-)
 TableOf = Callable[[Path, Mapping[str, Any]], tuple[str, list[dict[str, Any]]]]  # of a run's folder and sections
 SHOWN = ("nDCG@10", "overlap@1", "overlap@3", "R@10", "tau_b")
 
@@ -52,12 +48,11 @@ def conclude(place: Place, sections: Mapping[str, Any], states: Mapping[str, Sta
 
 
 def seconds(root: Path, states: Mapping[str, State]) -> str:
-    """What the stages that ran took, those of rankers alone: training, ranking, fusing and reranking, baselines."""
-    took: dict[str, float] = {}
+    """What the stages that ran took, by kind of stage."""
+    took: defaultdict[str, float] = defaultdict(float)
     for stage, state in states.items():
-        kind, path = stage.partition("@")[0], root / "state" / stage / "record.json"
-        if kind in RANKERS and state.name == RAN and path.exists():
-            took[kind] = took.get(kind, 0) + json.loads(path.read_text())["seconds"]
+        if state.name == RAN:
+            took[stage.partition("@")[0]] += read_record(stage, root).get("seconds", 0)
     return ", ".join(f"{kind} {value:,.0f}" for kind, value in took.items())
 
 

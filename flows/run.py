@@ -26,7 +26,6 @@ from settings import params
 from tasks.stage import STARTER
 
 RECORDED = Path("state", "recorded")  # in a workspace
-TRAIN = {"finetune", "listwise", "baselines", "swap"}  # stages that pass options on to other libraries
 
 Derive = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -106,14 +105,14 @@ def run_in(
     """Run the stages in a workspace, record them, and say how the run ended."""
     say(f"works in {place.root}, records in {store.tracking_uri()}")
     mend_lock(place.root)
-    before, stale = graph(place.root, targets)
-    if stale or not is_recorded(place.root):
+    wanted = graph(place.root, targets)
+    if wanted.stale or not is_recorded(place.root):
         opening.check()
-    if TRAIN & {stage.partition("@")[0] for stage in stale}:
+    if wanted.stale & wanted.with_model:
         check_options(place.root)
     # the mark goes first: the runner waits for its tasks, and these end without it
     with runner_on(cluster, parallel) as runner, supervision.at_work(place.mark, place.flow_run):
-        states = run_stages(place, runner, before, stale, parallel)
+        states = run_stages(place, runner, wanted, parallel)
         failed = [state for state in states.values() if state.is_failed() or state.is_crashed()]
         record(place, states, "FAILED" if failed else "FINISHED")
         if problem := problem_of_disk(place.root):
@@ -147,7 +146,7 @@ def record(place: Place, states: Mapping[str, State], status: str) -> None:
     if not (place.root / "dvc.lock").exists() or is_recorded(place.root):
         return
     has_tracked = "track" in states and states["track"].is_completed() and states["track"].name != REUSED
-    if (has_tracked or note_in("MLflow", place, ["tasks.track", status])) and status == "FINISHED":
+    if (has_tracked or note_in("MLflow", place, ["tasks", "track", status])) and status == "FINISHED":
         (place.root / RECORDED).write_text(key_of(place.root))
         if place.root != Path.cwd():
             save_experiment(place, states)
@@ -160,7 +159,7 @@ def is_recorded(root: Path) -> bool:
 
 
 def key_of(root: Path) -> str:
-    """What tells this workspace's state in the store at hand from another state, and from one in another store."""
+    """The hash of this workspace's state and of the store at hand."""
     return hashlib.sha256(store.identity().encode() + (root / "dvc.lock").read_bytes()).hexdigest()
 
 
@@ -170,7 +169,7 @@ def save_experiment(place: Place, names: Iterable[str]) -> None:
 
 
 def note_in(tool: str, place: Place, words: Sequence[str]) -> bool:
-    """Run a module that keeps a record; a run that ended well isn't failed for the want of one."""
+    """Run a module that keeps a record, and say whether it did. A run that ended well doesn't fail without a record."""
     log = place.root / "logs" / f"record-{tool}.log"
     log.parent.mkdir(exist_ok=True)  # no stage may have run here: `dvc pull` brings outputs too
     with log.open("w") as file:

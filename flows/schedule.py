@@ -3,7 +3,7 @@
 import shutil
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -21,7 +21,6 @@ from flows import servers, stages
 from flows.show import Rows, say
 from flows.supervision import is_at_work
 
-ON_GPU = ("finetune", "listwise", "rank", "swap")  # tagged `gpu`, so that a limit of Prefect's can keep them apart
 PAUSE = 0.5  # seconds between two looks at the working stages
 
 Futures = dict[str, PrefectWrappedFuture[State, Any]]
@@ -62,28 +61,23 @@ def runner_on(cluster: str | None, parallel: int) -> TaskRunner[Any]:
     return DaskTaskRunner(address=cluster)
 
 
-def run_stages(
-    place: Place, runner: TaskRunner[Any], before: Mapping[str, Sequence[str]], stale: set[str], parallel: int
-) -> dict[str, State]:
-    """Run the stages, in the order of `before` where it leaves a choice; their final states.
-
-    `before` has for each stage those that it waits for, `stale` those that may have to run.
-    """
-    waiting, working, states = list(before), Futures(), dict[str, State]()
+def run_stages(place: Place, runner: TaskRunner[Any], wanted: stages.Graph, parallel: int) -> dict[str, State]:
+    """Run the stages, in the order of dvc.yaml where the graph leaves a choice; their final states."""
+    waiting, working, states = list(wanted.before), Futures(), dict[str, State]()
     one_is_done = Event()
     with Rows(place.root) as rows:
         while waiting or working:
             servers.keep_temporary()
             for stage in [*waiting]:
-                earlier = [states.get(name) for name in before[stage]]
+                earlier = [states.get(name) for name in wanted.before[stage]]
                 if None in earlier:
                     continue
-                if state := without_running(stage in stale, earlier):
+                if state := without_running(stage in wanted.stale, earlier):
                     states[stage] = state
                     say(f"{stage}: {summary(state)}")
                 elif len(working) < parallel:
                     rows.expect(stage)
-                    working[stage] = submit(runner, stage, place)
+                    working[stage] = submit(runner, stage, place, stage in wanted.with_model)
                     working[stage].wrapped_future.add_done_callback(lambda _: one_is_done.set())
                 else:
                     continue
@@ -98,7 +92,7 @@ def run_stages(
                     states[stage] = future.state
                     rows.remove(stage)
                     say(f"{stage}: {summary(states[stage])}")
-    return {stage: states[stage] for stage in before}
+    return {stage: states[stage] for stage in wanted.before}
 
 
 def without_running(is_stale: bool, earlier: Sequence[State | None]) -> State | None:
@@ -110,14 +104,14 @@ def without_running(is_stale: bool, earlier: Sequence[State | None]) -> State | 
     return Completed(name=stages.REUSED, message="nothing that it depends on has changed")
 
 
-def submit(runner: TaskRunner[Any], stage: str, place: Place) -> PrefectWrappedFuture[State, Any]:
-    """One stage as a Prefect task."""
+def submit(runner: TaskRunner[Any], stage: str, place: Place, has_model: bool) -> PrefectWrappedFuture[State, Any]:
+    """One stage as a Prefect task, tagged `gpu` where it uses one, so that a limit of Prefect's can keep them apart."""
     name = stage.partition("@")[0]
     step = run_stage.with_options(
         name=name,
         task_run_name=stage,
         retries=2 if name.startswith("download") else 0,
-        tags=["gpu"] if name in ON_GPU and shutil.which("nvidia-smi") else [],
+        tags=["gpu"] if has_model and shutil.which("nvidia-smi") else [],
     )
     return runner.submit(step, {"stage": stage, "place": place})
 

@@ -113,7 +113,7 @@ def keep_temporary() -> None:
 
 
 def check_prefect() -> None:
-    """Raise UserError if no Prefect server answers at PREFECT_API_URL: before a flow at once, in one after a minute."""
+    """Raise UserError if no Prefect server answers at PREFECT_API_URL. Within a flow the client tries for a minute."""
     if not (address := PREFECT_API_URL.value()):
         return
     with get_client(sync_client=True) as client:

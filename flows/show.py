@@ -95,7 +95,7 @@ class Rows:
             self.bars.remove_task(self.rows.pop(stage))
 
     def draw(self, stage: str, at: dict[str, Any]) -> None:
-        """The row as an artifact; a server that doesn't answer now may do so the next time."""
+        """The row as an artifact. Where the server doesn't answer, the next update tries again."""
         share, text = 100 * at["done"] / max(at["total"], 1), f"{stage}: {at['done']} of {at['total']} {at['unit']}"
         with suppress(HTTPError):
             if stage in self.artifacts:
@@ -108,7 +108,7 @@ class Rows:
 def latest(progress: Path) -> dict[str, Any] | None:
     """The newest whole line of a stage's progress file, which may be long: only its end is read.
 
-    None where there is no such line: a damaged one tells nobody anything, and the next is soon there.
+    None where there is no such line. A damaged line is passed over: the next one comes soon.
     """
     lines: list[bytes] = []
     with suppress(FileNotFoundError), progress.open("rb") as file:  # a stage that starts removes an earlier run's

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 from dvc.repo import Repo
@@ -18,15 +19,20 @@ from records.states import read_lock
 from tasks.stage import STARTER, end_with_parent
 
 REUSED, RESTORED, RAN = "Reused", "Restored", "Ran"
+ROOM_OF_MODELS = "arrange/training"  # what trains a language model, or runs one, depends on it
 NO_ROOM = 10**7  # bytes: with less, a disk is as good as full
 
 
-def graph(root: Path, targets: Collection[str]) -> tuple[dict[str, list[str]], set[str]]:
-    """The target stages with all their items and what they wait for, and those of them that may have to run.
+class Graph(NamedTuple):
+    """Stages of dvc.yaml, in the order there. with_model: those that use a language model, and so a GPU."""
 
-    The first is in the order of dvc.yaml: stage -> stages that it waits for. A stage may have to run where DVC finds
-    it changed, and after another one that may. Raises UserError for a damaged dvc.lock.
-    """
+    before: dict[str, list[str]]  # stage -> stages that it waits for
+    stale: set[str]  # those that may have to run: DVC finds them changed, or they come after another one that may
+    with_model: set[str]
+
+
+def graph(root: Path, targets: Collection[str]) -> Graph:
+    """The target stages, all their items, with what they wait for. Raises UserError for a damaged dvc.lock."""
     with Repo(str(root), _wait_for_lock=True) as repo, repo.lock:
         read_lock(root)  # DVC itself would fail with a traceback
         # a file under `dvc add` is a nameless stage too, and none of ours
@@ -42,7 +48,8 @@ def graph(root: Path, targets: Collection[str]) -> tuple[dict[str, list[str]], s
         for name in before:
             if stale & {*before[name]} or stages[name].changed():
                 stale.add(name)
-    return before, stale
+        with_model = {name for name in before if ROOM_OF_MODELS in {each.def_path for each in stages[name].deps}}
+    return Graph(before, stale, with_model)
 
 
 def mend_lock(root: Path) -> None:

@@ -1,7 +1,7 @@
-"""Which flow run is at work in a workspace, and what becomes of one that was killed, and of its stages.
+"""Marks which flow run is at work in a workspace, ends the stages of one that has stopped, and tells Prefect of it.
 
-While a flow run works, state/<workspace>.flow_run holds its id. A stage ends when that is no longer so, wherever it
-runs. A file that outlived its flow run tells the next one that it was stopped or killed.
+While a flow run works, state/<workspace>.flow_run holds its id. A stage ends when the file no longer does, wherever the
+stage runs. A file that is left over tells the next flow run that the last one was stopped or killed.
 """
 
 import os

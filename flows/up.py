@@ -96,9 +96,9 @@ def mlflow_server(host: str, address: str) -> Command:
 
 
 def share_records(is_alone: bool) -> None:
-    """See to it that flows find the files of this checkout's records with the server as without it.
+    """Let flows find the files of this checkout's records both with the server and without it.
 
-    Raises UserError where other machines are let in, and could not.
+    Raises UserError where other machines are let in and could not read these files.
     """
     if os.environ.get("MLFLOW_BACKEND_STORE_URI"):
         return

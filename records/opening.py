@@ -25,7 +25,7 @@ ELSEWHERE = "mend it, or let {} name another store"
 def check() -> None:
     """Raise UserError unless a run can be recorded: the store opens and takes a write, and its files have a place."""
     client = opened()
-    with told(store.TRACKING, store.address()):
+    with as_user_errors(store.TRACKING, store.address()):
         experiment = client.get_experiment(store.experiment_id(client))
         client.set_experiment_tag(experiment.experiment_id, "last_run_began", time.strftime("%Y-%m-%d %H:%M:%S"))
         check_files(str(experiment.artifact_location))
@@ -39,7 +39,7 @@ def opened() -> "MlflowClient":
     """
     store.check_server()
     uri, registry = store.address(), store.registry_uri()
-    with told(store.TRACKING, uri):
+    with as_user_errors(store.TRACKING, uri):
         check_kind(store.TRACKING, uri)
         from mlflow import MlflowClient
 
@@ -47,14 +47,14 @@ def opened() -> "MlflowClient":
         client.get_experiment_by_name(store.EXPERIMENT)
     if registry:
         store.check_server(store.REGISTRY, registry)
-        with told(store.REGISTRY, registry):
+        with as_user_errors(store.REGISTRY, registry):
             check_kind(store.REGISTRY, registry)
             client.search_registered_models(max_results=1)
     return client
 
 
 @contextmanager
-def told(name: str, uri: str) -> Iterator[None]:
+def as_user_errors(name: str, uri: str) -> Iterator[None]:
     """Errors of MLflow, and of what it opens stores with, as UserError, without MLflow's own log of them."""
     from alembic.util import CommandError
     from mlflow.exceptions import MlflowException

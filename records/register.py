@@ -30,8 +30,8 @@ PACKAGES = (
 def register(client: MlflowClient, run: str, folder: Path) -> None:
     """Register the exported ranker in `folder` as a version of arrange-<data>; `run` is the run of its stage.
 
-    Does nothing where that was done before, and takes up what was interrupted. A run that made the files of a version
-    once more gets its metrics alone. A folder without a ranker, that of a data set which has none, is passed over.
+    Does nothing where that was done before, and continues what was interrupted. A run that made a version's files once
+    more gets the metrics alone. A folder without a ranker is passed over: its data set has none.
     """
     if not (folder / "export.json").exists():
         return

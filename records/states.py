@@ -1,4 +1,4 @@
-"""The state of a stage: what DVC knows of it, and what its last run noted of itself."""
+"""The state of a stage: what DVC knows of it, and the record that its last run has left."""
 
 import hashlib
 import json
@@ -67,9 +67,9 @@ def is_done(stage: PipelineStage, lock: Mapping[str, Any]) -> bool:
 
 
 def read_record(stage: str, root: Path = Path()) -> dict[str, Any]:
-    """What the stage's last run in `root` noted of itself.
+    """The record that the stage's last run in `root` has left.
 
-    {} if there is nothing, if it can't be read (no output depends on it), or if params.yaml has changed since.
+    {} if there is none, if it can't be read (no output depends on it), or if params.yaml has changed since.
     """
     try:
         record = json.loads((root / "state" / stage / "record.json").read_text())

@@ -46,7 +46,7 @@ def address() -> str:
 
 
 def identity() -> str:
-    """What tells this store from another one, at another address or in a new file."""
+    """A text that is another one for a store at another address or in a new file."""
     uri = tracking_uri()
     file = Path(uri.removeprefix("sqlite:///"))
     return f"{uri} {file.stat().st_ino if file.is_file() else ''}"

@@ -169,20 +169,33 @@ def with_own_data(params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     for section in ("sweep", "compare", "swap"):
         if params[section]["data"] == first:
             overrides[section] = {"data": name}
-    chained = ("catalogues", "rankers", "baselines", "candidates", "listwise", "fusions", "reranked")
-    of_first = {key for section in chained for key, entry in params[section].items() if entry["data"] == first}
+    chained = by_data(params)
+    of_first = {key for entries in chained.values() for key, entry in entries.items() if entry["data"] == first}
     names = {first: name} | {key: f"{name}{key.removeprefix(first)}" for key in of_first}
-    for section in chained:
+    for section, entries in chained.items():
         renamed = {
             names[key]: entry | {"data": name} | _runs_of_other(entry, names)
-            for key, entry in params[section].items()
+            for key, entry in entries.items()
             if entry["data"] == first
         }
-        overrides[section] = {**dict.fromkeys(params[section]), **renamed}  # None takes an entry away
+        overrides[section] = {**dict.fromkeys(entries), **renamed}  # None takes an entry away
     teacher = Path(params["finetune"]["teacher"]["table"])
     if teacher.parent == Path("candidates") and teacher.stem in names:
         overrides["finetune"] = {"teacher": {"table": f"candidates/{names[teacher.stem]}.parquet"}}
     return overrides
+
+
+def by_data(sections: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The sections whose entries are each of one data set: catalogues, rankers, baselines ...; none that is empty.
+
+    >>> by_data({"rankers": {"w-item": {"data": "w", "loss": "item"}}, "swap": {"data": "w", "of": []}, "fusions": {}})
+    {'rankers': {'w-item': {'data': 'w', 'loss': 'item'}}}
+    """
+    return {name: section for name, section in sections.items() if section and all(map(_has_data, section.values()))}
+
+
+def _has_data(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and "data" in entry
 
 
 def with_bm25(sections: Mapping[str, Any], folder: Path) -> dict[str, Any]:

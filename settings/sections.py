@@ -1,164 +1,42 @@
 """`Settings`: the sections of params.yaml. Most are dataclasses of the library, which declares its own knobs.
 
-The entries that chain stages (catalogues, rankers, the sweep) are declared here. What the sections say of each other is
-checked here.
+settings/entries.py declares the others. What the sections say of each other is checked here.
 """
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import MinLen
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from arrange.activations.settings import Fitness, Llm, Sandbox, Search, SearchEntry, Select, Swap, Transfer
 from arrange.augmentation.settings import Augment
 from arrange.base_models.settings import BaseModel
 from arrange.baselines.settings import BaselineEntry, Candidates, Controls, FitBaseline
-from arrange.bounds import Count, Exponent, PositiveOr0, Seed, Seeds, ShareAbove0
 from arrange.data.datasets import DownloadEsci, DownloadWordnet, Source
 from arrange.decoding.settings import Decoding
-from arrange.docids.schemes import Scheme
-from arrange.models.vectors import TFIDF_SVD, VectoriserSettings
+from arrange.models.vectors import TFIDF_SVD
 from arrange.training.losses import Loss
-from arrange.training.settings import Augmented, Finetune, Prompt, Regime
+from arrange.training.settings import Finetune, Prompt
+from settings.entries import (
+    CatalogueEntry,
+    Compare,
+    Docids,
+    Evaluate,
+    FusionEntry,
+    ListwiseEntry,
+    Name,
+    RankerEntry,
+    RerankedEntry,
+    Sweep,
+)
 from settings.explain import nearest
 from settings.terms import check_terms
 
 CONTROLS = ("random", "root_first", "copy", "neighbours", "popularity", "bm25")  # systems of every data set
-
-
-def fits_into_a_path(name: str) -> str:
-    """The name, unless file systems would refuse `.<name>.history.csv.part` and the like (255 bytes)."""
-    if len(name.encode()) > 200:
-        raise ValueError(f"its name has {len(name.encode())} bytes, and becomes that of files; 200 will do")
-    return name
-
-
-# a part of stages' names, of paths and of parameter names such as losses.<loss>, which a dot would split
-Name = Annotated[str, Field(pattern=r"^[\w-]+$"), AfterValidator(fits_into_a_path)]
-
-
-@dataclass(frozen=True)
-class CatalogueEntry:
-    """The docIDs of a data set: by an entry of docids.schemes."""
-
-    data: Name
-    docids: Name
-
-
-@dataclass(frozen=True)
-class RankerEntry:
-    """A model to finetune: on a catalogue, with a loss, from a seed.
-
-    arguments: go over those of `finetune`; so does augmented. regime: goes over that of `prompt`.
-    """
-
-    data: Name
-    docids: Name
-    loss: Name
-    seed: Seed
-    arguments: dict[str, Any] = field(default_factory=dict)
-    regime: Regime | None = None
-    augmented: Augmented | None = None
-
-
-@dataclass(frozen=True)
-class FusionEntry:
-    """Two systems of a data set as one: the names of their folders in runs/<data>."""
-
-    data: Name
-    first: Name
-    second: Name
-
-    def __post_init__(self) -> None:
-        if self.first == self.second:
-            raise ValueError(f"second is {self.second!r} too; name two different systems")
-
-
-@dataclass(frozen=True)
-class RerankedEntry:
-    """The first `depth` documents of the run file `first`, ranked anew by a ranker.
-
-    docids: the ranker's. first: a run of the pipeline, or a file of the user's, in parquet or TREC's format.
-    """
-
-    data: Name
-    docids: Name
-    ranker: Name
-    first: str
-    depth: Count
-
-    def __post_init__(self) -> None:
-        if not self.of_pipeline and (not Path(self.first).is_absolute() or "\0" in self.first):
-            what = f"first {self.first!r} is no run of the pipeline and no absolute path"
-            raise ValueError(f"{what}; give runs/{self.data}/bm25/run.parquet or the like, or the path of your file")
-
-    @property
-    def of_pipeline(self) -> re.Match[str] | None:
-        """The data set and the folder's name of `first`, if it is a run of the pipeline."""
-        return re.fullmatch(r"runs/([\w-]+)/([\w-]+)/run\.parquet", self.first)
-
-
-@dataclass(frozen=True)
-class ListwiseEntry:
-    """A listwise reranker to finetune: its prompts show what a first stage finds, an entry of `candidates`.
-
-    base: the folder that it starts from, of a base model or of a ranker with the same docIDs, models/<entry>. The other
-    fields are those of a ranker.
-    """
-
-    data: Name
-    docids: Name
-    loss: Name
-    seed: Seed
-    candidates: Name
-    base: str
-    arguments: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Docids:
-    """How documents get their docIDs. vocabulary_size: of the tokenizer that is trained for a model from scratch."""
-
-    vocabulary_size: Annotated[int, Field(ge=300)]
-    vectoriser: VectoriserSettings
-    schemes: dict[Name, Annotated[Scheme, Field(discriminator="scheme")]]
-
-
-@dataclass(frozen=True)
-class Evaluate:
-    """The bootstrap and the permutation test, and the system that others are tested against."""
-
-    seed: Seed
-    resamples: Count
-    reference: str
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """A grid of losses: `combined` over alpha x beta and over gamma, `geometric` over rho."""
-
-    data: Name
-    docids: Name
-    seeds: Seeds
-    alpha: tuple[Exponent, ...]
-    beta: tuple[Exponent, ...]
-    gamma: tuple[PositiveOr0, ...]
-    rho: tuple[ShareAbove0, ...]
-
-
-@dataclass(frozen=True)
-class Compare:
-    """Losses and entries of `docids.schemes` to compare at equal steps: a ranker for each of them and each seed."""
-
-    data: Name
-    docids: Annotated[tuple[Name, ...], MinLen(1)]
-    losses: Annotated[tuple[Name, ...], MinLen(1)]
-    seeds: Seeds
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from pathlib import Path
 from arrange.files import replacing
 from arrange.report import activations_page, page
 from settings import params
-from tasks import stage
 
 
 def activations_report() -> None:
@@ -22,7 +21,3 @@ def activations_report() -> None:
             *activations_page.swapped(made, settings.swap, **resampling),
         ]
         page.write("Activation functions", parts, folder)
-
-
-if __name__ == "__main__":
-    stage.run(activations_report)

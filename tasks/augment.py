@@ -14,7 +14,7 @@ def augment(data: str) -> None:
     """data/<data> -> augment/<data>.parquet, which arrange/data/augmented.py describes.
 
     No validation or test query is read. All documents are used, those of validation and test queries too: they are in
-    the catalogue. Of the training lists it is used which documents they have.
+    the catalogue. The training lists tell which documents a ranker has seen, and nothing else.
     """
     settings = params.read().augment
     _, documents, qrels = tables.read(Path("data", data), splits=["train"])
@@ -29,7 +29,3 @@ def augment(data: str) -> None:
         made = pl.concat([made, by_model]).unique(["text", "doc_id"], keep="first", maintain_order=True)
     kept = examples.found(made, documents, settings.first)
     augmented.write(examples.weighted(kept, seen_ids, settings.seen), Path("augment", f"{data}.parquet"))
-
-
-if __name__ == "__main__":
-    stage.run(augment)

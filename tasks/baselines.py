@@ -26,10 +26,4 @@ def baselines(name: str) -> None:
     )
     judged = search(candidates=ranked.qrels)
     run = judged if settings.prompt.regime == "in_context" else search(candidates=None)
-    for file, table in (("run", run), ("judged", judged)):
-        path = Path("runs", entry.data, name, f"{file}.parquet")
-        runs.write_run(runs.leave_out_itself(table, about.queries_are_documents), path, tag=name)
-
-
-if __name__ == "__main__":
-    stage.run(baselines)
+    runs.write_runs(Path("runs", entry.data, name), run, judged, about.queries_are_documents)

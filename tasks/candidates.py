@@ -34,7 +34,3 @@ def candidates(name: str) -> None:
     judged = of_split.join(ranked.qrels, on=["query_id", "doc_id"], how="semi")
     for file, table in (("run", of_split), ("judged", runs.from_scores(judged, depth=len(run)))):
         runs.write_run(table, Path("runs", entry.data, name, f"{file}.parquet"), tag=name)
-
-
-if __name__ == "__main__":
-    stage.run(candidates)

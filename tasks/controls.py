@@ -6,7 +6,6 @@ from arrange.baselines import controls as library
 from arrange.data import tables
 from arrange.evaluation import runs
 from settings import params
-from tasks import stage
 
 
 def controls(data: str) -> None:
@@ -16,12 +15,7 @@ def controls(data: str) -> None:
     ranked = tables.read(Path("data", data), splits=[settings.rank.split])
     about = tables.read_about(Path("data", data))
     in_context = settings.prompt.regime == "in_context"
-    for file in ("run", "judged"):
-        candidates = ranked.qrels if in_context or file == "judged" else None
-        for name, run in library.control_runs(train, ranked, settings.controls, candidates).items():
-            path = Path("runs", data, name, f"{file}.parquet")
-            runs.write_run(runs.leave_out_itself(run, about.queries_are_documents), path, tag=name)
-
-
-if __name__ == "__main__":
-    stage.run(controls)
+    judged = library.control_runs(train, ranked, settings.controls, ranked.qrels)
+    found = judged if in_context else library.control_runs(train, ranked, settings.controls, None)
+    for name, run in found.items():
+        runs.write_runs(Path("runs", data, name), run, judged[name], about.queries_are_documents)

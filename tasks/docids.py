@@ -6,7 +6,6 @@ from pathlib import Path
 from arrange.data import tables
 from arrange.docids import catalogue, schemes, tokens
 from settings import params
-from tasks import stage
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +30,3 @@ def docids(name: str) -> None:
         )
     notes = {"query_tokens": most, "cut_queries": round(cut, 4)}
     catalogue.write(Path("docids", name), documents["doc_id"], assignment, tokenizer, notes)
-
-
-if __name__ == "__main__":
-    stage.run(docids)

@@ -16,7 +16,3 @@ def download_esci() -> None:
     if url:
         stage.note("address", url)
     stage.note("data_source", name)
-
-
-if __name__ == "__main__":
-    stage.run(download_esci)

@@ -17,7 +17,3 @@ def download_wordnet() -> None:
         source = wordnet_sources.fetch(settings.sources, files, settings.sha256, settings.url, cache)
         wordnet_files.save(wordnet_files.read(files), Path("data/raw/wordnet.parquet"))
     stage.note("data_source", f"WordNet 3.0 ({source})")
-
-
-if __name__ == "__main__":
-    stage.run(download_wordnet)

@@ -11,7 +11,6 @@ from arrange.evaluation import evaluation
 from arrange.files import replacing
 from settings import params
 from settings.sections import CONTROLS, of_data, systems
-from tasks import stage
 
 
 def evaluate(data: str) -> None:
@@ -36,7 +35,3 @@ def evaluate(data: str) -> None:
         part.write_text(json.dumps(asdict(shown), indent=1))
     with replacing(results / "about.json") as part:
         shutil.copyfile(source / "about.json", part)  # so that reports depend on results alone
-
-
-if __name__ == "__main__":
-    stage.run(evaluate)

@@ -86,7 +86,3 @@ def tabled(data: str, name: str, settings: Settings) -> dict[str, dict[str, floa
     mine = per_query.filter((pl.col("system") == system) & (pl.col("seed") == settings.rankers[name].seed))
     bm25 = per_query.filter(system="bm25")
     return {split: means(mine)} | ({f"BM25 {split}": means(bm25)} if len(bm25) else {})
-
-
-if __name__ == "__main__":
-    stage.run(export)

@@ -42,7 +42,3 @@ def finetune(name: str) -> None:
     if stage.is_main():
         stage.write_history(history, Path("results", ranker.data, f"{name}.history.csv"))
         stage.finished()
-
-
-if __name__ == "__main__":
-    stage.run(finetune)

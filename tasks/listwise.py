@@ -8,8 +8,7 @@ import torch
 
 from arrange.data import tables
 from arrange.decoding import finetuning
-from arrange.decoding.rank import rank
-from arrange.decoding.validation import in_order_of, judged_queries, with_an_answer
+from arrange.decoding.validation import in_order_of, judged_queries, rank_queries, with_an_answer
 from arrange.docids.catalogue import open_catalogue
 from arrange.evaluation import runs
 from arrange.models import ranker as models
@@ -35,10 +34,7 @@ def listwise(name: str) -> None:
     ready = partial(judged_queries, catalogue=catalogue, prompt=prompt, seed=entry.seed, about=about)
     learnt = ready(train, candidates=with_an_answer(found, train.qrels))
     validated = ready(validation, most=settings.finetune.validation_queries, candidates=found)
-    to_rank = {
-        "run": ready(ranked, candidates=found),
-        "judged": ready(ranked, candidates=in_order_of(first, ranked.qrels)),
-    }
+    to_rank = ready(ranked, candidates=found), ready(ranked, candidates=in_order_of(first, ranked.qrels))
     history = finetuning.finetune(
         Path("models", name),
         learnt,
@@ -51,24 +47,19 @@ def listwise(name: str) -> None:
         checkpoints=stage.resumable(),
         arguments=entry.arguments,
         seed=entry.seed,
-        others=list(to_rank.values()),
+        others=list(to_rank),
         progress=stage.progress,
     )
     if not stage.is_main():
         return
     stage.write_history(history, Path("results", entry.data, f"{name}.history.csv"))
     torch.set_num_threads(decoding.threads)
-    model = models.load(Path("models", name))
-    model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))  # type: ignore[arg-type]  # a wrapped method
-    for file, queries in to_rank.items():
-        ids = queries.query_ids, catalogue.docids["doc_id"].to_list()
+    model = models.load_for_ranking(Path("models", name))
+    one_by_one = replace(decoding, batch_size=1)  # the candidates of one query fill a pass
+    both = []
+    for queries in to_rank:
         with stage.progress(len(queries.query_ids), "queries") as reached:
-            how = {**decoding.search(), "batch_size": 1}  # so many candidates fill a pass
-            table = rank(model, queries.examples, catalogue.trie, *ids, **how, score=prompt.score, progress=reached)
-        table = runs.leave_out_itself(table, about.queries_are_documents)
-        runs.write_run(table, Path("runs", entry.data, name, f"{file}.parquet"), tag=name)
+            both.append(rank_queries(model, queries, catalogue, one_by_one, prompt.score, reached))
+    run, judged = both
+    runs.write_runs(Path("runs", entry.data, name), run, judged)
     stage.finished()
-
-
-if __name__ == "__main__":
-    stage.run(listwise)

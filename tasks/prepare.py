@@ -13,7 +13,3 @@ def prepare(name: str) -> None:
     tables.write(dataset, Path("data", name), groups, about)
     if about.source:
         stage.note("data_source", about.source)
-
-
-if __name__ == "__main__":
-    stage.run(prepare)

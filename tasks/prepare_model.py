@@ -4,13 +4,8 @@ from pathlib import Path
 
 from arrange.base_models.prepare import prepare
 from settings import params
-from tasks import stage
 
 
 def prepare_model(name: str) -> None:
     """The entry base_models.<name> -> base_models/<name>/: weights and tokenizer, or the shape of random weights."""
     prepare(params.read().base_models[name], Path("base_models", name))
-
-
-if __name__ == "__main__":
-    stage.run(prepare_model)

@@ -10,7 +10,6 @@ from arrange.report.rankers_page import Conditions, Ranker, loss_of
 from arrange.report.results import read_results
 from settings import params
 from settings.sections import Settings, systems, ways
-from tasks import stage
 
 
 def ranking_report() -> None:
@@ -50,7 +49,3 @@ def rankers_of(settings: Settings, data: str) -> dict[str, Ranker]:
         regime = entry.regime or settings.prompt.regime
         rankers[system] = Ranker(entry.docids, regime, loss_of(settings.losses[entry.loss]), seeds)
     return rankers
-
-
-if __name__ == "__main__":
-    stage.run(ranking_report)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from arrange.files import replacing
 from arrange.report import page
-from tasks import stage
 
 
 def report() -> None:
@@ -13,7 +12,3 @@ def report() -> None:
         folder.mkdir()
         activations = page.included(Path("activations", "report"), folder)
         page.write("Autoregressive ranking", [*page.parts_of(Path("rankings"), folder), activations], folder)
-
-
-if __name__ == "__main__":
-    stage.run(report)

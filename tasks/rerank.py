@@ -25,8 +25,7 @@ def rerank(name: str) -> None:
     queries = tables.read(Path("data", entry.data), splits=[settings.rank.split]).queries
     about = tables.read_about(Path("data", entry.data))
     first = runs.leave_out_itself(runs.read_run(Path(entry.first)), about.queries_are_documents)
-    model = models.load(Path("models", entry.ranker))
-    model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))  # type: ignore[arg-type]  # a wrapped method
+    model = models.load_for_ranking(Path("models", entry.ranker))
     with stage.progress(len(queries), "queries") as reached:
         run = library(
             model,
@@ -41,10 +40,5 @@ def rerank(name: str) -> None:
             progress=reached,
         )
         reached(len(queries))  # those without candidates too
-    judged = runs.read_run(folder / entry.ranker / "judged.parquet")
-    for file, table in (("run", run), ("judged", judged)):
-        runs.write_run(table, folder / name / f"{file}.parquet", tag=name)
-
-
-if __name__ == "__main__":
-    stage.run(rerank)
+    _, judged = runs.read_runs(folder / entry.ranker)
+    runs.write_runs(folder / name, run, judged)

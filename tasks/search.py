@@ -26,7 +26,3 @@ def search(name: str) -> None:
     with replacing(Path("activations", "searches", name)) as part:
         export.write(database, part)
     stage.finished()
-
-
-if __name__ == "__main__":
-    stage.run(search)

@@ -27,7 +27,3 @@ def select() -> None:
         chosen = choose_portfolios(finalists, evaluate, settings.search.members, reached)
     with replacing(Path("activations", "found")) as part:
         write_finalists(chosen, part)
-
-
-if __name__ == "__main__":
-    stage.run(select)

@@ -28,7 +28,8 @@ from settings.params import PARAMS
 STARTER = "ARRANGE_STARTER"  # the process that a stage may not outlive, beside its parent
 
 _notes: dict[str, Any] = {}
-_libc = ctypes.CDLL(None)
+# looked up here, not in `end_with_parent`: between fork and exec another thread's lock on the linker is never freed
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux has it
 
 
 def run(task: Callable[..., None]) -> None:
@@ -147,9 +148,9 @@ def finished() -> None:
 
 def end_with_parent() -> None:
     """Ask Linux to end this process when its parent is killed, so that no orphan writes beside the next run."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        _libc.prctl(pr_set_pdeathsig, signal.SIGTERM)
+    pr_set_pdeathsig = 1
+    if _prctl:
+        _prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def end_if_orphaned() -> None:

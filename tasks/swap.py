@@ -35,7 +35,3 @@ def swap() -> None:
             scores = swap_activations(sources, task, settings.sandbox.flops, reached)
     with replacing(Path("activations", "swapped.parquet")) as part:
         scores.write_parquet(part)
-
-
-if __name__ == "__main__":
-    stage.run(swap)

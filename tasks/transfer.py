@@ -35,7 +35,3 @@ def transfer() -> None:
         part.mkdir(parents=True)
         for name, table in tables.items():
             table.write_parquet(part / f"{name}.parquet")
-
-
-if __name__ == "__main__":
-    stage.run(transfer)

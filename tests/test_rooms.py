@@ -136,7 +136,7 @@ def loaded_by(names):
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_runs_the_module_of_its_name_with_the_item_that_it_is_for(stage):
     words = " ${key}" if "foreach" in DECLARED[stage] else ""
-    assert STAGES[stage]["cmd"] == f"python -m tasks.{stage}{words}"
+    assert STAGES[stage]["cmd"] == f"python -m tasks {stage}{words}"
     task = next(
         node
         for node in ast.parse((PROJECT / f"tasks/{stage}.py").read_text()).body
@@ -147,7 +147,11 @@ def test_a_stage_runs_the_module_of_its_name_with_the_item_that_it_is_for(stage)
 
 
 def test_every_task_is_a_short_stage_and_imports_no_other_one():
-    bodies = {path.stem: path for path in (PROJECT / "tasks").glob("*.py") if path.stem not in {"__init__", "stage"}}
+    bodies = {
+        path.stem: path
+        for path in (PROJECT / "tasks").glob("*.py")
+        if path.stem not in {"__init__", "__main__", "stage"}
+    }
     assert bodies.keys() == STAGES.keys()
     assert {name: lines for name, path in bodies.items() if (lines := path.read_text().count("\n")) > 90} == {}
     assert not [name for name, path in bodies.items() if imported(path) & {f"tasks.{stage}" for stage in STAGES}]

@@ -1,4 +1,4 @@
-"""Measures of a ranker on judged queries: at each evaluation of a training, and of the ranker that is exported."""
+"""Judged queries, ranked and measured: at each evaluation of a training, by the finished ranker, and for its export."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ import polars as pl
 from transformers import PreTrainedModel
 
 from arrange.data.tables import About, Dataset
-from arrange.decoding.rank import common_loss, rank
+from arrange.decoding.rank import common_loss, rank, rank_lists
 from arrange.decoding.settings import Decoding
 from arrange.docids.catalogue import Catalogue
 from arrange.evaluation import measures, runs
@@ -57,6 +57,31 @@ def with_an_answer(candidates: pl.DataFrame, qrels: pl.DataFrame) -> pl.DataFram
     return candidates.join(ranked, on="query_id", how="semi", maintain_order="left")
 
 
+def rank_queries(
+    model: PreTrainedModel,
+    queries: JudgedQueries,
+    catalogue: Catalogue,
+    decoding: Decoding,
+    score: Score,
+    progress: Callable[[int], object] = lambda done: None,
+) -> pl.DataFrame:
+    """The run of the queries by beam search, without each query's own document where queries are documents."""
+    ids = queries.query_ids, catalogue.docids["doc_id"].to_list()
+    how = {**decoding.search(), "score": score, "progress": progress}
+    run = rank(model, queries.examples, catalogue.trie, *ids, **how)
+    return runs.leave_out_itself(run, queries.about.queries_are_documents)
+
+
+def rank_judged(
+    model: PreTrainedModel, queries: JudgedQueries, catalogue: Catalogue, decoding: Decoding, score: Score
+) -> pl.DataFrame:
+    """The run of each query's judged documents alone. `queries` without candidates in their prompts."""
+    lists = rank_lists(model, queries.examples, decoding.batch_size, score, normaliser=decoding.normaliser)
+    doc_ids = catalogue.docids["doc_id"].to_list()
+    run = runs.make_run(queries.query_ids, lists, doc_ids, depth=max(map(len, lists)))
+    return runs.leave_out_itself(run, queries.about.queries_are_documents)
+
+
 def in_order_of(found: pl.DataFrame, qrels: pl.DataFrame) -> pl.DataFrame:
     """The judged documents in the order of a run; those that it has not come last, by their ids."""
     first = found.select("query_id", "doc_id", place="rank")
@@ -73,19 +98,7 @@ def measure(
     progress: Callable[[int], object] = lambda done: None,
 ) -> pl.DataFrame:
     """Rank the queries with a model: all measures of each query, as `measures.evaluate` returns them."""
-    doc_ids = catalogue.docids["doc_id"].to_list()
-    run = rank(
-        model,
-        queries.examples,
-        catalogue.trie,
-        queries.query_ids,
-        doc_ids,
-        **decoding.search(),
-        score=score,
-        progress=progress,
-    )
-    run = runs.leave_out_itself(run, queries.about.queries_are_documents)
-    return measures.evaluate(run, queries.qrels)
+    return measures.evaluate(rank_queries(model, queries, catalogue, decoding, score, progress), queries.qrels)
 
 
 def validate(

@@ -105,6 +105,20 @@ def write_run(run: pl.DataFrame, path: Path, tag: str) -> None:
         lines.write_csv(part, include_header=False, quote_style="never")
 
 
+def write_runs(folder: Path, run: pl.DataFrame, judged: pl.DataFrame, queries_are_documents: bool = False) -> None:
+    """Write both runs of a system, of all documents and of the judged ones, without what `leave_out_itself` leaves out.
+
+    They are run.parquet and judged.parquet, with TREC's files beside them. The folder's name is their tag.
+    """
+    for file, table in (("run", run), ("judged", judged)):
+        write_run(leave_out_itself(table, queries_are_documents), folder / f"{file}.parquet", tag=folder.name)
+
+
+def read_runs(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What `write_runs` has written: the run of all documents, and that of the judged ones."""
+    return read_run(folder / "run.parquet"), read_run(folder / "judged.parquet")
+
+
 def read_run(path: Path) -> pl.DataFrame:
     """Read a run: a parquet file as described above, or, by any other suffix, a file in TREC's format.
 

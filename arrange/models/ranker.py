@@ -200,6 +200,12 @@ def save(model: torch.nn.Module, folder: Path) -> None:
     whole.save_pretrained(folder)
 
 
+def load_for_ranking(folder: Path) -> PreTrainedModel:
+    """The model that `load` gives, on the GPU if there is one."""
+    model: Any = load(folder)  # `to` is wrapped, and loses its types
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def load(folder: Path) -> PreTrainedModel:
     """The model that was saved in a local folder, in evaluation mode. Downloads nothing, opens no pickle.
 

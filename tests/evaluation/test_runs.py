@@ -5,7 +5,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arrange.errors import UserError
-from arrange.evaluation.runs import SCHEMA, check_run, from_scores, leave_out_itself, make_run, read_run, write_run
+from arrange.evaluation.runs import (
+    SCHEMA,
+    check_run,
+    from_scores,
+    leave_out_itself,
+    make_run,
+    read_run,
+    read_runs,
+    write_run,
+    write_runs,
+)
 
 
 def run_of(*rows):
@@ -153,3 +163,13 @@ def test_a_bad_line_in_trecs_format_is_named(tmp_path, line, problem):
 def test_a_missing_file_in_trecs_format_is_named(tmp_path):
     with pytest.raises(UserError, match=r"mine\.run can't be read"):
         read_run(tmp_path / "mine.run")
+
+
+@pytest.mark.parametrize("queries_are_documents", [False, True])
+def test_both_runs_of_a_system_are_read_as_they_were_written(tmp_path, queries_are_documents):
+    run, judged = run_of(("q", "q", 1, 2.0), ("q", "a", 2, 1.0)), run_of(("q", "b", 1, 1.0))
+    write_runs(tmp_path / "item", run, judged, queries_are_documents)
+    expected = run_of(("q", "a", 1, 1.0)) if queries_are_documents else run
+    for found, wanted in zip(read_runs(tmp_path / "item"), (expected, judged), strict=True):
+        assert found.equals(wanted)
+    assert (tmp_path / "item" / "judged.trec").read_text() == "q Q0 b 1 1 item\n"

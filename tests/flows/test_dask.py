@@ -62,7 +62,7 @@ def test_a_stopped_flow_ends_its_stages_on_the_workers(finished, cluster):
     working = [
         process
         for process in psutil.process_iter(["cmdline", "cwd"])
-        if (process.info["cmdline"] or [])[1:3] == ["-m", "tasks.finetune"]
+        if (process.info["cmdline"] or [])[1:4] == ["-m", "tasks", "finetune"]
         and str(process.info["cwd"]).startswith(str(finished.path))
     ]
     assert working

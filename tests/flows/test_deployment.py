@@ -57,7 +57,7 @@ def trainings(checkout) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline", "cwd"]):
         at_home = str(process.info["cwd"]).startswith(str(checkout.path))
-        if at_home and process.info["cmdline"] and process.info["cmdline"][1:3] == ["-m", "tasks.finetune"]:
+        if at_home and process.info["cmdline"] and process.info["cmdline"][1:4] == ["-m", "tasks", "finetune"]:
             found.append(process)
     return found
 

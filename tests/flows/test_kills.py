@@ -29,7 +29,7 @@ ENGINES = ("prefect.engine", "prefect.flow_engine", "_workspace_runtime_bootstra
 ALONE: dict[str, Callable[[list[str]], bool]] = {
     "flow": lambda words: words == ["-m", "flows.pipeline"],
     "dvc": lambda words: "repro" in words,
-    "stage": lambda words: words[1:2] != [] and words[1].startswith("tasks."),
+    "stage": lambda words: words[1:2] == ["tasks"],
     "prefect": faults.is_temporary_server,
     "mlflow": faults.is_of_mlflow,
 }

@@ -23,7 +23,7 @@ from flows.workspace import assignments, locked
 from settings.params import parse_overrides
 
 LOG = Path("logs/rank.log")
-END = "ERROR: failed to reproduce 'rank': failed to run: python -m tasks.rank, exited with 1\n"
+END = "ERROR: failed to reproduce 'rank': failed to run: python -m tasks rank, exited with 1\n"
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ END = "ERROR: failed to reproduce 'rank': failed to run: python -m tasks.rank, e
     ],
 )
 def test_the_two_lines_of_a_failed_stage(said, problem):
-    log = f"Running stage 'rank':\n> python -m tasks.rank\n{said}{END}"
+    log = f"Running stage 'rank':\n> python -m tasks rank\n{said}{END}"
     assert problem_in(log, LOG) == problem
 
 

@@ -233,7 +233,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(finished, tmp_path):
     (training,) = (
         process
         for process in psutil.Process(killed.pid).children(recursive=True)
-        if process.cmdline()[1:3] == ["-m", "tasks.finetune"]
+        if process.cmdline()[1:4] == ["-m", "tasks", "finetune"]
     )
     training.kill()
     output, _ = killed.communicate()

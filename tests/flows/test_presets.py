@@ -22,7 +22,7 @@ def needed(sections, tmp_path):
     Repo.init(str(tmp_path)).close()
     shutil.copy(PROJECT / "dvc.yaml", tmp_path)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(sections))
-    before, _ = stages.graph(tmp_path, ["track"])
+    before = stages.graph(tmp_path, ["track"]).before
     return set(before)
 
 
@@ -54,10 +54,22 @@ def test_the_quickstart_has_both(tmp_path):
 def test_a_reranking_waits_for_its_first_stage_and_a_fusion_for_both_its_systems(tmp_path):
     fusions = {"wordnet-both": {"data": "wordnet", "first": "wordnet-plackett_luce_bm25", "second": "wordnet-dual"}}
     needed(params.effective(SECTIONS, "full", {"fusions": fusions}), tmp_path)
-    before, _ = stages.graph(tmp_path, ["evaluate"])
+    before = stages.graph(tmp_path, ["evaluate"]).before
     assert {"controls@wordnet", "rank@wordnet-plackett_luce"} < {*before["rerank@wordnet-plackett_luce_bm25"]}
     assert before["fuse@wordnet-both"] == ["rerank@wordnet-plackett_luce_bm25", "baselines@wordnet-dual"]
     assert {"rerank@wordnet-plackett_luce_bm25", "fuse@wordnet-both"} < {*before["evaluate@wordnet"]}
+
+
+@pytest.mark.parametrize(
+    ("preset", "kinds"),
+    [
+        ("full", {"finetune", "rank", "rerank", "baselines", "export", "swap"}),
+        ("pretrained", {"finetune", "rank", "listwise", "rerank", "baselines", "export", "swap"}),
+    ],
+)
+def test_stages_that_work_with_a_language_model_are_known_by_their_rooms(preset, kinds, tmp_path):
+    needed(params.effective(SECTIONS, preset, {}), tmp_path)
+    assert {stage.partition("@")[0] for stage in stages.graph(tmp_path, ["track"]).with_model} == kinds
 
 
 def test_a_sweep_over_products_needs_nothing_of_wordnet(tmp_path):

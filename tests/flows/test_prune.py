@@ -9,8 +9,8 @@ from checkout import outcomes, runs_in
 pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 
-def prune(checkout, *words, code=0):
-    output = checkout.run(sys.executable, "-m", "flows.prune", *words, code=code)
+def prune(checkout, *words):
+    output = checkout.run(sys.executable, "-m", "flows.prune", *words)
     rows = re.findall(r"^(workspaces|cached objects|MLflow runs): +(\d+) ", output, re.M)
     return output, {what: int(count) for what, count in rows}
 
@@ -44,7 +44,5 @@ def test_a_workspace_what_it_alone_cached_and_its_old_runs_go_and_the_checkout_s
     assert prune(finished, "--older", "0")[1] == {"workspaces": 0, "cached objects": 0, "MLflow runs": 0}
 
 
-def test_young_runs_stay_and_a_wrong_word_is_told(finished):
-    assert prune(finished, "runs")[1] == {"MLflow runs": 0}
-    output, _ = prune(finished, "everything", code=1)
-    assert output.splitlines() == ["'everything' can't be pruned", "name some of workspaces, cache, runs"]
+def test_young_runs_stay(finished):
+    assert prune(finished)[1] == {"workspaces": 0, "cached objects": 0, "MLflow runs": 0}

@@ -148,7 +148,7 @@ def test_a_store_that_can_t_be_used_is_told_before_anything_is_pruned(home, monk
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "./mlruns")
     root = laid_out(home)
     with pytest.raises(UserError, match="a folder of files"):
-        prune(home, ["workspaces", "runs"], days=0, go=True)
+        prune(home, days=0, go=True)
     assert root.exists()
 
 

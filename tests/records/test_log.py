@@ -43,7 +43,7 @@ stages:
     outs: [reports]
     metrics: [results/wordnet/metrics.json]
   track:
-    cmd: python -m tasks.track
+    cmd: python -m tasks track
     deps: [models, reports]
 """
 MAKE = """
@@ -357,7 +357,7 @@ def test_a_server_that_is_down_is_two_lines(project):
         held.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{held.getsockname()[1]}"
         env = environment() | {"MLFLOW_TRACKING_URI": address}
-        words = [sys.executable, "-m", "tasks.track"]
+        words = [sys.executable, "-m", "tasks", "track"]
         done = subprocess.run(words, cwd=project, env=env, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (
         1,

@@ -13,7 +13,8 @@ from sections import SECTIONS, changed
 from arrange.errors import UserError
 from flows.workspace import assignments
 from settings import params
-from settings.sections import FusionEntry, ways
+from settings.entries import FusionEntry
+from settings.sections import ways
 
 
 def test_what_is_effective_does_not_change_when_it_is_written_and_read_again(tmp_path):

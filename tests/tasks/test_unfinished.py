@@ -13,14 +13,14 @@ from tasks import stage
 DVC_YAML = """
 stages:
   prepare:
-    cmd: python -m tasks.prepare
+    cmd: python -m tasks prepare
     params: [rank.beams]
     deps: [code.py]
     outs: [data]
   thing:
     foreach: ${rankers}
     do:
-      cmd: python -m tasks.thing ${key}
+      cmd: python -m tasks thing ${key}
       deps: [code.py, "docids/${item.data}-${item.docids}", "data/${item.data}/queries"]
       params: [rank, "rankers.${key}", "losses.${item.loss}"]
       outs: ["models/${key}"]
