@@ -13,7 +13,6 @@ from arrange.models import ranker as models
 from arrange.serving.exported import Recipe, hashes, write
 from arrange.training.history import kept_value
 from settings import params
-from tasks import stage
 
 
 def export_listwise(name: str) -> None:
@@ -50,7 +49,3 @@ def export_listwise(name: str) -> None:
             "metrics": {settings.rank.split: means(tabled)},
         },
     )
-
-
-if __name__ == "__main__":
-    stage.run(export_listwise)
