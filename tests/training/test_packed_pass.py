@@ -6,11 +6,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import GPTNeoConfig
+from transformers import GPTNeoConfig, LlamaConfig, LlamaForCausalLM
 
 from arrange.docids import trie
 from arrange.errors import UserError
-from arrange.models import attention
+from arrange.models import attention, ranker
 from arrange.training import losses, packing, unpacked
 from arrange.training import packed_pass as packed
 from arrange.training.objective import objective
@@ -124,22 +124,25 @@ def test_only_the_columns_are_computed_that_can_be_chosen():
     assert model(torch.tensor([PROMPTS[0]])).logits.shape == (1, len(PROMPTS[0]), families.VOCABULARY)
 
 
-class OtherLinear(torch.nn.Linear):
-    """An output layer that is more than `torch.nn.Linear`, as one with adapters is."""
-
-
-@pytest.mark.parametrize("normaliser", ["docid_tokens", "children"])
-def test_an_output_layer_of_another_kind_computes_all_and_gives_the_same(normaliser):
-    found = []
-    for kind in (torch.nn.Linear, OtherLinear):
-        model = families.model("qwen3")
-        model.lm_head.__class__ = kind
-        legal = packing.legal_tokens(trie.build(DOCIDS), normaliser)
-        loss = loss_of(model, pack([0, 1, 2], weights_of(COMBINED), whole=False, legal=legal))
-        found.append((loss.item(), gradient(model, loss)))
-    (ours, our_gradient), (theirs, their_gradient) = found
-    assert ours == pytest.approx(theirs, rel=1e-6)
-    assert (our_gradient - their_gradient).norm() < 1e-6 * their_gradient.norm()
+@pytest.mark.parametrize(("normaliser", "legal"), [("docid_tokens", any_docid_token), ("children", following)])
+@pytest.mark.parametrize(
+    ("tied", "targets", "new"), [(True, "all-linear", [3, 5, 7]), (False, ["lm_head"], []), (False, "all-linear", [3])]
+)
+@torch.no_grad()
+def test_adapters_of_the_output_layer_count(normaliser, legal, tied, targets, new):
+    """Of LoRA, and of new tokens, whose rows are trained."""
+    base = LlamaForCausalLM(LlamaConfig(**families.SMALL, tie_word_embeddings=tied)).eval()
+    model = ranker.with_lora(base, {"r": 4, "target_modules": targets}, 0, new).eval()
+    for weight in model.parameters():
+        if weight.requires_grad:
+            weight += 0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1))
+    weights, tokens = weights_of(COMBINED), packing.legal_tokens(trie.build(DOCIDS), normaliser)
+    batch = pack([0, 1, 2], weights, whole=False, legal=tokens)
+    inner = ranker.without_adapters(model)
+    loss = packed.cross_entropy(packed.edge_log_probabilities(model, batch, inner), batch)
+    lists = zip(PROMPTS, LISTS, weights, strict=True)
+    parts = [unpacked.loss(model, prompt, [DOCIDS[r] for r in rows], w, legal=legal) for prompt, rows, w in lists]
+    assert loss.item() == pytest.approx((sum(parts) / len(parts)).item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("normalised", [True, False])
