@@ -104,8 +104,20 @@ def measure(
 def validate(
     model: PreTrainedModel, queries: JudgedQueries, catalogue: Catalogue, decoding: Decoding, score: Score
 ) -> dict[str, float]:
-    """What a training logs at an evaluation: the means of some measures, and `loss`, the common loss."""
-    means = measure(model, queries, catalogue, decoding, score).select(pl.col(LOGGED).mean()).row(0, named=True)
+    """What a training logs at an evaluation: the means of some measures, and `loss`, the common loss.
+
+    Where validation chooses the score, the better one is measured, and the model's configuration keeps which it is: by
+    nDCG@10, the sum where both are equal or prompts show no candidates.
+    """
+    tried: tuple[Score, ...] = (score,)
+    if score == "validation":
+        tried = ("sum", "mean") if queries.examples.candidate is not None else ("sum",)
+    measured = {each: measure(model, queries, catalogue, decoding, each) for each in tried}
+    by_score = {each: table.select(pl.col(LOGGED).mean()).row(0, named=True) for each, table in measured.items()}
+    best = max(tried, key=lambda each: by_score[each]["nDCG@10"] or 0.0)  # the first of equals
+    if score == "validation":
+        model.config.docid_score = best
+    means = by_score[best]
     return {"loss": common_loss(model, queries.examples, decoding.batch_size, decoding.normaliser)} | means
 
 
