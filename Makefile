@@ -72,7 +72,7 @@ lint: .venv/ready ## ruff and the type checker
 lock: .venv/ready ## requirements.lock anew from pyproject.toml
 	@echo torch > .venv/excluded
 	@$(IN_VENV) -m uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
-		--excludes .venv/excluded --no-emit-package setuptools --group pipeline --group dev pyproject.toml -o requirements.lock
+		--excludes .venv/excluded --no-emit-package setuptools --all-extras --group pipeline --group dev pyproject.toml -o requirements.lock
 
 release: .venv/ready ## run the quickstart, then bring its numbers into README and docs/results: dvc.lock and these are the version's
 	@$(IN_VENV) -m flows.pipeline

@@ -10,7 +10,7 @@ from arrange.data.tables import About, Dataset
 from arrange.decoding.rank import common_loss, rank
 from arrange.decoding.settings import Decoding
 from arrange.docids.catalogue import Catalogue
-from arrange.evaluation import measures, runs
+from arrange.evaluation import runs
 from arrange.training.examples import Examples, of_queries
 from arrange.training.settings import Prompt, Score
 
@@ -77,6 +77,8 @@ def measure(
         score=score,
         progress=progress,
     )
+    from arrange.evaluation import measures  # here: it needs the extra `evaluation`, and a training alone doesn't
+
     run = runs.leave_out_itself(run, queries.about.queries_are_documents)
     return measures.evaluate(run, queries.qrels)
 
@@ -91,5 +93,7 @@ def validate(
 
 def means(per_query: pl.DataFrame) -> dict[str, float]:
     """The mean over queries of each measure that applies to any of them."""
+    from arrange.evaluation import measures
+
     row = per_query.select(list(measures.MEASURES)).mean().row(0, named=True)
     return {measure: mean for measure, mean in row.items() if mean is not None}

@@ -13,11 +13,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-import ir_measures
 import numpy as np
 import polars as pl
-from ir_measures import AP, RR, R, Success, nDCG
 from scipy.stats import kendalltau
+
+from arrange.errors import extra
+
+with extra("evaluation"):
+    import ir_measures
+    from ir_measures import AP, RR, R, Success, nDCG
 
 EXPONENTIAL = "nDCG(dcg='exp-log2')@10"  # as the package ir_measures calls it
 LARGEST_GAIN = 1000  # 2**1024 is beyond float64
