@@ -83,7 +83,7 @@ def by_ir_measures(run: pl.DataFrame, qrels: pl.DataFrame, names: Sequence[str])
         for value in ir_measures.iter_calc(chosen, relevance, scores)
     ]
     table = pl.DataFrame(rows, schema={"query_id": pl.String, "name": pl.String, "value": pl.Float64}, orient="row")
-    wide = table.pivot("name", on_columns=[*names], index="query_id", values="value")
+    wide = table.group_by("query_id").agg(pl.col("value").filter(name=name).first().alias(name) for name in names)
     return qrels.select("query_id").unique().join(wide, on="query_id", how="left").fill_null(0.0)
 
 
