@@ -17,7 +17,7 @@ from arrange.augmentation.settings import Augment
 from arrange.base_models.settings import BaseModel
 from arrange.baselines.settings import BaselineEntry, Candidates, Controls, FitBaseline
 from arrange.data.datasets import DownloadEsci, DownloadWordnet, Source
-from arrange.decoding.settings import Decoding
+from arrange.decoding.settings import Decoding, Ngrams
 from arrange.models.vectors import TFIDF_SVD
 from arrange.training.losses import Loss
 from arrange.training.settings import Finetune, Prompt
@@ -60,6 +60,7 @@ class Settings:
     fit_baseline: FitBaseline
     candidates: dict[Name, Candidates]
     listwise: dict[Name, ListwiseEntry]
+    ngram: dict[Name, Ngrams]
     fusions: dict[Name, FusionEntry]
     reranked: dict[Name, RerankedEntry]
     controls: Controls
@@ -188,7 +189,7 @@ def run_folders(settings: Settings, data: str) -> list[str]:
 def unseeded(settings: Settings, data: str) -> list[str]:
     """The entries that rank a data set and are systems of their own, whatever their seeds."""
     first_stages = settings.candidates, settings.baselines
-    return of_data(data, *first_stages, settings.listwise, settings.fusions, settings.reranked)
+    return of_data(data, *first_stages, settings.listwise, settings.ngram, settings.fusions, settings.reranked)
 
 
 def of_data(data: str, *sections: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the sections say of losses with a teacher or with mined documents, checked against each other."""
+"""What the sections say of losses with a teacher, mined documents or siblings, checked against each other."""
 
 from typing import TYPE_CHECKING
 
@@ -10,8 +10,13 @@ if TYPE_CHECKING:
 
 
 def check_terms(settings: "Settings") -> None:
-    """Raise ValueError where a loss has a part that a ranker's table, its regime or the swap can't give it."""
+    """Raise ValueError where a loss has a part that a ranker's table, its regime, n-grams or the swap can't give it."""
     table = settings.finetune.teacher.table
+    for key, ngrams in settings.ngram.items():
+        loss, where = settings.losses[ngrams.loss], f"ngram.{key}.loss is {ngrams.loss!r}"
+        if loss.teacher.weight or loss.mined.documents or loss.terms.prefix.weight:
+            what = f"{where}, which needs a teacher, mined documents or the docIDs' siblings, and n-grams have none"
+            raise ValueError(f"{what}; name a loss without `teacher`, `mined` and `terms.prefix`")
     for place, entry in having(settings, "loss", "arguments").items():
         loss, where = settings.losses[entry.loss], f"{place}.loss is {entry.loss!r}"
         is_listwise = isinstance(entry, ListwiseEntry)
