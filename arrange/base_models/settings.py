@@ -4,6 +4,7 @@ A base model is what a training starts from: an entry of params.yaml, of which t
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Predicate
@@ -52,4 +53,19 @@ class Hub:
     licence: str = ""
 
 
-BaseModel = Scratch | Wheel | Hub
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A ranker that was exported: a training continues it, for a catalogue that has grown.
+
+    folder: the whole path of the export. It is copied once: an export that has changed needs an entry of its own.
+    """
+
+    source: Literal["export"] = "export"
+    folder: str
+
+    def __post_init__(self) -> None:
+        if not Path(self.folder).is_absolute():
+            raise ValueError(f"folder {self.folder!r} is not absolute; give the whole path of an export")
+
+
+BaseModel = Scratch | Wheel | Hub | Exported

@@ -6,15 +6,19 @@ import zipfile
 
 import hub_server
 import pytest
+import small_export
 import tiny
 from tokenizers import Tokenizer, models
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from arrange.base_models.prepare import prepare, shape_of
-from arrange.base_models.settings import Hub, Scratch, Wheel
+from arrange.base_models.settings import Exported, Hub, Scratch, Wheel
+from arrange.docids.catalogue import read_tokenizer, tokenizer_for
+from arrange.docids.schemes import Assignment, Text
 from arrange.docids.tokens import train_tokenizer
 from arrange.errors import UserError
 from arrange.models.ranker import from_base
+from arrange.serving.exported import load
 
 METADATA = "Metadata-Version: 2.1\nName: small-model\nVersion: 1.0\n"
 TAGS = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -53,6 +57,25 @@ def test_a_wheel_gives_its_weights_its_tokenizer_and_its_licence(wheel, tmp_path
     assert found.keys() == expected.keys()
     assert all(found[name].equal(expected[name]) for name in expected)
     assert shape_of(out) is None
+
+
+def test_an_exported_ranker_goes_on_where_it_was(tmp_path):
+    """Its weights and its tokenizer, new rows for none: so new docIDs are spelt in tokens that it knows."""
+    export = small_export.write(tmp_path / "export")
+    prepare(Exported(folder=str(export)), tmp_path / "base")
+    tokenizer = tokenizer_for(
+        Assignment(Text(least_words=1), [("a new dog",)], [], [], 0, {}), [], tmp_path / "base", 300
+    )
+    assert tokenizer.get_vocab() == read_tokenizer(export / "tokenizer").get_vocab()
+    found, expected = from_base(tmp_path / "base", tokenizer, 40, 1).state_dict(), load(export).model.state_dict()
+    assert all(found[name].equal(expected[name]) for name in expected)
+
+
+def test_what_is_no_export_is_refused(tmp_path):
+    with pytest.raises(UserError, match="is no export"):
+        prepare(Exported(folder=str(tmp_path)), tmp_path / "base")
+    with pytest.raises(ValueError, match="is not absolute"):
+        Exported(folder="exports/wordnet")
 
 
 @pytest.mark.parametrize(
