@@ -200,7 +200,7 @@ def test_the_same_ranker_gives_the_same_bytes_anywhere(folder, tmp_path):
 
 def test_the_folder_says_what_it_is(folder):
     page = (folder / "README.md").read_text()
-    assert page.startswith("# animals-item: a ranker of the 8 documents of `animals`\n")
+    assert "\n---\n\n# animals-item: a ranker of the 8 documents of `animals`\n" in page
     assert "chosen among 2 by nDCG@10" in page
     assert "| | validation |\n|---|---|\n| nDCG@10 | 0.210 |\n| hit@1 | 0.500 |\n" in page
     assert "- ranker: `loss=item`, `seed=1`\n- loss: `rule=item`, `alpha=2.0`\n" in page
