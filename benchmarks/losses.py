@@ -3,6 +3,7 @@
 Same model, same queries, same loss (`item`, alpha = 1), one process, one thread. `animal`: lists of WordNet, prompts
 of the query alone. `list101`: the query and 101 candidates in the prompt. It reads what `make run` has made.
 The plain pass is made as fast as it can be: sequences in batches, the output layer at the docIDs' tokens only.
+Then a step of the packed pass under each normaliser, with a vocabulary as large as SmolLM2's: time and peak memory.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -29,6 +31,7 @@ from transformers import PreTrainedModel
 from arrange.data import tables
 from arrange.docids.catalogue import Catalogue, open_catalogue
 from arrange.models import ranker as model
+from arrange.models.normaliser import Normaliser
 from arrange.training import examples
 from arrange.training import packed_pass as packed
 from arrange.training.losses import Item
@@ -38,6 +41,7 @@ DATA, CATALOGUE = Path("data/wordnet"), Path("docids/wordnet-text")
 LOSS = Item(alpha=1.0)
 CANDIDATES = 101
 BATCH = 16  # queries in a batch, as in the quickstart
+VOCABULARY = 49_152  # of the steps under each normaliser
 SEQUENCES = 64  # in a batch of the plain pass: the fastest of 32, 64, 101 and 214
 
 
@@ -45,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer queries and repetitions")
     parser.add_argument("--memory", choices=["packed", "plain"], help=argparse.SUPPRESS)
+    parser.add_argument("--step", choices=get_args(Normaliser), help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     if not (CATALOGUE / "docids.parquet").exists():
@@ -54,18 +59,24 @@ def main() -> None:
         print(peak(options.memory, animal, catalogue))
         return
     repetitions = 3 if options.quick else 7
+    if options.step:
+        print(json.dumps(step(options.step, animal, catalogue, repetitions)))
+        return
     rows = [
         measure("animal", animal, catalogue, queries=BATCH if options.quick else 4 * BATCH, repetitions=repetitions),
         measure(
             "list101", with_candidates(animal), catalogue, queries=1 if options.quick else 2, repetitions=repetitions
         ),
     ]
-    memory = {name: peak_in_process(name) for name in ("packed", "plain")}
-    show(rows, memory)
+    memory = {name: int(in_process("--memory", name)) for name in ("packed", "plain")}
+    quick = ["--quick"] if options.quick else []
+    steps = {name: json.loads(in_process("--step", name, *quick)) for name in get_args(Normaliser)}
+    show(rows, memory, steps)
     result = {f"{row['lists']}_speedup": round(row["speedup"], 2) for row in rows}
     result["gradient_relative_difference"] = max(row["difference"] for row in rows)
     result["packing_share_of_step"] = round(rows[0]["packing_share"], 4)
     result["peak_bytes_at_equal_tokens"] = memory
+    result["steps"] = steps
     print(json.dumps(result))
 
 
@@ -192,19 +203,39 @@ def peak(name: str, animal: examples.Examples, catalogue: Catalogue) -> int:
     return high_water() - before
 
 
+def step(normaliser: Normaliser, animal: examples.Examples, catalogue: Catalogue, repetitions: int) -> dict:
+    """Forward and backward of a batch: the columns of the output, median seconds, the bytes that the first one adds."""
+    trained = ranker(catalogue, 64)
+    trained.resize_token_embeddings(VOCABULARY, mean_resizing=False)
+    items, weights = [(query, query) for query in range(BATCH)], examples.list_weights(animal, LOSS)
+    batch = examples.batch(items, animal, weights, negatives=False, normaliser=normaliser)
+
+    def work() -> None:
+        trained.zero_grad()
+        packed_loss(trained, batch).backward()
+
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak of loading (Linux)
+    before = high_water()
+    work()
+    peak_bytes = high_water() - before
+    columns = len(batch["column"]) if "column" in batch else VOCABULARY
+    seconds = statistics.median(timed(work) for _ in range(repetitions))
+    return {"columns": columns, "seconds": round(seconds, 4), "peak_bytes": peak_bytes}
+
+
 def high_water() -> int:
     """The largest resident size of this process since it was last forgotten, in bytes."""
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
 
 
-def peak_in_process(name: str) -> int:
-    """`peak` in a process of its own, where nothing else has raised the high-water mark."""
-    command = [sys.executable, __file__, "--memory", name]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+def in_process(*arguments: str) -> str:
+    """The last line of this file in a process of its own, where nothing else has raised the high-water mark."""
+    command = [sys.executable, __file__, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
 
 
-def show(rows: list[dict], memory: dict[str, int]) -> None:
+def show(rows: list[dict], memory: dict[str, int], steps: dict[str, dict]) -> None:
     console = Console(width=120)
     table = Table(title="Forward and backward, queries a second (median)")
     for column in (
@@ -233,6 +264,9 @@ def show(rows: list[dict], memory: dict[str, int]) -> None:
     console.print(
         f"Peak memory at equal tokens: packed {memory['packed'] / 1e6:.0f} MB, plain {memory['plain'] / 1e6:.0f} MB"
     )
+    for name, of_step in steps.items():
+        cost = f"{of_step['seconds']:.3f} s, {of_step['peak_bytes'] / 1e6:.0f} MB"
+        console.print(f"A step over {name}, {of_step['columns']:,} columns of {VOCABULARY:,} tokens: {cost}")
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}, Python {platform.python_version()}"
     console.print(f"{platform.processor() or platform.machine()}, 1 thread; {versions}")
 

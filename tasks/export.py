@@ -8,6 +8,7 @@ import polars as pl
 import torch
 
 from arrange.data import tables
+from arrange.decoding.rank import score_of
 from arrange.decoding.validation import judged_queries, means, measure
 from arrange.docids.catalogue import open_catalogue
 from arrange.evaluation import measures
@@ -35,8 +36,10 @@ def export(data: str) -> None:
     catalogue, dataset = open_catalogue(catalogue_folder), tables.read(data_folder, splits=["validation"])
     torch.set_num_threads(decoding.threads)
     queries = judged_queries(dataset, catalogue, prompt, ranker.seed, tables.read_about(data_folder))
+    model = models.load(Path("models", name))
+    score = score_of(model.config, prompt.score)
     with stage.progress(len(queries.query_ids), "queries") as reached:
-        measured = measure(models.load(Path("models", name)), queries, catalogue, decoding, prompt.score, reached)
+        measured = measure(model, queries, catalogue, decoding, score, reached)
     validation = measures.nearest_documents(queries.qrels).join(measured, on="query_id", maintain_order="left")
     write(
         out,
@@ -44,7 +47,7 @@ def export(data: str) -> None:
         catalogue=catalogue_folder,
         documents=catalogue.docids.join(dataset.documents, on="doc_id", how="left", maintain_order="left"),
         validation=validation,
-        recipe=Recipe(**prompt.templates(), score=prompt.score, **decoding.search(), seed=ranker.seed),
+        recipe=Recipe(**prompt.templates(), score=score, **decoding.search(), seed=ranker.seed),
         card={
             "data": data,
             "ranker": name,

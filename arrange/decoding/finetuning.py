@@ -58,6 +58,7 @@ def finetune(
     for each, query_ids in every:
         examples.check_length(each, model.config.max_position_embeddings, query_ids)
     new = models.new_tokens(base, catalogue.tokenizer) if settings.lora else []
+    validation = partial(validate, queries=validated, catalogue=catalogue, decoding=decoding, score=prompt.score)
     with progress(arguments["max_steps"], "steps") as reached:
         return train(
             models.with_lora(model, settings.lora, seed, new),
@@ -69,7 +70,9 @@ def finetune(
             seed=seed,
             threads=settings.threads,
             normaliser=settings.normaliser,
-            validate=partial(validate, queries=validated, catalogue=catalogue, decoding=decoding, score=prompt.score),
+            temperature=settings.temperature,
+            validate=validation,
+            finish=validation if prompt.score == "validation" else lambda _: None,  # the kept checkpoint's own score
             mine=partial(mine, examples=lists, trie=catalogue.trie, documents=loss.mined.documents, decoding=decoding),
             mix=mix,
             progress=reached,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -65,6 +66,11 @@ def rank(
     return runs.make_run(query_ids, ranked, doc_ids, depth=max(map(len, ranked)))
 
 
+def score_of(config: Any, score: Score) -> Score:
+    """`score`, or what validation chose, which the model's configuration keeps: the sum where nothing was chosen."""
+    return getattr(config, "docid_score", "sum") if score == "validation" else score
+
+
 @torch.inference_mode()
 def rank_lists(
     model: PreTrainedModel,
@@ -78,9 +84,10 @@ def rank_lists(
     """Rank the judged documents of each query; ties by row.
 
     The score is log P(docID | prompt) in nats under `normaliser`: the `sum` over the docID's tokens, which the losses
-    train, or their `mean`, by which arXiv 2601.05588 ranks.
+    train, their `mean`, by which arXiv 2601.05588 ranks, or that which validation chose.
     """
     model.eval()
+    score = score_of(model.config, score)
     rankings: list[ScoredRows] = []
     for rows in _batches(examples, batch_size):
         parts = batch(rows, examples, normaliser=normaliser)

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from arrange.docids.trie import Trie
 from arrange.errors import UserError
 from arrange.models.head import Head, head_of
-from arrange.models.normaliser import Normaliser
+from arrange.models.normaliser import Normaliser, temperature_of
 
 LOGITS = 2**23  # logits held in memory at a time
 # A candidate alone costs a copy of its row of the output matrix, so many times as much as in a product with all rows.
@@ -37,6 +37,7 @@ class Scorer:
                 f"the trie has token {int(token_C[-1])}, the model has {size}", "build the trie with its tokenizer"
             )
         self.normaliser, self.whole, self.token_C = normaliser, head_of(model), token_C
+        self.temperature = temperature_of(model.config)  # of `children`
 
     @cached_property
     def narrow(self) -> tuple[Head, Tensor]:
@@ -57,7 +58,7 @@ class Scorer:
         if self.normaliser != "children":
             return score_RW
         # A row without a legal candidate stays -inf; its log-softmax would be nan.
-        return score_RW.log_softmax(-1).masked_fill(~legal_RW, -torch.inf)
+        return (score_RW / self.temperature).log_softmax(-1).masked_fill(~legal_RW, -torch.inf)
 
     def ragged(self, state_RH: Tensor, row_N: Tensor, token_N: Tensor) -> Tensor:
         """log p of N candidates, row_N (rising) the state of each. All legal candidates of a state must be given."""
@@ -65,6 +66,7 @@ class Scorer:
         score_N = self._scores(state_RH, row_N, token_N, begin_R1)
         if self.normaliser != "children":
             return score_N
+        score_N = score_N / self.temperature
         top_R = score_N.new_full((len(state_RH),), -torch.inf).scatter_reduce(0, row_N, score_N, "amax")
         sum_R = score_N.new_zeros(len(state_RH)).index_add(0, row_N, (score_N - top_R[row_N]).exp())
         return score_N - (top_R + sum_R.log())[row_N]

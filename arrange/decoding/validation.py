@@ -10,7 +10,7 @@ from arrange.data.tables import About, Dataset
 from arrange.decoding.rank import common_loss, rank, rank_lists
 from arrange.decoding.settings import Decoding
 from arrange.docids.catalogue import Catalogue
-from arrange.evaluation import measures, runs
+from arrange.evaluation import runs
 from arrange.training.examples import Examples, of_queries
 from arrange.training.settings import Prompt, Score
 
@@ -98,18 +98,34 @@ def measure(
     progress: Callable[[int], object] = lambda done: None,
 ) -> pl.DataFrame:
     """Rank the queries with a model: all measures of each query, as `measures.evaluate` returns them."""
+    from arrange.evaluation import measures  # here: it needs the extra `evaluation`, and a training alone doesn't
+
     return measures.evaluate(rank_queries(model, queries, catalogue, decoding, score, progress), queries.qrels)
 
 
 def validate(
     model: PreTrainedModel, queries: JudgedQueries, catalogue: Catalogue, decoding: Decoding, score: Score
 ) -> dict[str, float]:
-    """What a training logs at an evaluation: the means of some measures, and `loss`, the common loss."""
-    means = measure(model, queries, catalogue, decoding, score).select(pl.col(LOGGED).mean()).row(0, named=True)
+    """What a training logs at an evaluation: the means of some measures, and `loss`, the common loss.
+
+    Where validation chooses the score, the better one is measured, and the model's configuration keeps which it is: by
+    nDCG@10, the sum where both are equal or prompts show no candidates.
+    """
+    tried: tuple[Score, ...] = (score,)
+    if score == "validation":
+        tried = ("sum", "mean") if queries.examples.candidate is not None else ("sum",)
+    measured = {each: measure(model, queries, catalogue, decoding, each) for each in tried}
+    by_score = {each: table.select(pl.col(LOGGED).mean()).row(0, named=True) for each, table in measured.items()}
+    best = max(tried, key=lambda each: by_score[each]["nDCG@10"] or 0.0)  # the first of equals
+    if score == "validation":
+        model.config.docid_score = best
+    means = by_score[best]
     return {"loss": common_loss(model, queries.examples, decoding.batch_size, decoding.normaliser)} | means
 
 
 def means(per_query: pl.DataFrame) -> dict[str, float]:
     """The mean over queries of each measure that applies to any of them."""
+    from arrange.evaluation import measures
+
     row = per_query.select(list(measures.MEASURES)).mean().row(0, named=True)
     return {measure: mean for measure, mean in row.items() if mean is not None}

@@ -18,7 +18,7 @@ PAGE = """---
 A causal language model that ranks by generating docIDs along the trie of all docIDs here. It ranks the documents of
 `documents.parquet` and no others, and knows only what its training queries said of them.
 
-    python -m arrange.serving.rank . "a query"
+    arrange rank . "a query"{among}
 
 or `arrange.serving.hub.from_pretrained(place).rank(["a query"], k=10)`, the place being this folder or a repository of
 the hub. No file is a pickle.
@@ -42,16 +42,18 @@ It repeats what its data say. Nothing here shows that it is fit for a use that a
 """
 
 
-def readme(card: Mapping[str, Any], documents: int) -> str:
+def readme(card: Mapping[str, Any], documents: int, candidates: bool) -> str:
     """The page in Markdown, for a card as `arrange.serving.exported.write` takes it and the number of documents.
 
-    Of the parameters it shows those of the ranker and of its loss.
+    candidates: whether it must be told which documents to choose from. Of the parameters the page shows those of the
+    ranker and of its loss.
     """
     return PAGE.format(
         metadata=_metadata(card),
         ranker=card["ranker"],
         data=card["data"],
         documents=documents,
+        among=" --among ID ID ..." if candidates else "",
         rivals="one" if len(card["validated"]) == 1 else len(card["validated"]),
         measures=_measures(card["metrics"]),
         training="\n".join(f"- {name}: {_listed(card['parameters'][name])}" for name in ("ranker", "loss")),

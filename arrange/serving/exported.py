@@ -4,7 +4,8 @@
     tokenizer/          with the docIDs' codes among its tokens
     trie.safetensors    of all docIDs
     documents.parquet   doc_id, docid, tokens, text: a row per document, numbered as in the trie
-    validation.parquet  query_id, cluster and each measure, a row per validation query (`arrange.serving.champion`)
+    validation.parquet  query_id, cluster and each measure, a row per validation query (`arrange.serving.champion`); a
+                        listwise reranker, which the registry does not take, has none
     export.json         the recipe for ranking, and the card: data, ranker, parameters, hashes, metrics
     README.md           the card as a page
 
@@ -49,7 +50,8 @@ class Recipe:
     """How prompts are written and documents are ranked.
 
     template, query_tokens, candidate: see `Prompt.templates` in `arrange.training.settings`; candidate is None for a
-    ranker of the whole corpus. seed: of the candidates' order. The others: see `arrange.decoding.rank.rank`.
+    ranker of the whole corpus. seed: of the candidates' order in the prompt. in_order: they are shown as given, in the
+    order of a first stage. The others: see `arrange.decoding.rank.rank`.
     """
 
     template: str
@@ -60,6 +62,7 @@ class Recipe:
     batch_size: int
     normaliser: Normaliser
     seed: int
+    in_order: bool = False
 
 
 class Ranked(NamedTuple):
@@ -85,7 +88,7 @@ def write(
     model: Path,
     catalogue: Path,
     documents: pl.DataFrame,
-    validation: pl.DataFrame,
+    validation: pl.DataFrame | None = None,
     recipe: Recipe,
     card: Mapping[str, Any],
 ) -> None:
@@ -102,9 +105,10 @@ def write(
         shutil.copytree(catalogue / "tokenizer", part / "tokenizer")
         shutil.copy(catalogue / "trie.safetensors", part / "trie.safetensors")
         documents.select("doc_id", "docid", "tokens", "text").write_parquet(part / "documents.parquet")
-        validation.write_parquet(part / "validation.parquet")
+        if validation is not None:
+            validation.write_parquet(part / "validation.parquet")
         (part / "export.json").write_text(json.dumps(content, indent=1))
-        (part / "README.md").write_text(readme(card, documents.height))
+        (part / "README.md").write_text(readme(card, documents.height, recipe.candidate is not None))
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -138,8 +142,9 @@ def hashes(data: Path, catalogue: Path) -> dict[str, dict[str, str]]:
     }
 
 
-def load(folder: Path, device: str = "cpu") -> "Exported":
+def load(folder: str | Path, device: str = "cpu") -> "Exported":
     """Read and check a ranker that `write` has written. Raises UserError where a part is missing or damaged."""
+    folder = Path(folder)
     card = read_card(folder)
     try:
         recipe = Recipe(**card["recipe"])
@@ -164,7 +169,8 @@ class Exported:
     ) -> list[list[Ranked]]:
         """The best `k` documents of each query, best first; fewer where there are fewer.
 
-        among: ids of the documents to choose from; None for all. A ranker of the regime `in_context` needs it.
+        among: ids of the documents to choose from; None for all. A ranker of the regime `in_context` needs it; for
+        a listwise reranker they stand in the order of its first stage, best first.
         beams: the width of the beam search, at least k; None for the recipe's own, or k if that is more.
         Raises UserError for a query without text, k below 1, a beam narrower than k, and unknown ids.
 
@@ -223,12 +229,13 @@ class Exported:
         return {doc_id: row for row, doc_id in enumerate(self.catalogue.docids["doc_id"])}
 
     def _rows(self, doc_ids: Sequence[str]) -> NDArray[np.int64]:
-        """The rows of some documents, each once, in order."""
+        """The rows of some documents, each once: in their own order, or as given if the recipe says so."""
         unknown = [doc_id for doc_id in doc_ids if doc_id not in self._row_of]
         if unknown:
             what = f"{len(unknown)} of {len(doc_ids)} ids are of no document, the first {unknown[0]!r}"
             raise UserError(what, "leave them out")
-        return np.unique(np.array([self._row_of[doc_id] for doc_id in doc_ids], np.int64))
+        rows = [self._row_of[doc_id] for doc_id in dict.fromkeys(doc_ids)]
+        return np.array(rows if self.recipe.in_order else sorted(rows), np.int64)
 
     def _search(
         self, queries: Sequence[Sequence[str]], beams: int, rows: Sequence[NDArray[np.int64] | None]
@@ -260,15 +267,15 @@ class Exported:
         docids = docid_tokens(self.catalogue.docids["tokens"].gather(rows).to_list())
         listed = [(np.arange(len(rows)), np.full(len(rows), np.nan))]
         around = around_docid(tokenizer, self.recipe.candidate)
-        seed, trie = self.recipe.seed, self.catalogue.trie
+        recipe, trie = self.recipe, self.catalogue.trie
+        how: Any = {"seed": recipe.seed, "trie": trie, "in_order": recipe.in_order}
         examples = [
-            Examples([prompt], listed, docids, tokenizer.pad_token_id, around, seed, trie)
+            Examples([prompt], listed, docids, tokenizer.pad_token_id, around, **how)
             for prompt in self._prompts(queries)
         ]
         for query, example in zip(queries, examples, strict=True):
             check_length(example, self.model.config.max_position_embeddings, [repr(query[:40])])
-        how = self.recipe.score, self.recipe.normaliser
-        ranked = [rank_lists(self.model, each, 1, how[0], normaliser=how[1])[0] for each in examples]
+        ranked = [rank_lists(self.model, each, 1, recipe.score, normaliser=recipe.normaliser)[0] for each in examples]
         return [[(int(rows[place]), score) for place, score in scored] for scored in ranked]
 
     def _prompts(self, queries: Sequence[str]) -> list[Prompt]:

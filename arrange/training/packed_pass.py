@@ -13,6 +13,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from arrange.models.attention import tree_mask
+from arrange.models.head import Head
+from arrange.models.normaliser import temperature_of
 
 Batch = Mapping[str, Tensor]
 
@@ -33,8 +35,10 @@ def at_edges(log_probability_NC: Tensor, batch: Batch) -> Tensor:
 def log_probabilities(model: torch.nn.Module, batch: Batch, inner: PreTrainedModel | None = None) -> Tensor:
     """log p(token | prompt, tokens on the way) at the N tokens that have edges; only there the output is computed.
 
-    batch: what `packing.pack` returns; it says over which tokens p is normalised. inner: the language model itself,
-    where `model` wraps it (several GPUs). Shape N x C, nats; C is the vocabulary, or the batch's columns.
+    batch: what `packing.pack` returns; it says over which tokens p is normalised, and no logits of others are computed.
+    Under `children` the temperature is that of the model's configuration (`arrange.models.normaliser`). inner: the
+    language model itself, where `model` wraps it (several GPUs). Shape N x C, nats; C is the vocabulary, or the batch's
+    columns.
     """
     inner = model if inner is None else inner  # type: ignore[assignment]  # a compiled module has no truth
     assert inner is not None
@@ -70,29 +74,39 @@ def _of_pass(model: torch.nn.Module, inner: PreTrainedModel, batch: Batch) -> Te
     sees_RLL = (slot_L[None, :] <= slot_L[:, None]) & (slot_L[None, :, None] < batch["end"][:, None, :])
     position_RL = batch["position_ids"]
     mask = tree_mask(inner.config, sees_RLL, position_RL, position_RL, inner.dtype)
-    with _output_at(inner, batch["head"]):
+    column_C = batch.get("column")
+    with _output_at(inner, batch["head"], column_C) as of_columns:
         logits_NC = model(
             input_ids=batch["input_ids"], attention_mask=mask, position_ids=position_RL, use_cache=False
         ).logits.float()
-    if "column" in batch:
-        logits_NC = logits_NC[:, batch["column"]]
+    if column_C is not None and not of_columns:
+        logits_NC = logits_NC[:, column_C]
     if "legal_head" in batch:
         legal_NC = torch.zeros_like(logits_NC, dtype=torch.bool)
         legal_NC[batch["legal_head"], batch["legal_column"]] = True
-        logits_NC = logits_NC.masked_fill(~legal_NC, -torch.inf)
+        logits_NC = (logits_NC / temperature_of(inner.config)).masked_fill(~legal_NC, -torch.inf)
     return logits_NC.log_softmax(-1)
 
 
 @contextmanager
-def _output_at(model: PreTrainedModel, head_N: Tensor) -> Iterator[None]:
-    """Give the output layer only the tokens `head_N` of the flattened rows. What follows that layer is elementwise."""
+def _output_at(model: PreTrainedModel, head_N: Tensor, column_C: Tensor | None) -> Iterator[bool]:
+    """Give the output layer only the tokens `head_N` of the flattened rows. What follows that layer is elementwise.
+
+    A plain output layer computes only the logits of `column_C` as well, if there are some; yields whether it does. One
+    with adapters computes all.
+    """
     layer = model.get_output_embeddings()
     assert layer is not None
     hook = layer.register_forward_pre_hook(lambda _, inputs: (inputs[0].flatten(0, 1)[head_N],))
+    narrow_C = column_C if type(layer) is torch.nn.Linear else None
+    if narrow_C is not None:
+        layer.forward = Head(layer.weight, layer.bias).of_tokens(narrow_C).all
     try:
-        yield
+        yield narrow_C is not None
     finally:
         hook.remove()
+        if narrow_C is not None:
+            del layer.forward  # it has that of its class again
 
 
 def cross_entropy(log_probability_E: Tensor, batch: Batch) -> Tensor:

@@ -214,7 +214,7 @@ def pack(
     if legal is not None:
         outputs |= _legal(legal, trie, trie.token_E[keep_E], prefix_N)
     if siblings is not None:
-        outputs |= _siblings(siblings, legal, trie, trie.token_E[keep_E], edge_head_E, prefix_N)
+        outputs |= _siblings(siblings, outputs.get("column"), trie, trie.token_E[keep_E], edge_head_E, prefix_N)
     documents = _tensors(path=trie.path_DT, document_query=lists.query_D) if whole else {}
     return _filled(prompts, prompt_B, trie, rows, pad_token_id) | outputs | documents
 
@@ -302,22 +302,29 @@ def passes(length_R: Ints, area: int) -> tuple[Ints, Ints]:
 
 
 def _legal(legal: Legal, tries_: Tries, token_E: Ints, prefix_N: Ints) -> dict[str, torch.Tensor]:
-    """The columns of the output, and of these the legal ones. prefix_N: the edge that ends each output's prefix."""
-    columns = {"column": legal.token_C, "edge_column": np.searchsorted(legal.token_C, token_E)}
+    """The columns of the output, and of these the legal ones. prefix_N: the edge that ends each output's prefix.
+
+    With a trie the columns are the tokens that may follow one of the prefixes.
+    """
     if legal.trie is None:
-        return _tensors(**columns)
+        return _tensors(column=legal.token_C, edge_column=np.searchsorted(legal.token_C, token_E))
     head_M, token_M = _children(legal.trie, tries_, prefix_N)
-    return _tensors(**columns, legal_head=head_M, legal_column=np.searchsorted(legal.token_C, token_M))
+    column_C, column_M = np.unique(token_M, return_inverse=True)
+    edge_column_E = np.searchsorted(column_C, token_E)
+    return _tensors(column=column_C, edge_column=edge_column_E, legal_head=head_M, legal_column=column_M)
 
 
 def _siblings(
-    catalogue: Trie, legal: Legal | None, tries_: Tries, token_E: Ints, head_E: Ints, prefix_N: Ints
+    catalogue: Trie, column_C: torch.Tensor | None, tries_: Tries, token_E: Ints, head_E: Ints, prefix_N: Ints
 ) -> dict[str, torch.Tensor]:
-    """The children of each output's prefix in the catalogue, and the place of each edge among all of them."""
+    """The children of each output's prefix in the catalogue, and the place of each edge among all of them.
+
+    column_C: the tokens of the output's columns; None for the whole vocabulary.
+    """
     head_M, token_M = _children(catalogue, tries_, prefix_N)
     radix = int(token_M.max()) + 1
     child_E = np.searchsorted(head_M * radix + token_M, head_E * radix + token_E)  # children are in order of tokens
-    column_M = token_M if legal is None else np.searchsorted(legal.token_C, token_M)
+    column_M = token_M if column_C is None else np.searchsorted(column_C.numpy(), token_M)
     return _tensors(child_head=head_M, child_column=column_M, edge_child=child_E)
 
 

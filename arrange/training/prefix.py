@@ -10,7 +10,8 @@ rank r, a node v on its path and the child c there,
 Competitors are children of v in the trie of all docIDs, the strongest `siblings` of them by the model; not c, nor a
 child that leads to a document of the list whose rank is r or better. A judged negative is no better than a document
 outside of the list. Log-probabilities of one node differ as its logits do, so the term is the same under every
-normaliser. A path's value is the mean of l over its nodes that have a competitor, or
+normaliser (a temperature divides the differences). A path's value is the mean of l over its nodes that have a
+competitor, or
 
     log(mean over v of exp(worst * l(d, v))) / worst,
 

@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import MinLen
 
-from arrange.bounds import Count, CountOr0, WholeShare
+from arrange.bounds import Count, CountOr0, Positive, WholeShare
 from arrange.data.augmented import Origin
 from arrange.models.normaliser import Normaliser
 
 Regime = Literal["corpus", "in_context"]
-Score = Literal["sum", "mean"]  # of the log-probabilities of a docID's tokens
+# Of the log-probabilities of a docID's tokens; or which of the two ranks a ranker's validation queries better.
+Score = Literal["sum", "mean", "validation"]
 
 
 NO_TEACHER = "settings/no_teacher.trec"  # a run without documents
@@ -61,6 +62,7 @@ class Finetune:
     model: the folder of a base model, base_models/<entry>, or any folder that transformers' save_pretrained wrote.
     lora: options of `peft.LoraConfig`; None trains all weights.
     normaliser: the tokens among which the model learns to choose; see `arrange.models.normaliser`.
+    temperature: what `children` divides the logits by, in training and in all that the ranker does later.
     teacher: the table that losses with a teacher's term learn from.
     threads: another number of threads rounds otherwise, so it gives other weights.
     validation_queries: so many validation queries are ranked at every evaluation.
@@ -72,6 +74,7 @@ class Finetune:
     model: str
     lora: dict[str, Any] | None = None
     normaliser: Normaliser
+    temperature: Positive = 1.0
     teacher: TeacherTable
     threads: Count
     validation_queries: Count
@@ -82,6 +85,9 @@ class Finetune:
         steps = self.arguments.get("max_steps")
         if not isinstance(steps, int) or steps < 0:
             raise ValueError(f"arguments.max_steps is {steps!r}; give a whole number, 0 or more")
+        if self.temperature != 1 and self.normaliser != "children":
+            what = f"temperature is {self.temperature}, which the normaliser {self.normaliser} doesn't have"
+            raise ValueError(f"{what}; give normaliser: children, or temperature: 1.0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +97,8 @@ class Prompt:
     regime: in `corpus` the prompt has the query alone, and any document of the corpus may be generated; in `in_context`
     it has the query's judged documents too, and these are ranked.
     corpus, in_context, candidate: the templates of the two regimes, and of one document in {candidates}.
-    query_tokens: a longer query is cut. score: by what the documents of `in_context` are ranked.
+    query_tokens: a longer query is cut. score: by what the documents of `in_context` are ranked; where
+    validation chooses (by nDCG@10, at the end of training), the ranker's configuration keeps the choice.
     """
 
     regime: Regime

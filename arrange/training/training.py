@@ -38,7 +38,9 @@ def train(
     seed: int,
     threads: int,
     normaliser: Normaliser = "vocabulary",
+    temperature: float = 1.0,
     validate: Validate | None = None,
+    finish: Callable[[PreTrainedModel], object] = lambda ranker: None,
     mine: mining.Mine | None = None,
     mix: Mix | None = None,
     progress: Callable[[int], object] = lambda step: None,
@@ -53,6 +55,8 @@ def train(
     `arguments` are those of `transformers.TrainingArguments` that count here; `arguments.REFUSED` has the others. With
     `eval_strategy: steps`, `validate(ranker)` gives metrics, which are logged, and `metric_for_best_model` chooses the
     checkpoint to keep by one of them.
+    `finish` is called with the trained ranker, the checkpoint that is kept, before it is saved.
+    temperature: of the normaliser `children`; it is saved with the ranker.
     `mine` finds the documents that join the lists of a loss with `mined`: see `arrange.training.mining`.
     With `save_strategy: steps` checkpoints go to `checkpoints`. A training that finds some there continues at the
     last whole one. It ends with the same weights as one that was never stopped, bit by bit on one machine's CPU.
@@ -61,6 +65,7 @@ def train(
     the metrics of `validate`. Raises UserError for arguments that are refused, and when the loss or a weight is not
     finite, naming the step; checkpoints stay.
     """
+    model.without_adapters(ranker).config.children_temperature = temperature
     if not arguments["max_steps"]:
         return _untrained(ranker, lists, out_folder, validate)
     _check_parts(lists, loss, mine)
@@ -88,6 +93,8 @@ def train(
         trainer.train(resume_from_checkpoint=str(start) if start else None)
         trainer.check_weights()
         if out_folder is not None and trainer.is_world_process_zero():
+            assert trainer.model is not None
+            finish(trainer._inner(trainer.model).eval())
             # without the wrapper that rounds products to bfloat16: the saved model is compared as it will rank
             save(trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False), lists, out_folder)
     return history_of(trainer.state.log_history)

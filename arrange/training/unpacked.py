@@ -56,17 +56,19 @@ def loss(
     weights: Weights,
     normalised: bool = True,
     legal: Callable[[Sequence[int]], Sequence[int]] | None = None,
+    temperature: float = 1.0,
 ) -> Tensor:
     """sum_d lambda_d * sum_t CE(y(d, t), p(. | prompt, d[<t])) of one query, gamma = 1; over sum_d lambda_d.
 
-    legal: the tokens over which p is normalised after a prefix of a docID; None for the whole vocabulary.
+    legal: the tokens over which p is normalised after a prefix of a docID; None for the whole vocabulary. temperature:
+    what logits are divided by.
     """
     lambda_D = [float(torch.exp(torch.tensor(log, dtype=torch.float64))) for log in weights.node_D]
     total = torch.zeros((), device=model.device)
     for ids, weight, logits_TV in zip(docids, lambda_D, token_logits(model, prompt, docids), strict=True):
         if weight == 0:
             continue
-        for depth, logits_V in enumerate(logits_TV):
+        for depth, logits_V in enumerate(logits_TV / temperature):
             among_V = logits_V if legal is None else logits_V[list(legal(ids[:depth]))]
             for token, mass in targets(docids, weights, ids[:depth]).items():
                 total = total - weight * mass * (logits_V[token] - among_V.logsumexp(-1))

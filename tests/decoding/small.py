@@ -87,8 +87,11 @@ def legal(docids: Docids, prefix: Sequence[int]) -> list[int]:
     return sorted({ids[depth] for ids in docids if len(ids) > depth and list(ids[:depth]) == list(prefix)})
 
 
-def step_scores(logits_V: torch.Tensor, docids: Docids, prefix: Sequence[int], normaliser: str) -> torch.Tensor:
+def step_scores(
+    logits_V: torch.Tensor, docids: Docids, prefix: Sequence[int], normaliser: str, temperature: float = 1.0
+) -> torch.Tensor:
     """log p of every token after a prefix, by the definition of the normaliser."""
+    logits_V = logits_V / temperature
     tokens = {
         "vocabulary": range(VOCABULARY),
         "docid_tokens": sorted({token for ids in docids for token in ids}),
@@ -97,12 +100,14 @@ def step_scores(logits_V: torch.Tensor, docids: Docids, prefix: Sequence[int], n
     return logits_V - logits_V[list(tokens)].logsumexp(0)
 
 
-def true_sums(model: PreTrainedModel, prompt: list[int], docids: Docids, normaliser: str) -> list[float]:
+def true_sums(
+    model: PreTrainedModel, prompt: list[int], docids: Docids, normaliser: str, temperature: float = 1.0
+) -> list[float]:
     """The summed log-probability of each docID."""
-    sums = []
+    sums, how = [], (normaliser, temperature)
     for ids in docids:
         logits_TV = logits(model, [*prompt, *ids[:-1]])[len(prompt) - 1 :]
-        steps = [step_scores(logits_TV[step], docids, ids[:step], normaliser)[ids[step]] for step in range(len(ids))]
+        steps = [step_scores(logits_TV[step], docids, ids[:step], *how)[ids[step]] for step in range(len(ids))]
         sums.append(float(sum(steps)))
     return sums
 

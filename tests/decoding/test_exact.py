@@ -1,5 +1,7 @@
 """Best-first search and full scoring against every docID scored alone, and what beam search misses."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from decoding.small import DOCIDS, MODELS, PROMPTS, catalogue, small, true_sums
@@ -39,6 +41,21 @@ def test_both_find_the_true_top(name: str, normaliser: str) -> None:
         outside = 1 - np.exp(sums).sum()
         assert ranking.outside == pytest.approx(outside, abs=1e-5)
         assert exact.top.outside <= outside + 1e-5
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_children_have_the_temperature_of_the_models_configuration(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, prompts = small(name), PROMPTS[:3]
+    monkeypatch.setattr(model.config, "children_temperature", 3.0, raising=False)
+    how: Any = {"k": 50, "normaliser": "children"}
+    full, first = score_all(model, prompts, TRIE, batch_size=2, chunk=7, **how), best_first(model, prompts, TRIE, **how)
+    beam = beam_search(model, prompts, TRIE, beams=50, batch_size=2, normaliser="children")
+    for prompt, *rankings in zip(prompts, full, [exact.top for exact in first], beam, strict=True):
+        sums = true_sums(model, prompt, DOCIDS, "children", temperature=3.0)
+        for ranking in rankings:
+            assert_best(ranking, sums, DOCIDS)
+    (cold,) = score_all(model, prompts[:1], TRIE, k=50, batch_size=1, normaliser="docid_tokens")
+    assert_best(cold, true_sums(model, prompts[0], DOCIDS, "docid_tokens"), DOCIDS)
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 128])

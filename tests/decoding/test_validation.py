@@ -80,6 +80,30 @@ def test_a_training_logs_the_common_loss_and_the_means_of_some_measures(model):
     assert logged["R@10"] == 1  # the beam is as wide as the catalogue
 
 
+@pytest.mark.parametrize(("ranks", "best"), [([1, 2, 3], "sum"), ([3, 2, 1], "mean")])
+def test_validation_chooses_the_score_that_ranks_better(ranks, best):
+    """x has the shortest docID, z the longest: sums prefer x."""
+    ranker = from_scratch(tiny.SHAPE, TOKENIZER, 32, seed=0)
+    qrels = DATASET.qrels.with_columns(rank=pl.Series(ranks * 4, dtype=pl.Int32), gain=4 - pl.Series(ranks * 4))
+    dataset = DATASET._replace(qrels=qrels.with_columns(pl.col("gain").cast(pl.Int32)))
+    queries = judged_queries(dataset, CATALOGUE, replace(PROMPT, regime="in_context"), 1, ABOUT)
+    by_score = {
+        score: measure(ranker, queries, CATALOGUE, DECODING, score)["nDCG@10"].mean() for score in ("sum", "mean")
+    }
+    assert max(by_score, key=by_score.__getitem__) == best
+    assert by_score["sum"] != by_score["mean"]
+    assert rank.score_of(ranker.config, "validation") == "sum"  # nothing is chosen yet
+    assert validate(ranker, queries, CATALOGUE, DECODING, "validation")["nDCG@10"] == by_score[best]
+    assert rank.score_of(ranker.config, "validation") == best
+    chosen, given = (rank.rank_lists(ranker, queries.examples, 2, score) for score in ("validation", best))
+    assert chosen == given
+    other = "sum" if best == "mean" else "mean"
+    assert rank.rank_lists(ranker, queries.examples, 2, other) != chosen  # what is asked for is not chosen
+    in_corpus = judged_queries(dataset, CATALOGUE, PROMPT, 1, ABOUT)
+    validate(ranker, in_corpus, CATALOGUE, DECODING, "validation")
+    assert rank.score_of(ranker.config, "validation") == "sum"
+
+
 def test_a_measure_that_applies_to_no_query_has_no_mean():
     row = dict.fromkeys(measures.MEASURES, 0.5)
     per_query = pl.DataFrame([row | {"nDCG@10": 0.1}, row | {"nDCG@10": 0.3}]).with_columns(

@@ -6,11 +6,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import GPTNeoConfig
+from transformers import GPTNeoConfig, LlamaConfig, LlamaForCausalLM
 
 from arrange.docids import trie
 from arrange.errors import UserError
-from arrange.models import attention
+from arrange.models import attention, ranker
 from arrange.training import losses, packing, unpacked
 from arrange.training import packed_pass as packed
 from arrange.training.objective import objective
@@ -79,21 +79,70 @@ def following(prefix):
     return sorted({ids[len(prefix)] for ids in DOCIDS if unpacked.begins(ids, prefix)})
 
 
+def any_docid_token(prefix):
+    return sorted({token for ids in DOCIDS for token in ids})
+
+
 @pytest.mark.parametrize(
-    ("normaliser", "legal"),
-    [("docid_tokens", lambda prefix: sorted({token for ids in DOCIDS for token in ids})), ("children", following)],
+    ("normaliser", "legal", "temperature"),
+    [("docid_tokens", any_docid_token, 1.0), ("children", following, 1.0), ("children", following, 2.5)],
 )
 @pytest.mark.parametrize("family", families.CONFIGS)
-def test_normalisers_equal_the_unpacked_pass_in_every_family(family, normaliser, legal):
+def test_normalisers_equal_the_unpacked_pass_in_every_family(family, normaliser, legal, temperature):
     model, weights = families.model(family), weights_of(COMBINED)
+    model.config.children_temperature = temperature
     tokens = packing.legal_tokens(trie.build(DOCIDS), normaliser)
     loss = loss_of(model, pack([0, 1, 2], weights, whole=False, legal=tokens))
     lists = zip(PROMPTS, LISTS, weights, strict=True)
-    parts = [unpacked.loss(model, prompt, [DOCIDS[r] for r in rows], w, legal=legal) for prompt, rows, w in lists]
+    how = {"legal": legal, "temperature": temperature}
+    parts = [unpacked.loss(model, prompt, [DOCIDS[r] for r in rows], w, **how) for prompt, rows, w in lists]
     expected = sum(parts) / len(parts)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     ours, theirs = gradient(model, loss), gradient(model, expected)
     assert (ours - theirs).norm() < 1e-4 * theirs.norm()
+
+
+@pytest.mark.parametrize("normaliser", ["vocabulary", "docid_tokens"])
+def test_a_temperature_is_of_children_alone(normaliser):
+    model, weights = families.model("llama"), weights_of(ITEM)
+    legal = packing.legal_tokens(trie.build(DOCIDS), normaliser)
+    batch = pack([0, 1, 2], weights, legal=legal)
+    cold = loss_of(model, batch).item()
+    model.config.children_temperature = 4.0
+    assert loss_of(model, batch).item() == cold
+
+
+def test_only_the_columns_are_computed_that_can_be_chosen():
+    model, catalogue, computed = families.model("gpt2"), trie.build(DOCIDS), []
+    model.lm_head.register_forward_hook(lambda *call: computed.append(call[-1].shape[1]))
+    for normaliser in ("vocabulary", "docid_tokens", "children"):
+        legal = packing.legal_tokens(catalogue, normaliser)
+        packed.log_probabilities(model, pack([1], weights_of(losses.Ntp()), whole=False, legal=legal))
+    (row,) = LISTS[1]
+    follow = {token for depth in range(len(DOCIDS[row])) for token in following(DOCIDS[row][:depth])}
+    assert computed == [families.VOCABULARY, len(any_docid_token([])), len(follow)]
+    assert model(torch.tensor([PROMPTS[0]])).logits.shape == (1, len(PROMPTS[0]), families.VOCABULARY)
+
+
+@pytest.mark.parametrize(("normaliser", "legal"), [("docid_tokens", any_docid_token), ("children", following)])
+@pytest.mark.parametrize(
+    ("tied", "targets", "new"), [(True, "all-linear", [3, 5, 7]), (False, ["lm_head"], []), (False, "all-linear", [3])]
+)
+@torch.no_grad()
+def test_adapters_of_the_output_layer_count(normaliser, legal, tied, targets, new):
+    """Of LoRA, and of new tokens, whose rows are trained."""
+    base = LlamaForCausalLM(LlamaConfig(**families.SMALL, tie_word_embeddings=tied)).eval()
+    model = ranker.with_lora(base, {"r": 4, "target_modules": targets}, 0, new).eval()
+    for weight in model.parameters():
+        if weight.requires_grad:
+            weight += 0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1))
+    weights, tokens = weights_of(COMBINED), packing.legal_tokens(trie.build(DOCIDS), normaliser)
+    batch = pack([0, 1, 2], weights, whole=False, legal=tokens)
+    inner = ranker.without_adapters(model)
+    loss = packed.cross_entropy(packed.edge_log_probabilities(model, batch, inner), batch)
+    lists = zip(PROMPTS, LISTS, weights, strict=True)
+    parts = [unpacked.loss(model, prompt, [DOCIDS[r] for r in rows], w, legal=legal) for prompt, rows, w in lists]
+    assert loss.item() == pytest.approx((sum(parts) / len(parts)).item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("normalised", [True, False])

@@ -13,10 +13,12 @@ import pytest
 import tiny
 import torch
 
+from arrange.docids import trie
 from arrange.docids.tokens import train_tokenizer
 from arrange.errors import UserError
 from arrange.files import sha256
 from arrange.models import ranker as model
+from arrange.models.normaliser import temperature_of
 from arrange.training import checkpoints, examples, losses, packing, unpacked
 from arrange.training import packed_pass as packed
 
@@ -53,13 +55,17 @@ NO_BEST = {"load_best_model_at_end": False}
 
 
 def test_history_progress_and_the_checkpoint_that_is_best_on_validation(tmp_path):
-    seen, qualities, states = [], iter([0.1, 0.9, 0.2]), []
+    seen, qualities, states, kept = [], iter([0.1, 0.9, 0.2]), [], []
 
     def validate(ranker):
         states.append(ranker.model.norm.weight.detach().clone())
         return {"quality": next(qualities), "loss": 1.0}
 
-    history = tiny.trained(tmp_path, validate=validate, progress=seen.append)
+    def finish(ranker):
+        kept.append(ranker.model.norm.weight.detach().clone())
+        ranker.config.docid_score = "mean"
+
+    history = tiny.trained(tmp_path, validate=validate, finish=finish, progress=seen.append)
     assert seen == list(range(1, 31))
     assert [row["step"] for row in history] == [5, 10, 15, 20, 25, 30]
     assert [row.get("validation_quality") for row in history] == [None, 0.1, None, 0.9, None, 0.2]
@@ -71,7 +77,21 @@ def test_history_progress_and_the_checkpoint_that_is_best_on_validation(tmp_path
         "validation_quality",
         "validation_loss",
     }
-    assert torch.equal(model.load(tmp_path / "model").model.norm.weight, states[1])
+    saved = model.load(tmp_path / "model")
+    assert torch.equal(saved.model.norm.weight, states[1])
+    assert len(kept) == 1
+    assert torch.equal(kept[0], states[1])
+    assert saved.config.docid_score == "mean"
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_a_ranker_keeps_the_temperature_that_it_was_trained_with(tmp_path, steps):
+    how = {"normaliser": "children", "temperature": 2.0}
+    how["lists"] = dataclasses.replace(tiny.LISTS, trie=trie.build(tiny.DOCIDS))
+    tiny.trained(
+        tmp_path, arguments={"max_steps": steps, "eval_strategy": "no", "save_strategy": "no"} | NO_BEST, **how
+    )
+    assert temperature_of(model.load(tmp_path / "model").config) == 2.0
 
 
 def test_the_last_steps_are_logged_though_they_are_no_multiple(tmp_path):

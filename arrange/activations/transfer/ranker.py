@@ -53,6 +53,7 @@ class RankerTask:
     seed: int
     threads: int
     normaliser: Normaliser
+    temperature: float = 1.0
 
 
 class Trained(NamedTuple):
@@ -89,6 +90,7 @@ def ranker_task(
         seed=swap.seed,
         threads=finetune.threads,
         normaliser=finetune.normaliser,
+        temperature=finetune.temperature,
     )
 
 
@@ -141,6 +143,7 @@ def train_with(activation: Activation, admitted: Admitted, task: RankerTask) -> 
                 seed=task.seed,
                 threads=task.threads,
                 normaliser=task.normaliser,
+                temperature=task.temperature,
             )
         reached[rate] = (_measure(model, task.validation, task).select(pl.mean(MEASURE)).item(), model)
     best = max(reached, key=lambda rate: reached[rate][0])
