@@ -12,6 +12,8 @@ SEED ?= $(shell date +%s)
 HOST ?= 127.0.0.1
 HARDWARE ?= an unnamed machine
 
+LIBRARY_TESTS := $(patsubst arrange/%/__init__.py,tests/%,$(wildcard arrange/*/__init__.py))
+
 PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$python && break; done)
@@ -68,6 +70,19 @@ lint: .venv/ready ## ruff and the type checker
 	@$(IN_VENV) -m ruff check .
 	@$(IN_VENV) -m ruff format --check .
 	@$(IN_VENV) -m mypy
+
+.PHONY: docs test-newest
+docs: .venv/ready ## check what README.md and docs/ show: commands, examples, tables
+	@$(IN_VENV) -m pytest tests/test_readme.py tests/test_docstrings.py
+
+# as test-lowest: torch apart, without the test that knows the pinned arguments of transformers
+test-newest: .venv/ready ## the library's tests with the newest versions of what it needs, in .venv/newest
+	@$(IN_VENV) -m uv venv --quiet --clear --seed --python $(IN_VENV) .venv/newest
+	@.venv/newest/bin/python -m pip install --quiet --disable-pip-version-check torch
+	@$(IN_VENV) -m uv pip install --quiet --python .venv/newest/bin/python --all-extras -r pyproject.toml
+	@$(IN_VENV) -m uv pip install --quiet --python .venv/newest/bin/python --group test
+	@.venv/newest/bin/python -m pytest -m "not slow" $(LIBRARY_TESTS) \
+		--deselect tests/training/test_arguments.py::test_each_argument_of_transformers_counts_or_is_refused
 
 lock: .venv/ready ## requirements.lock anew from pyproject.toml
 	@echo torch > .venv/excluded

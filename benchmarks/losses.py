@@ -138,7 +138,7 @@ def plain_loss(trained: PreTrainedModel, rows: Sequence[tuple[list[int], list[in
 def measure(name: str, lists: examples.Examples, catalogue: Catalogue, queries: int, repetitions: int) -> dict:
     """Seconds for forward and backward of the same queries by both passes, and how far the gradients differ."""
     measured = replace(lists, prompts=lists.prompts[:queries])
-    trained = ranker(catalogue, examples.longest_sequence([measured], catalogue, params.read().prompt))
+    trained = ranker(catalogue, examples.longest_sequence([measured], catalogue.tokenizer, params.read().prompt))
     optimizer = torch.optim.AdamW(trained.parameters(), lr=0.0)
     batches = [[(query, query) for query in range(queries)][at : at + BATCH] for at in range(0, queries, BATCH)]
     weights = examples.list_weights(lists, LOSS)

@@ -11,6 +11,7 @@ from prefect import Flow
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 
+from arrange.data.hub import folder_of
 from arrange.errors import UserError
 from flows import servers, show, supervision
 from flows.stages import problem_of_disk
@@ -32,7 +33,8 @@ def run(flow: Flow[..., State]) -> None:
     parser.add_argument(
         "--set", nargs="+", default=[], action="extend", metavar="SECTION.KEY=VALUE", help="values for this run"
     )
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="rank data of your own (queries, documents, qrels)")
+    where = "rank data of your own: a folder of queries, documents and qrels, or hf://datasets/owner/name"
+    parser.add_argument("--data", metavar="FOLDER", help=where)
     parser.add_argument("--parallel", type=int, default=2, help="stages at once (default: 2)")
     parser.add_argument("--hours", type=float, help="stop after so many hours; the next run goes on from there")
     parser.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler whose workers run the stages")
@@ -53,10 +55,13 @@ def checked_overrides(words: argparse.Namespace) -> dict[str, Any]:
     """The overrides that the command line asks for; raises UserError for what can be known before a server starts."""
     overrides = params.parse_overrides(words.set)
     if words.data:
-        chosen = params.effective(params.load(), words.preset, {})
-        overrides = params.merge(params.with_own_data(chosen, words.data), overrides)
+        chosen, folder = (
+            params.effective(params.load(), words.preset, {}),
+            folder_of(words.data, Path("data", "raw", "own")),
+        )
+        overrides = params.merge(params.with_own_data(chosen, folder), overrides)
         chosen = params.effective(params.load(), words.preset, overrides)
-        overrides = params.merge(params.with_bm25(chosen, words.data), overrides)
+        overrides = params.merge(params.with_bm25(chosen, folder), overrides)
     params.effective(params.load(), words.preset, overrides)
     check_checkout(Path.cwd())
     store.check_server()

@@ -49,6 +49,7 @@ def check(settings: Settings) -> None:
     check_training(finetune.arguments, "finetune.arguments")
     trained = {f"rankers.{name}": (entry.loss, entry.arguments) for name, entry in settings.rankers.items()}
     trained |= {f"listwise.{name}": (entry.loss, entry.arguments) for name, entry in settings.listwise.items()}
+    trained |= {f"ngram.{name}": (entry.loss, entry.arguments) for name, entry in settings.ngram.items()}
     for where, (loss, arguments) in trained.items():
         mined = settings.losses[loss].mined
         if arguments or mined.documents:

@@ -17,7 +17,7 @@ from arrange.augmentation.settings import Augment
 from arrange.base_models.settings import BaseModel
 from arrange.baselines.settings import BaselineEntry, Candidates, Controls, FitBaseline
 from arrange.data.datasets import DownloadEsci, DownloadWordnet, Source
-from arrange.decoding.settings import Decoding
+from arrange.decoding.settings import Decoding, Ngrams
 from arrange.models.vectors import TFIDF_SVD
 from arrange.training.losses import Loss
 from arrange.training.settings import Finetune, Prompt
@@ -59,6 +59,7 @@ class Settings:
     fit_baseline: FitBaseline
     candidates: dict[Name, Candidates]
     listwise: dict[Name, ListwiseEntry]
+    ngram: dict[Name, Ngrams]
     fusions: dict[Name, FusionEntry]
     reranked: dict[Name, RerankedEntry]
     controls: Controls
@@ -137,6 +138,7 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     users: dict[str, Any] = {f"rankers.{name}": entry for name, entry in settings.rankers.items()}
     users |= {f"baselines.{name}": entry for name, entry in settings.baselines.items()}
     users |= {f"listwise.{name}": entry for name, entry in settings.listwise.items()}
+    users |= {f"ngram.{name}": entry for name, entry in settings.ngram.items()}
     users |= {f"reranked.{name}": entry for name, entry in settings.reranked.items()}
     users |= {"sweep": settings.sweep, "swap": settings.swap}
     for where, entry in users.items():
@@ -153,7 +155,7 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
             ranker = f"listwise.{name}.base (a ranker of {entry.data}-{entry.docids})"
             yield ranker, entry.base.removeprefix("models/"), rankers_of(settings, entry.data, entry.docids)
     for where, ranker in users.items():
-        if isinstance(ranker, RankerEntry | ListwiseEntry):
+        if isinstance(ranker, RankerEntry | ListwiseEntry | Ngrams):
             yield f"{where}.loss", ranker.loss, list(settings.losses)
     table = settings.finetune.teacher.table
     if table.startswith("candidates/"):
@@ -198,7 +200,7 @@ def run_folders(settings: Settings, data: str) -> list[str]:
 def unseeded(settings: Settings, data: str) -> list[str]:
     """The entries that rank a data set and are systems of their own, whatever their seeds."""
     first_stages = settings.candidates, settings.baselines
-    return of_data(data, *first_stages, settings.listwise, settings.fusions, settings.reranked)
+    return of_data(data, *first_stages, settings.listwise, settings.ngram, settings.fusions, settings.reranked)
 
 
 def of_data(data: str, *sections: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the sections say of losses with a teacher or with mined documents, checked against each other."""
+"""What the sections say of losses with a teacher, mined documents or siblings, checked against each other."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def check_terms(settings: "Settings") -> None:
-    """Raise ValueError where a loss has a part that a ranker's table, its regime or the swap can't give it."""
+    """Raise ValueError where a loss has a part that a ranker's table, its regime, n-grams or the swap can't give it."""
     table = settings.finetune.teacher.table
     shown = {f"listwise.{name}": entry.loss for name, entry in settings.listwise.items()}
     every = shown | {f"rankers.{name}": entry.loss for name, entry in settings.rankers.items()}
@@ -26,6 +26,11 @@ def check_terms(settings: "Settings") -> None:
         if loss.mined.documents and place in shown:
             what = f"{where}, which mines documents, but the regime is in_context, whose prompts show all candidates"
             raise ValueError(f"{what}; take the regime corpus, or a loss without `mined`")
+    for key, ngrams in settings.ngram.items():
+        loss, where = settings.losses[ngrams.loss], f"ngram.{key}.loss is {ngrams.loss!r}"
+        if loss.teacher.weight or loss.mined.documents or loss.terms.prefix.weight:
+            what = f"{where}, which needs a teacher, mined documents or the docIDs' siblings, and n-grams have none"
+            raise ValueError(f"{what}; name a loss without `teacher`, `mined` and `terms.prefix`")
     loss = settings.losses[settings.swap.loss]
     if loss.teacher.weight or loss.mined.documents:
         what = f"swap.loss is {settings.swap.loss!r}, which has a teacher or mined documents, and a swap gives it none"

@@ -32,5 +32,4 @@ def candidates(name: str) -> None:
     ranked = tables.read(Path("data", entry.data), splits=[settings.rank.split])
     of_split = run.join(ranked.queries, on="query_id", how="semi", maintain_order="left")
     judged = of_split.join(ranked.qrels, on=["query_id", "doc_id"], how="semi")
-    for file, table in (("run", of_split), ("judged", runs.from_scores(judged, depth=len(run)))):
-        runs.write_run(table, Path("runs", entry.data, name, f"{file}.parquet"), tag=name)
+    runs.write_runs(Path("runs", entry.data, name), of_split, runs.from_scores(judged, depth=len(run)))

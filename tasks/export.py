@@ -76,7 +76,8 @@ def parameters(settings: Settings, name: str) -> dict[str, Any]:
     catalogue = settings.catalogues[f"{ranker.data}-{ranker.docids}"]
     sections: dict[str, Any] = {"ranker": ranker, "loss": settings.losses[ranker.loss], "catalogue": catalogue}
     sections |= {"docids": settings.docids, "prompt": settings.prompt.of(ranker.regime), "finetune": settings.finetune}
-    return {section: asdict(values) for section, values in sections.items()}
+    sections["base_model"] = settings.base_models.get(settings.finetune.model.removeprefix("base_models/"))
+    return {section: asdict(values) for section, values in sections.items() if values}
 
 
 def tabled(data: str, name: str, settings: Settings) -> dict[str, dict[str, float]]:

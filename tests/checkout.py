@@ -21,6 +21,7 @@ KEPT = {  # entries of the quickstart that a small clone keeps; the others are t
     "baselines": [],
     "candidates": [],
     "listwise": [],
+    "ngram": [],
     "fusions": [],
     "reranked": [],
     "searches": ["evolution-1"],

@@ -1,5 +1,6 @@
 """A small exported ranker: random weights, eight documents with names for docIDs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -46,16 +47,21 @@ def write(
     gain: float = 0.0,
     data: str = "animals",
     hashed: str = "0",
+    names: Sequence[str] = NAMES,
     **recipe: object,
 ) -> Path:
-    """Write the folder and return it. `gain` is added to the validation's nDCG@10, `hashed` stands for the data."""
+    """Write the folder and return it. `gain` is added to the validation's nDCG@10, `hashed` stands for the data.
+
+    names: docIDs of the documents, which have the ids d0, d1 ...
+    """
     parts = folder.with_name(f"{folder.name} parts")
     tokenizer = tokens.train_tokenizer([*NAMES, *QUERIES], 300)
-    docids = tokens.encode_docids(tokenizer, [[name] for name in NAMES])
+    docids = tokens.encode_docids(tokenizer, [[name] for name in names])
     tokenizer.save_pretrained(parts / "tokenizer")
     model.save(model.from_scratch(SHAPE, tokenizer, positions=positions, seed=seed), parts / "model")
     trie.build(docids).save(parts / "trie.safetensors")
-    documents = {"doc_id": IDS, "docid": NAMES, "tokens": docids, "text": [f"the {name}\nof all" for name in NAMES]}
+    ids, texts = [f"d{row}" for row in range(len(names))], [f"the {name}\nof all" for name in names]
+    documents = {"doc_id": ids, "docid": names, "tokens": docids, "text": texts}
     exported.write(
         folder,
         model=parts / "model",

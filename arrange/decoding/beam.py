@@ -132,7 +132,7 @@ class BeamSearch:
                 done = done.merge(ends, self.beams)
                 break
             if depth:
-                sees_BSA = _with_themselves(sees_BSA)
+                sees_BSA = with_themselves(sees_BSA)
                 depth_1 = torch.full((1,), depth - 1, device=device)
                 state_BSH = context.extend(self.trie.tokens(slots.node_BS), depth_1, sees_BSA)
             candidates, width = self.candidates(slots, state_BSH, query_B, depth)
@@ -244,7 +244,7 @@ def _on_host(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu"
 
 
-def _with_themselves(before_BSA: Tensor) -> Tensor:
+def with_themselves(before_BSA: Tensor) -> Tensor:
     """What S tokens see: of the A tokens before them as given, and each itself. B x S x (A + S)."""
     self_SS = torch.eye(before_BSA.shape[1], dtype=torch.bool, device=before_BSA.device)
     return torch.cat([before_BSA, self_SS.expand(len(before_BSA), -1, -1)], 2)

@@ -53,7 +53,7 @@ def finetune(
         table, mix = augmented
         lists, names = with_augmented(lists, table, catalogue, prompt), [*names, *table["doc_id"]]
     every = [(lists, names), *((each.examples, each.query_ids) for each in (validated, *others))]
-    positions = examples.longest_sequence([each for each, _ in every], catalogue, prompt)
+    positions = examples.longest_sequence([each for each, _ in every], catalogue.tokenizer, prompt)
     model = models.from_base(base, catalogue.tokenizer, positions, seed)
     for each, query_ids in every:
         examples.check_length(each, model.config.max_position_embeddings, query_ids)

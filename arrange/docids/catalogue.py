@@ -4,7 +4,7 @@ docids.parquet      doc_id, docid (as text), tokens (list of i32, the end token 
 tokenizer/          the tokenizer that the tokens are of
 trie.safetensors    the trie of all docIDs; a document's index in it is its row
 assignment/         what a scheme assigned (`arrange.docids.schemes`): only needed to add documents
-statistics.json     the trie's shape, and how many docIDs collided
+statistics.json     the trie's shape, how many docIDs collided, and, of codes, how each level's are used
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from arrange.base_models.prepare import shape_of
-from arrange.docids import tokens, trie
+from arrange.docids import codes, tokens, trie
 from arrange.docids.schemes import Assignment
 from arrange.errors import UserError
 from arrange.files import replacing
@@ -112,5 +112,8 @@ def write(
     with replacing(folder / "tokenizer") as part:
         tokenizer.save_pretrained(part)
     built.save(folder / "trie.safetensors")
+    statistics = built.describe() | {"collisions": assignment.collisions} | codes.by_level(assignment.docids)
+    if "error_L" in assignment.arrays:
+        statistics["reconstruction_error_by_level"] = assignment.arrays["error_L"].round(4).tolist()
     with replacing(folder / "statistics.json") as part:
-        part.write_text(json.dumps(built.describe() | {"collisions": assignment.collisions} | dict(notes), indent=1))
+        part.write_text(json.dumps(statistics | dict(notes), indent=1))

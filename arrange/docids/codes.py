@@ -4,8 +4,9 @@ The code c of level 0, 1, .. is the token <a_c>, <b_c>, ..; a digit c of the ser
 serial number 5 is <a_3> <b_17> <n_5>. The tokens are fixed once, also for documents that come later.
 """
 
+import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from arrange.errors import UserError
 
@@ -63,3 +64,28 @@ def path_of(docid: Docid) -> Docid:
 def _serial(number: int, digits: int) -> list[str]:
     before = _serial(number // digits, digits) if number >= digits else []
     return [*before, f"{SERIAL}{number % digits}>"]
+
+
+def by_level(docids: Sequence[Docid]) -> dict[str, list[float]]:
+    """How the codes of each level are used: how many are, their perplexity, and how many documents collide so far.
+
+    Perplexity is exp of the entropy: of equally used codes their number. A document collides where an earlier one has
+    the same codes up to this level. Empty for docIDs that are no codes.
+
+    >>> by_level([("<a_0>", "<b_0>"), ("<a_0>", "<b_1>"), ("<a_1>", "<b_0>"), ("<a_1>", "<b_0>")])
+    {'codes_used_by_level': [2, 2], 'perplexity_by_level': [2.0, 1.75], 'collisions_by_level': [2, 1]}
+    """
+    used: list[float] = []
+    perplexity: list[float] = []
+    collisions: list[float] = []
+    for level, letter in enumerate(LEVELS):
+        reached = [docid for docid in docids if len(docid) > level and docid[level].startswith(f"<{letter}_")]
+        if not reached:
+            break
+        count = Counter(docid[level] for docid in reached)
+        entropy = -sum(n / len(reached) * math.log(n / len(reached)) for n in count.values())
+        used.append(len(count))
+        perplexity.append(round(math.exp(entropy), 2))
+        collisions.append(len(reached) - len({docid[: level + 1] for docid in reached}))
+    names = ("codes_used_by_level", "perplexity_by_level", "collisions_by_level")
+    return dict(zip(names, (used, perplexity, collisions), strict=True)) if used else {}

@@ -18,7 +18,7 @@ def unique_names(texts: Sequence[str], used: Iterable[str] = ()) -> list[str]:
     >>> unique_names(["bank", "shore"], used=["bank", "bank (2)"])
     ['bank (3)', 'shore']
     """
-    plain = _plain(texts)
+    plain = normalised(texts)
     count = dict.fromkeys(used, 1)
     taken = {*plain, *count}
     names = []
@@ -32,32 +32,36 @@ def unique_names(texts: Sequence[str], used: Iterable[str] = ()) -> list[str]:
     return names
 
 
-def shorten(texts: Sequence[str], least_words: int, others: Sequence[str] = ()) -> list[str]:
+def shorten(
+    texts: Sequence[str], least_words: int, others: Sequence[str] = (), most_words: int | None = None
+) -> list[str]:
     """Cut each text to its fewest first words, `least_words` or more, with which no different text begins.
 
     A text that is the beginning of another one stays whole, and equal texts are cut alike. `others` are further texts
-    to be distinct from; they aren't cut. Raises UserError as `unique_names`.
+    to be distinct from; they aren't cut. With `most_words` none is longer, and texts that begin alike so far are cut
+    alike. Raises UserError as `unique_names`.
 
     >>> shorten(["red wool hat", "red wool scarf", "red shoe", "blue", "blue sock"], least_words=1)
     ['red wool hat', 'red wool scarf', 'red shoe', 'blue', 'blue sock']
     >>> shorten(["red wool hat", "green wool scarf"], least_words=1)
     ['red', 'green']
     """
-    plain = _plain(texts)
-    both = pl.DataFrame({"text": [*plain, *_plain(others)]}, schema={"text": pl.String})
+    plain = normalised(texts)
+    both = pl.DataFrame({"text": [*plain, *normalised(others)]}, schema={"text": pl.String})
     rest = both.unique().with_columns(words=pl.col("text").str.split(" "))
     short: dict[str, str] = {}
-    length = least_words
+    length = least_words if most_words is None else min(least_words, most_words)
     while len(rest):  # a pass for each word, over the texts that still share their beginning
         rest = rest.with_columns(start=pl.col("words").list.head(length).list.join(" "))
-        alone = pl.col("start").is_unique() | (pl.col("words").list.len() <= length)
+        alone = pl.col("start").is_unique() | (pl.col("words").list.len() <= length) | (length == most_words)
         short.update(rest.filter(alone).select("text", "start").iter_rows())
         rest = rest.filter(~alone)
         length += 1
     return [short[text] for text in plain]
 
 
-def _plain(texts: Sequence[str]) -> list[str]:
+def normalised(texts: Sequence[str]) -> list[str]:
+    """The texts with their words one space apart. Raises UserError as `unique_names`."""
     plain = [" ".join(text.split()) for text in texts]
     if "" in plain:
         raise UserError(f"documents, row {plain.index('')}: the text is empty", "give every document a text")

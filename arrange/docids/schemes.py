@@ -2,18 +2,20 @@
 
 | scheme | a docID | made of |
 |---|---|---|
-| text | the title's first words, the fewest that keep it unique | the texts |
+| text | the title's first words, the fewest that keep it unique; others where these are too long | the texts |
 | numeric | the document's number, padded to one width: 0042 | |
 | atomic | one token of its own: <doc_42> | |
 | semantic | cluster, cluster in the cluster, .., number in the last one: <a_3> <b_1> <n_7> (DSI) | vectors |
 | shuffled | the semantic docID of some other document: a control | vectors |
-| rq | a code of each residual codebook, number among those alike: <a_31> <b_7> <c_200> <n_0> (TIGER) | vectors |
+| rq | a code of each residual codebook, number among those alike: <a_31> <b_7> <c_200> <n_0> | vectors |
+| rqvae | the same of codebooks that an autoencoder learns (TIGER) | vectors |
+| lexical | learned words: hunting dog terrier (GLEN) | the texts, training queries |
 | sparse | the atoms of a sparse code, largest first: 25,36,39 | vectors |
 
-A docID is a tuple of pieces: one text (text, numeric, sparse), or code tokens (the others). Rows decide who comes
-first: documents that are added later get the next rows, and of two documents that want one docID the later one gets
-another. A scheme is a dataclass: its fields are its settings, `assign` does the work. To add one, write its dataclass
-here and put it into `Scheme`.
+A docID is a tuple of pieces: one text (text, numeric, sparse, lexical), or code tokens (the others). Rows decide who
+comes first: documents that are added later get the next rows, and of two documents that want one docID the later one
+gets another. A scheme is a dataclass: its fields are its settings, `assign` does the work. To add one, write its
+dataclass here and put it into `Scheme`.
 """
 
 import json
@@ -30,12 +32,14 @@ from polars.exceptions import PolarsError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from arrange.bounds import Count, Seed
-from arrange.docids import codes, names
+from arrange.bounds import Count, Seed, Share
+from arrange.docids import codes, names, rqvae
+from arrange.docids import lexical as learned
 from arrange.docids import rq as residual
 from arrange.docids import semantic as hierarchy
 from arrange.docids import sparse as dictionary
 from arrange.docids.codes import Docid
+from arrange.docids.judged import Judged, near_queries
 from arrange.errors import UserError
 from arrange.files import replacing
 from arrange.models.vectors import Floats
@@ -51,7 +55,8 @@ class Assignment:
     docids: the pieces of each document's docID.
     codes: all code tokens, in the order in which the tokenizer gets them; only `atomic` adds some later.
     collisions: how many documents got a number because an earlier one has what the scheme alone gives them. In
-        `semantic` that is the path to the last cluster, so they are all but the first document of each.
+        `semantic` that is the path to the last cluster, so they are all but the first document of each. In `lexical`
+        they got another last word.
     arrays: what was fitted to the documents of the first build (centroids, codebooks, dictionary), by name.
     """
 
@@ -93,18 +98,29 @@ def load(folder: Path) -> Assignment:
         ) from error
 
 
-def build(scheme: "Scheme", texts: Sequence[str], vectors_DE: Floats | None = None) -> Assignment:
+def build(
+    scheme: "Scheme", texts: Sequence[str], vectors_DE: Floats | None = None, judged: Judged | None = None
+) -> Assignment:
     """Give every document a docID. `texts` are their titles; `vectors_DE` is for schemes with `needs_vectors`.
 
-    Same texts, vectors and settings: same docIDs. Raises UserError for vectors that are missing, and, in `text`, for a
-    text without a visible character.
+    judged: what training queries say, for `lexical` and for schemes with `relevance`; others leave it alone.
+    Same arguments: same docIDs. Raises UserError for vectors or judgements that are missing, in `text` for a text
+    without a visible character, in `lexical` for texts without a word.
 
     >>> build(Text(least_words=1), ["red wool hat", "red shoe", "blue shoe", "red shoe"]).docids
     [('red wool',), ('red shoe',), ('blue',), ('red shoe (2)',)]
     """
     if not len(texts):
         raise UserError("there are no documents", "give at least one")
-    return extend(Assignment(scheme, [], [], [], 0, {}), texts, vectors_DE)
+    empty = Assignment(scheme, [], [], [], 0, {})
+    if isinstance(scheme, Lexical):
+        empty = replace(empty, arrays=scheme.fit(texts, judged))
+    elif isinstance(scheme, Rq | Rqvae) and scheme.relevance:
+        _check_vectors(empty, texts, vectors_DE)
+        if judged is None or judged.vectors_QE is None:
+            raise UserError(f"docIDs {scheme.scheme!r}: relevance needs training queries, none were given", "give them")
+        vectors_DE = near_queries(vectors_DE, judged.vectors_QE, judged, scheme.relevance)  # type: ignore[arg-type]
+    return extend(empty, texts, vectors_DE)
 
 
 def extend(old: Assignment, texts: Sequence[str], vectors_DE: Floats | None = None) -> Assignment:
@@ -130,14 +146,17 @@ class Text:
     """The fewest first words, `least_words` or more, with which no other title begins; equal titles get " (2)".
 
     A new document's words tell it from the old titles, too.
+    most_tokens: of a docID, the end token included. Words are counted here; `arrange.docids.bounded`, which knows the
+    tokenizer, gives other docIDs to titles of more tokens. At least 16, so that a letter and a number always fit.
     """
 
     needs_vectors: ClassVar[bool] = False
     scheme: Literal["text"] = "text"
     least_words: Count
+    most_tokens: Annotated[int, Ge(16), Le(2**31)] = 16
 
     def assign(self, old: Assignment, texts: Sequence[str], _vectors_DE: Floats | None) -> Assignment:
-        return _named(old, names.shorten(texts, self.least_words, others=old.texts))
+        return _named(old, names.shorten(texts, self.least_words, old.texts, self.most_tokens))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +231,9 @@ class Shuffled:
 class Rq:
     """The codes of the residual codebooks (`arrange.docids.rq`), then the number among documents with the same codes.
 
-    levels: codebooks, so codes of a docID. codebook: entries of each, at most.
+    levels: codebooks, so codes of a docID. codebook: entries of each, at most. balanced: every code of a level gets as
+    many documents as any other, or one more. relevance: the share of their training queries in documents' vectors
+    (`arrange.docids.judged`), so that documents of the same queries begin alike.
     """
 
     needs_vectors: ClassVar[bool] = True
@@ -220,12 +241,62 @@ class Rq:
     levels: Levels
     codebook: Several
     seed: Seed
+    balanced: bool = False
+    relevance: Share = 0.0
 
     def assign(self, old: Assignment, texts: Sequence[str], vectors_DE: Floats) -> Assignment:
-        arrays = old.arrays or {"codebooks_LKE": residual.fit(vectors_DE, self.levels, self.codebook, self.seed)}
-        paths = residual.encode(arrays["codebooks_LKE"], vectors_DE).tolist()
+        arrays = old.arrays
+        if arrays:
+            codes_DL = residual.encode(arrays["codebooks_LKE"], vectors_DE, arrays.get("prices_LK"))
+        else:
+            fit = residual.fit_balanced if self.balanced else residual.fit_nearest
+            arrays, codes_DL = fit(vectors_DE, self.levels, self.codebook, self.seed)
         tokens = codes.vocabulary(self.levels, self.codebook, self.codebook)
-        return _coded(replace(old, arrays=arrays, codes=tokens), map(codes.tokens, paths), self.codebook)
+        return _coded(replace(old, arrays=arrays, codes=tokens), map(codes.tokens, codes_DL.tolist()), self.codebook)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rqvae:
+    """As `rq`, with codebooks that an autoencoder learns in `steps` steps (`arrange.docids.rqvae`)."""
+
+    needs_vectors: ClassVar[bool] = True
+    scheme: Literal["rqvae"] = "rqvae"
+    levels: Levels
+    codebook: Several
+    steps: Count
+    seed: Seed
+    relevance: Share = 0.0
+
+    def assign(self, old: Assignment, texts: Sequence[str], vectors_DE: Floats) -> Assignment:
+        arrays = old.arrays or rqvae.fit(vectors_DE, self.levels, self.codebook, self.steps, self.seed)
+        paths = map(codes.tokens, rqvae.encode(arrays, vectors_DE).tolist())
+        tokens = codes.vocabulary(self.levels, self.codebook, self.codebook)
+        return _coded(replace(old, arrays=arrays, codes=tokens), paths, self.codebook)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lexical:
+    """Learned words (`arrange.docids.lexical`); where a docID is taken, the next best last word.
+
+    words: of a docID. vocabulary: the most frequent words, among which the model chooses. steps: of each of its two
+    trainings.
+    """
+
+    needs_vectors: ClassVar[bool] = False
+    scheme: Literal["lexical"] = "lexical"
+    words: Count
+    vocabulary: Count
+    steps: Count
+    seed: Seed
+
+    def fit(self, texts: Sequence[str], judged: Judged | None) -> dict[str, NDArray[Any]]:
+        """The model, trained on documents and training queries."""
+        return learned.fit(texts, judged, self.words, self.vocabulary, self.steps, self.seed)
+
+    def assign(self, old: Assignment, texts: Sequence[str], _vectors_DE: Floats | None) -> Assignment:
+        stems, moved = learned.encode(old.arrays, texts, [docid for (docid,) in old.docids])
+        named = _named(old, stems)
+        return replace(named, collisions=named.collisions + moved)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,7 +318,7 @@ class Sparse:
         return replace(_named(old, stems), arrays=arrays)
 
 
-Scheme = Text | Numeric | Atomic | Semantic | Shuffled | Rq | Sparse
+Scheme = Text | Numeric | Atomic | Semantic | Shuffled | Rq | Rqvae | Sparse | Lexical
 
 
 def _named(old: Assignment, stems: Sequence[str]) -> Assignment:

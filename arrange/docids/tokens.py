@@ -92,7 +92,7 @@ def encode_docids(
     added = tokenizer.get_added_vocab()
     of_code = {code: [added[code]] for code in codes}
     texts = sorted({piece for pieces in docids for piece in pieces if piece not in of_code})
-    ids_of = dict(zip(texts, _plain(tokenizer, texts), strict=True)) | of_code
+    ids_of = dict(zip(texts, plain(tokenizer, texts), strict=True)) | of_code
     tokens = [[*(id_ for piece in pieces for id_ in ids_of[piece]), tokenizer.eos_token_id] for pieces in docids]
     _check_distinct(docids, tokens)
     for row, pieces in enumerate(docids):
@@ -136,12 +136,12 @@ def encode_prompts(
     middle, _, tail = after.partition("{candidates}")
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     before_T, middle_T, tail_T = (literal(tokenizer, part) for part in (before, middle, tail))
-    return [Prompt([*start, *before_T, *ids[:query_tokens], *middle_T], tail_T) for ids in _plain(tokenizer, texts)]
+    return [Prompt([*start, *before_T, *ids[:query_tokens], *middle_T], tail_T) for ids in plain(tokenizer, texts)]
 
 
 def counts(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> list[int]:
     """How many tokens each text has before `encode_prompts` cuts it."""
-    return [len(ids) for ids in _plain(tokenizer, texts)]
+    return [len(ids) for ids in plain(tokenizer, texts)]
 
 
 def literal(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[int]:
@@ -150,14 +150,11 @@ def literal(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[int]:
     pieces = re.split(f"({'|'.join(map(re.escape, special))})" if special else "$^", text)
     added = tokenizer.get_added_vocab()
     return [
-        id_
-        for piece in pieces
-        if piece
-        for id_ in ([added[piece]] if piece in added else _plain(tokenizer, [piece])[0])
+        id_ for piece in pieces if piece for id_ in ([added[piece]] if piece in added else plain(tokenizer, [piece])[0])
     ]
 
 
-def _plain(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> list[list[int]]:
+def plain(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> list[list[int]]:
     """Tokens of the texts alone. A text that spells a special token ("</s>") gets ordinary tokens."""
     if not texts:
         return []

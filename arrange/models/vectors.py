@@ -1,4 +1,4 @@
-"""Document vectors: texts of similar meaning get vectors that are near. The docIDs `semantic`, `rq`, `sparse` use them.
+"""Document vectors: texts of similar meaning get vectors that are near. Several schemes of docIDs use them.
 
 D documents, E numbers of a vector, V terms. Vectors have length 1, or 0 for a text without a known term.
 The settings are declared here too, so this module imports without torch and scikit-learn, which take seconds.

@@ -274,15 +274,37 @@ def maps(results: Results, rankers: Mapping[str, Ranker], folder: Path) -> list[
 
 
 def catalogue(docids: Path, folder: Path) -> str:
-    """The docIDs in the folder `docids`: how many, how long, how they branch."""
+    """The docIDs in the folder `docids`: how many, how long, how they branch, how the codes of each level are used."""
     name, shape = docids.name, json.loads((docids / "statistics.json").read_text())
     figures.plot_branching(shape["branching_by_depth"], folder / f"{name}-trie.png")
     cut = CUT.format(share=shape["cut_queries"], tokens=shape["query_tokens"]) if shape["cut_queries"] else ""
     return (
         f"### DocIDs `{name}`\n\n{cut}{shape['documents']} docIDs of {shape['mean_depth']:.2f} tokens on average "
         f"(at most {shape['max_depth']}), {shape['nodes']} nodes of the trie.\n\n![branching by depth]({name}-trie.png)"
+        f"{levels(shape)}"
     )
 
+
+def levels(shape: Mapping[str, Any]) -> str:
+    """The codes of each level as a table with what its columns mean; nothing where docIDs are no codes."""
+    names = ("codes_used", "perplexity", "collisions", "reconstruction_error")
+    columns = [shape.get(f"{name}_by_level") for name in names]
+    if columns[0] is None:
+        return ""
+    rows = [
+        [str(level + 1), *("-" if column is None else f"{column[level]:,}" for column in columns)]
+        for level in range(len(columns[0]))
+    ]
+    return LEVELS.format(table=markdown(["level", *(name.replace("_", " ") for name in names)], rows))
+
+
+LEVELS = """
+
+{table}
+
+Perplexity is the number of equally used codes that would be as uncertain. Collisions are documents whose codes up to
+this level an earlier document has. The error is the share of the vectors' squared lengths that the codes so far leave
+over; a dash: the scheme restores no vectors."""
 
 CUT = """**{share:.0%} of the training queries have more than {tokens} tokens and are cut:** rankers don't read the
 rest. A larger `prompt.query_tokens` shows it to them.

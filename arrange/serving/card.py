@@ -1,18 +1,27 @@
-"""README.md of an exported ranker: what it is, how good it is, and what it was made from."""
+"""README.md of an exported ranker: what it is, how good it is, and what it was made from.
+
+It begins with what the Hugging Face hub reads of a model: task, licence, base model, measures (a model-index).
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
+from arrange.data.tables import SPLITS
 from arrange.formats import markdown
 
-PAGE = """# {ranker}: a ranker of the {documents:,} documents of `{data}`
+PAGE = """---
+{metadata}
+---
+
+# {ranker}: a ranker of the {documents:,} documents of `{data}`
 
 A causal language model that ranks by generating docIDs along the trie of all docIDs here. It ranks the documents of
 `documents.parquet` and no others, and knows only what its training queries said of them.
 
     python -m arrange.serving.rank . "a query"{among}
 
-or `arrange.serving.exported.load(folder).rank(["a query"], k=10)`. No file is a pickle.
+or `arrange.serving.hub.from_pretrained(place).rank(["a query"], k=10)`, the place being this folder or a repository of
+the hub. No file is a pickle.
 
 ## Measures
 Means over the queries of a split; the ranker was chosen among {rivals} by nDCG@10 of validation queries.
@@ -40,6 +49,7 @@ def readme(card: Mapping[str, Any], documents: int, candidates: bool) -> str:
     ranker and of its loss.
     """
     return PAGE.format(
+        metadata=_metadata(card),
         ranker=card["ranker"],
         data=card["data"],
         documents=documents,
@@ -51,6 +61,28 @@ def readme(card: Mapping[str, Any], documents: int, candidates: bool) -> str:
             f"- {kind}/{name}: `{digest}`" for kind, files in card["sha256"].items() for name, digest in files.items()
         ),
     )
+
+
+def _metadata(card: Mapping[str, Any]) -> str:
+    """What the hub reads, in YAML. A base model is named if it is one of the hub's; a licence is the base model's."""
+    from huggingface_hub import EvalResult, ModelCardData  # here: it takes a second to import
+
+    base = card["parameters"].get("base_model", {})
+    results = [
+        EvalResult("text-ranking", card["data"], card["data"], name, round(value, 6), dataset_split=split)
+        for split in SPLITS
+        for name, value in card["metrics"].get(split, {}).items()
+    ]
+    data = ModelCardData(
+        pipeline_tag="text-ranking",
+        library_name="arrange",
+        tags=["generative-retrieval"],
+        license=base.get("licence") or None,
+        base_model=(base.get("name") or base.get("origin")) or None,
+        model_name=card["ranker"],
+        eval_results=results,
+    )
+    return data.to_yaml()
 
 
 def _measures(metrics: Mapping[str, Mapping[str, float]]) -> str:

@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ from transformers import PreTrainedModel
 from arrange.decoding.beam import beam_search
 from arrange.decoding.rank import ScoredRows, rank_lists
 from arrange.docids.catalogue import Catalogue, open_catalogue
-from arrange.docids.subsets import subset
+from arrange.docids.subsets import subsets
 from arrange.docids.tokens import Prompt, encode_prompts
 from arrange.errors import UserError
 from arrange.files import check_text, replacing, sha256
@@ -70,6 +71,15 @@ class Ranked(NamedTuple):
     doc_id: str
     text: str
     log_probability: float
+
+
+class Asked(NamedTuple):
+    """What one user asks for: the arguments of `Exported.rank`."""
+
+    queries: Sequence[str]
+    k: int = 10
+    among: Sequence[str] | None = None
+    beams: int | None = None
 
 
 def write(
@@ -166,25 +176,52 @@ class Exported:
         >>> load(Path("exports/wordnet")).rank(["poodle: a dog with a curly coat"], k=1)  # doctest: +SKIP
         [[Ranked(doc_id='dog.n.01', text='dog, domestic dog, Canis familiaris', log_probability=-0.7)]]
         """
-        for number, query in enumerate(queries):
+        [answer] = self.rank_together([Asked(queries, k, among, beams)])
+        if isinstance(answer, UserError):
+            raise answer
+        return answer
+
+    def rank_together(self, requests: Sequence[Asked]) -> list[list[list[Ranked]] | UserError]:
+        """What `rank` gives for each request, or the UserError that it raises.
+
+        Queries of several requests are searched in the same passes, if their beams are equally wide and all or none of
+        them have `among`. A search beside others rounds differently in the last digits.
+        """
+        answers: dict[int, list[list[Ranked]] | UserError] = {}
+        together: dict[tuple[int, bool], dict[int, NDArray[np.int64] | None]] = {}
+        for number, request in enumerate(requests):
+            try:
+                rows = self._check(request)
+                if self.recipe.candidate is None:
+                    width = request.beams or max(request.k, self.recipe.beams)
+                    together.setdefault((width, rows is None), {})[number] = rows
+                else:
+                    answers[number] = self._found(request, self._score(request.queries, rows))
+            except UserError as error:
+                answers[number] = error
+        for (width, _), rows_of in together.items():
+            ranked = iter(self._search([requests[number].queries for number in rows_of], width, [*rows_of.values()]))
+            for number in rows_of:
+                own = list(islice(ranked, len(requests[number].queries)))
+                answers[number] = self._found(requests[number], own)
+        return [answers[number] for number in range(len(requests))]
+
+    def _check(self, request: Asked) -> NDArray[np.int64] | None:
+        """The rows of the documents to choose from; None for all."""
+        for number, query in enumerate(request.queries):
             if not isinstance(query, str) or not query.strip():
                 raise UserError(f"query {number} is {query!r}", "give it a text")
             check_text(query, f"query {number}")
-        if k < 1:
-            raise UserError(f"k is {k}", "give a number above 0")
-        if beams is not None and beams < k:
-            raise UserError(f"{beams} beams can't find the {k} best documents", "give at least as many beams")
-        rows = None if among is None else self._rows(among)
-        if self.recipe.candidate is None:
-            ranked = self._search(queries, beams or max(k, self.recipe.beams), rows)
-        elif rows is None:
-            raise UserError(
-                "this ranker reads its candidates in the prompt", "give the documents to choose from as `among`"
-            )
-        else:
-            ranked = self._score(queries, rows)
+        if request.k < 1:
+            raise UserError(f"k is {request.k}", "give a number above 0")
+        if request.beams is not None and request.beams < request.k:
+            what = f"{request.beams} beams can't find the {request.k} best documents"
+            raise UserError(what, "give at least as many beams")
+        return None if request.among is None else self._rows(request.among)
+
+    def _found(self, request: Asked, ranked: Sequence[ScoredRows]) -> list[list[Ranked]]:
         ids, texts = self.catalogue.docids["doc_id"], self.catalogue.docids["text"]
-        return [[Ranked(ids[row], texts[row], score) for row, score in pairs[:k]] for pairs in ranked]
+        return [[Ranked(ids[row], texts[row], score) for row, score in pairs[: request.k]] for pairs in ranked]
 
     @cached_property
     def _row_of(self) -> dict[str, int]:
@@ -199,22 +236,30 @@ class Exported:
         rows = [self._row_of[doc_id] for doc_id in dict.fromkeys(doc_ids)]
         return np.array(rows if self.recipe.in_order else sorted(rows), np.int64)
 
-    def _search(self, queries: Sequence[str], beams: int, rows: NDArray[np.int64] | None) -> list[ScoredRows]:
-        """Beam search in all documents, or in those of some rows."""
-        prompts = [[*head, *tail] for head, tail in self._prompts(queries)]
+    def _search(
+        self, queries: Sequence[Sequence[str]], beams: int, rows: Sequence[NDArray[np.int64] | None]
+    ) -> list[ScoredRows]:
+        """Beam search for the queries of some requests, in all documents or in those of each request's rows."""
+        trie = self.catalogue.trie
+        filters = [of_request for of_request in rows if of_request is not None]
+        set_of_query = np.repeat(np.arange(len(queries)), [*map(len, queries)])
         results = beam_search(
             self.model,
-            prompts,
-            self.catalogue.trie,
+            [[*head, *tail] for head, tail in self._prompts([*chain.from_iterable(queries)])],
+            trie,
             beams=beams,
             batch_size=self.recipe.batch_size,
             normaliser=self.recipe.normaliser,
-            subsets=None if rows is None else subset(self.catalogue.trie, rows, self.model.device),
+            subsets=subsets(trie, filters, set_of_query, self.model.device) if filters else None,
         )
         return [top.pairs() for top in results]
 
-    def _score(self, queries: Sequence[str], rows: NDArray[np.int64]) -> list[ScoredRows]:
+    def _score(self, queries: Sequence[str], rows: NDArray[np.int64] | None) -> list[ScoredRows]:
         """Score all candidates, which the prompt shows. One query at a time, so that the others don't affect it."""
+        if rows is None:
+            raise UserError(
+                "this ranker reads its candidates in the prompt", "give the documents to choose from as `among`"
+            )
         if not len(rows):
             return [[] for _ in queries]
         tokenizer = self.catalogue.tokenizer

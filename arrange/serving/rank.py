@@ -5,17 +5,17 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from arrange.errors import UserError
-from arrange.serving.exported import Ranked, load
+from arrange.serving.exported import Ranked
+from arrange.serving.hub import opened
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a query's documents, best first; on a user's mistake print two lines and exit with code 1."""
     options = parser().parse_args(arguments)
     try:
-        [ranked] = load(options.folder).rank([options.query], options.k, among=options.among, beams=options.beams)
+        [ranked] = opened(options.folder).rank([options.query], options.k, among=options.among, beams=options.beams)
     except UserError as error:
         sys.exit(str(error))
     width = shutil.get_terminal_size().columns
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     command = argparse.ArgumentParser(prog="python -m arrange.serving.rank", description="Rank documents for a query.")
-    command.add_argument("folder", type=Path, help="of an exported ranker, for example exports/wordnet")
+    command.add_argument("folder", help="of an exported ranker, for example exports/wordnet; or hf://owner/repository")
     command.add_argument("query")
     command.add_argument("-k", type=int, default=10, help="number of documents (default: %(default)s)")
     command.add_argument("--beams", type=int, help="width of the search, at least k (default: the ranker's own)")

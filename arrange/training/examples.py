@@ -192,15 +192,15 @@ def batch(
     return packed | {"rank": torch.from_numpy(ranks_D.astype(np.float32)), "query": torch.tensor(queries)}
 
 
-def longest_sequence(splits: Sequence[Examples], catalogue: Catalogue, prompt: settings.Prompt) -> int:
+def longest_sequence(splits: Sequence[Examples], tokenizer: "PreTrainedTokenizerFast", prompt: settings.Prompt) -> int:
     """How many tokens the longest sequence has, prompt and docID: of these splits' queries, and of any later query.
 
     A later query has at most `query_tokens`, and no more candidates than one of these, but perhaps the longest docIDs.
     """
-    [(head, tail)] = encode_prompts(catalogue.tokenizer, prompt.template, [""], 0)
+    [(head, tail)] = encode_prompts(tokenizer, prompt.template, [""], 0)
     longest_docid = max(int(examples.docids.length_D.max()) for examples in splits)
     candidates = 0
-    if around := around_docid(catalogue.tokenizer, prompt.templates()["candidate"]):
+    if around := around_docid(tokenizer, prompt.templates()["candidate"]):
         most = max(len(rows_D) for examples in splits for rows_D, _ in examples.lists)
         candidates = most * (sum(map(len, around)) + longest_docid - 1)
     lengths = (_length(examples, query) for examples in splits for query in range(len(examples.prompts)))

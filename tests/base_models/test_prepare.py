@@ -4,6 +4,7 @@ import hashlib
 import json
 import zipfile
 
+import hub_server
 import pytest
 import tiny
 from tokenizers import Tokenizer, models
@@ -72,9 +73,33 @@ def test_a_wheel_with_anything_else_is_refused_and_leaves_no_folder(wheel, chang
     assert not out.exists()
 
 
-def test_a_hub_that_cannot_be_reached_is_told(tmp_path, monkeypatch):
+def test_a_model_of_the_hub_comes_without_its_pickles_and_offline_out_of_the_cache(tmp_path, monkeypatch):
+    tiny.ranker().save_pretrained(tmp_path / "saved")
+    files = {path.name: path.read_bytes() for path in (tmp_path / "saved").iterdir()}
+    with hub_server.running() as hub:
+        hub_server.use(hub, monkeypatch, tmp_path / "cache")
+        first = hub.add("models/someone/small", files | {"LICENSE": b"do as you like", "pytorch_model.bin": b"pickle"})
+        hub.add("models/someone/small", {"README.md": b"emptied"})
+        prepare(Hub(name="someone/small", revision=first), tmp_path / "small")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "small").iterdir()} == files | {
+        "LICENSE": b"do as you like"
+    }
+    assert not any(path.is_symlink() for path in (tmp_path / "small").iterdir())
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match="base model 'nobody/nothing' of the hub"):
+    prepare(Hub(name="someone/small", revision=first), tmp_path / "again")
+    found = AutoModelForCausalLM.from_pretrained(tmp_path / "again").state_dict()
+    assert all(found[name].equal(weight) for name, weight in tiny.ranker().state_dict().items())
+
+
+def test_a_model_that_the_hub_does_not_give_is_told(tmp_path, monkeypatch):
+    with hub_server.running() as hub:
+        hub_server.use(hub, monkeypatch, tmp_path / "cache")
+        with pytest.raises(UserError, match=r"base model 'nobody/nothing' of the hub: it isn't there.*\n.*HF_TOKEN"):
+            prepare(Hub(name="nobody/nothing"), tmp_path / "nothing")
+    with pytest.raises(UserError, match="HF_ENDPOINT"):  # nobody listens there any more
+        prepare(Hub(name="nobody/nothing"), tmp_path / "nothing")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match=r"not in the local cache, and HF_HUB_OFFLINE=1 forbids to ask\nunset"):
         prepare(Hub(name="nobody/nothing"), tmp_path / "nothing")
     assert not (tmp_path / "nothing").exists()
 

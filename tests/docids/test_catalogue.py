@@ -1,5 +1,7 @@
+import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -54,6 +56,19 @@ def test_codes_are_tokens_of_the_saved_tokenizer(tmp_path: Path) -> None:
     catalogue = open_catalogue(tmp_path)
     assert [len(ids) for ids in catalogue.docids["tokens"]] == [2, 2, 2]
     assert catalogue.tokenizer.convert_ids_to_tokens(catalogue.docids["tokens"][1][0]) == "<doc_1>"
+
+
+def test_statistics_say_how_the_codes_of_each_level_are_used(tmp_path: Path) -> None:
+    vectors_DE = np.array([[4, 0], [4, 1], [0, 9]], np.float32)
+    assignment = schemes.build(schemes.Rq(levels=2, codebook=2, seed=1), TEXTS, vectors_DE)
+    write(tmp_path, pl.Series(["a", "b", "c"]), assignment, tokenizer_for(assignment, QUERIES, scratch(tmp_path), 300))
+    statistics = json.loads((tmp_path / "statistics.json").read_text())
+    # Level 0 parts the first two from the third and leaves (0, -0.5), (0, 0.5) and 0, of which level 1 has 2 means.
+    assert statistics["codes_used_by_level"] == [2, 2]
+    assert statistics["perplexity_by_level"] == [1.89, 1.89]
+    assert statistics["collisions_by_level"] == [1, statistics["collisions"]] == [1, 0]
+    left = statistics["reconstruction_error_by_level"]
+    assert left == [round(0.5 / 114, 4), round(0.125 / 114, 4)]
 
 
 def test_a_tokenizer_is_trained_on_what_it_will_spell(tmp_path: Path) -> None:

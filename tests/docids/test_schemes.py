@@ -8,13 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
-from arrange.docids import rq, semantic, sparse, tokens, trie
+from arrange.docids import rq, rqvae, semantic, sparse, tokens, trie
 from arrange.docids.codes import path_of
+from arrange.docids.judged import Judged
 from arrange.docids.schemes import (
     Assignment,
     Atomic,
+    Lexical,
     Numeric,
     Rq,
+    Rqvae,
     Scheme,
     Semantic,
     Shuffled,
@@ -33,7 +36,10 @@ SETTINGS: dict[str, Scheme] = {
     "semantic": Semantic(clusters=3, leaf=4, seed=1),
     "shuffled": Shuffled(clusters=3, leaf=4, seed=1),
     "rq": Rq(levels=2, codebook=4, seed=1),
+    "rq_balanced": Rq(levels=2, codebook=4, seed=1, balanced=True),
+    "rqvae": Rqvae(levels=2, codebook=4, steps=5, seed=1),
     "sparse": Sparse(atoms=8, nonzeros=2, seed=1),
+    "lexical": Lexical(words=2, vocabulary=50, steps=3, seed=1),
 }
 RNG = np.random.default_rng(0)
 # Few words and few distinct vectors, so that every scheme has collisions, among the old and with newcomers.
@@ -48,7 +54,7 @@ def first(scheme: str, count: int) -> Assignment:
 
 def test_the_schemes_that_are_tested_are_called_as_in_params_yaml() -> None:
     assert {type(scheme) for scheme in SETTINGS.values()} <= set(get_args(Scheme))
-    assert {name: scheme.scheme for name, scheme in SETTINGS.items()} == {name: name for name in SETTINGS}
+    assert {scheme.scheme for scheme in SETTINGS.values()} == {name.partition("_")[0] for name in SETTINGS}
 
 
 @every_scheme
@@ -62,7 +68,7 @@ def test_old_docids_stay_and_all_are_unique(scheme: str) -> None:
     assert (grown.codes == built.codes) == (scheme != "atomic")
     codes = {piece for docid in grown.docids for piece in docid if piece.startswith("<")}
     assert codes <= set(grown.codes)
-    assert bool(codes) == (scheme in ("atomic", "semantic", "shuffled", "rq"))
+    assert bool(codes) == (scheme in ("atomic", "semantic", "shuffled", "rq", "rq_balanced", "rqvae"))
 
 
 @every_scheme
@@ -78,7 +84,7 @@ def test_an_assignment_is_the_same_again_from_its_file_too(scheme: str, tmp_path
         assert np.array_equal(again.arrays[name], array)
 
 
-@pytest.mark.parametrize("scheme", ["numeric", "atomic", "semantic", "rq", "sparse"])
+@pytest.mark.parametrize("scheme", ["numeric", "atomic", "semantic", "rq", "rq_balanced", "rqvae", "sparse", "lexical"])
 def test_growing_twice_is_growing_once(scheme: str) -> None:
     once = extend(first(scheme, 30), TEXTS[30:], VECTORS_DE[30:])
     twice = extend(extend(first(scheme, 30), TEXTS[30:40], VECTORS_DE[30:40]), TEXTS[40:], VECTORS_DE[40:])
@@ -158,6 +164,12 @@ def test_codes_are_those_of_the_schemes_own_modules() -> None:
     assert coded.collisions == 60 - len({tuple(codes) for codes in codes_DL})
     assert len(coded.codes) == 2 * 4 + 4
 
+    learned = rqvae.encode(rqvae.fit(VECTORS_DE, 2, 4, steps=5, seed=1), VECTORS_DE).tolist()
+    assert [path_of(docid) for docid in first("rqvae", 60).docids] == [(f"<a_{a}>", f"<b_{b}>") for a, b in learned]
+    _, balanced_DL = rq.fit_balanced(VECTORS_DE, 2, 4, seed=1)
+    found = [path_of(docid) for docid in first("rq_balanced", 60).docids]
+    assert found == [(f"<a_{a}>", f"<b_{b}>") for a, b in balanced_DL.tolist()]
+
     paths = semantic.encode(**semantic.fit(VECTORS_DE, 3, 4, seed=1), vectors_DE=VECTORS_DE)
     clustered = first("semantic", 60)
     letters = [tuple(f"<{'abcdef'[level]}_{code}>" for level, code in enumerate(path)) for path in paths]
@@ -195,6 +207,9 @@ def test_shuffled_are_the_semantic_docids_in_another_order() -> None:
         ({"scheme": "semantic", "clusters": 1, "leaf": 4, "seed": 1}, "clusters"),
         ({"scheme": "text", "least_words": 0}, "least_words"),
         ({"scheme": "sparse", "atoms": 0, "nonzeros": 1, "seed": 1}, "atoms"),
+        ({"scheme": "rq", "levels": 2, "codebook": 4, "seed": 1, "relevance": 1.0}, "relevance"),
+        ({"scheme": "rqvae", "levels": 2, "codebook": 4, "steps": 0, "seed": 1}, "steps"),
+        ({"scheme": "lexical", "words": 0, "vocabulary": 4, "steps": 1, "seed": 1}, "words"),
     ],
 )
 def test_settings_have_bounds_that_pydantic_enforces(settings: dict[str, object], key: str) -> None:
@@ -202,6 +217,22 @@ def test_settings_have_bounds_that_pydantic_enforces(settings: dict[str, object]
     with pytest.raises(ValidationError) as error:
         adapter.validate_json(json.dumps(settings), strict=True)
     assert [each["loc"][-1] for each in error.value.errors()] == [key]
+
+
+@pytest.mark.parametrize("scheme", [Rq, Rqvae])
+def test_relevance_makes_documents_of_the_same_queries_begin_alike(scheme: type[Rq] | type[Rqvae]) -> None:
+    vectors_DE = np.repeat(np.eye(4, dtype=np.float32), 3, axis=0)
+    # Each query has one document of each direction.
+    judged = Judged(["p", "q", "r"], np.repeat(np.arange(3), 4), np.arange(12).reshape(4, 3).T.ravel())
+    more = {"steps": 50} if scheme is Rqvae else {}
+    plain, near = (scheme(levels=1, codebook=3, seed=1, relevance=share, **more) for share in (0.0, 0.9))
+    with pytest.raises(UserError, match="relevance needs training queries"):
+        build(near, ["x"] * 12, vectors_DE, judged)
+    judged = Judged(judged.texts, judged.query_P, judged.document_P, np.eye(4, dtype=np.float32)[[1, 2, 3]])
+    by_query = [{docid[0] for docid in build(near, ["x"] * 12, vectors_DE, judged).docids[row::3]} for row in range(3)]
+    assert [len(codes) for codes in by_query] == [1, 1, 1]
+    assert len(set.union(*by_query)) == 3
+    assert build(plain, ["x"] * 12, vectors_DE, judged).docids == build(plain, ["x"] * 12, vectors_DE).docids
 
 
 def test_more_levels_than_letters_are_refused_without_pydantic_too() -> None:

@@ -1,20 +1,17 @@
 """`make up`: Prefect, MLflow and a worker together, with a store of files and with PostgreSQL."""
 
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
+import postgresql
 import psutil
 import pytest
 import requests
 import sqlalchemy
 from checkout import STAGES, outcomes
 from mlflow import MlflowClient
-from servers import free_port
 
 from arrange.errors import UserError
 from records import opening, store
@@ -94,36 +91,11 @@ def test_when_it_is_killed_its_processes_stop(up):
     up.wait()
 
 
-BINARIES = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
-
-
 @pytest.fixture
 def postgres():
     """The address of a PostgreSQL of its own, with databases `prefect` and `mlflow`."""
-    if BINARIES is None:
-        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
-    if not shutil.which("setpriv") or subprocess.run(["id", "-u"], capture_output=True, text=True).stdout != "0\n":
-        pytest.skip("PostgreSQL refuses root, and only root can become another user")
-    folder = Path(tempfile.mkdtemp(prefix="postgres"))  # pytest's own folders are closed to other users
-    shutil.chown(folder, "nobody")
-    port = free_port()
-    nobody = ["setpriv", "--reuid=nobody", "--clear-groups"]
-
-    def run(binary: str, *words: str) -> None:
-        command = [*nobody, str(BINARIES / binary), *words]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-
-    run("initdb", "--pgdata", str(folder / "data"), "--username", "arrange", "--auth", "trust")
-    options = f"-h 127.0.0.1 -p {port} -k {folder}"
-    run("pg_ctl", "start", "--wait", "-D", str(folder / "data"), "-o", options, "-l", str(folder / "log"))
-    try:
-        for name in ("prefect", "mlflow"):
-            run("createdb", "-h", "127.0.0.1", "-p", port, "-U", "arrange", name)
-        yield f"arrange@127.0.0.1:{port}"
-    finally:
-        run("pg_ctl", "stop", "--wait", "-m", "immediate", "-D", str(folder / "data"))
-        shutil.rmtree(folder)
+    with postgresql.running(["CREATE DATABASE prefect", "CREATE DATABASE mlflow"]) as address:
+        yield address
 
 
 def test_records_may_go_to_postgresql_without_a_server(postgres, tmp_path, monkeypatch):
@@ -153,7 +125,12 @@ def test_a_team_shares_postgresql_and_a_dvc_remote(checkout, postgres, tmp_path)
     try:
         checkout.env |= {"PREFECT_API_URL": f"{up.prefect}/api", "MLFLOW_TRACKING_URI": up.mlflow}
         assert set(outcomes(checkout.flow()).values()) == {"reused"}
-        count = [str(BINARIES / "psql"), f"postgresql://{postgres}/prefect", "-Atc", "select state_type from flow_run"]
+        count = [
+            str(postgresql.BINARIES / "psql"),
+            f"postgresql://{postgres}/prefect",
+            "-Atc",
+            "select state_type from flow_run",
+        ]
         assert subprocess.run(count, capture_output=True, text=True).stdout.split() == ["COMPLETED"]
         client = MlflowClient(tracking_uri=up.mlflow)
         (experiment,) = client.search_experiments(filter_string="name = 'arrange'")

@@ -140,3 +140,12 @@ def test_a_part_of_a_loss_is_told_by_what_is_not_its_default():
     ranker = page.Ranker("text", "corpus", page.loss_of(loss), {"a": 1})
     text = page.this_run({"d": {"a": ranker}}, page.Conditions("corpus", "test", "a", 5))
     assert "| item, teacher.term ranknet, teacher.weight 0.5, alpha 1 |" in text
+
+
+def test_codes_have_a_table_by_level_and_other_docids_none():
+    shape = {"codes_used_by_level": [256, 9], "perplexity_by_level": [181.2, 8.0], "collisions_by_level": [1813, 160]}
+    lines = page.levels(shape).strip().splitlines()
+    assert lines[0] == "| level | codes used | perplexity | collisions | reconstruction error |"
+    assert lines[2:4] == ["| 1 | 256 | 181.2 | 1,813 | - |", "| 2 | 9 | 8.0 | 160 | - |"]
+    assert "| 1 | 256 | 181.2 | 1,813 | 0.25 |" in page.levels(shape | {"reconstruction_error_by_level": [0.25, 0.1]})
+    assert page.levels({"documents": 3}) == ""

@@ -94,6 +94,34 @@ def test_a_query_is_answered_alone_as_beside_others(ranker, reader):
             assert [f.log_probability for f in alone] == pytest.approx([f.log_probability for f in found], abs=1e-5)
 
 
+def test_requests_are_answered_together_as_each_alone(ranker, reader):
+    chosen = ["d6", "d1", "d3"]
+    right = [
+        exported.Asked(QUERIES[:2], 3),
+        exported.Asked(QUERIES, 2, chosen),
+        exported.Asked(QUERIES[2:], 6),
+        exported.Asked([], 2),
+        exported.Asked(QUERIES[1:], 4, IDS[:4]),
+        exported.Asked(QUERIES[:1], 2, [], 8),
+    ]
+    for one in (ranker, reader):
+        requests = [asked._replace(among=asked.among or chosen) for asked in right] if one is reader else right
+        together = one.rank_together(requests)
+        for asked, found in zip(requests, together, strict=True):
+            alone = one.rank(asked.queries, asked.k, among=asked.among, beams=asked.beams)
+            assert [ids(each) for each in found] == [ids(each) for each in alone]
+            for mine, its in zip(found, alone, strict=True):
+                assert [f.log_probability for f in mine] == pytest.approx([f.log_probability for f in its], abs=1e-5)
+
+
+def test_a_wrong_request_has_its_error_for_an_answer_and_spoils_no_other(ranker, reader):
+    for one in (ranker, reader):
+        requests = [exported.Asked(["fox"], 2, IDS[:3]), exported.Asked(["fox"], 0), exported.Asked([" "], 2, IDS)]
+        found, none, empty = one.rank_together([*requests])
+        assert ids(found[0]) == ids(one.rank(["fox"], 2, among=IDS[:3])[0])
+        assert (none.what, empty.what) == ("k is 0", "query 0 is ' '")
+
+
 def test_a_longer_query_is_cut_as_in_training(ranker):
     long = " ".join(["hen"] * 40)
     assert ids(ranker.rank([long])[0]) == best(scores_of(ranker, prompt_of(ranker, long)))
@@ -189,7 +217,7 @@ def test_the_same_ranker_gives_the_same_bytes_anywhere(folder, tmp_path):
 
 def test_the_folder_says_what_it_is(folder):
     page = (folder / "README.md").read_text()
-    assert page.startswith("# animals-item: a ranker of the 8 documents of `animals`\n")
+    assert "\n---\n\n# animals-item: a ranker of the 8 documents of `animals`\n" in page
     assert "chosen among 2 by nDCG@10" in page
     assert "| | validation |\n|---|---|\n| nDCG@10 | 0.210 |\n| hit@1 | 0.500 |\n" in page
     assert "- ranker: `loss=item`, `seed=1`\n- loss: `rule=item`, `alpha=2.0`\n" in page

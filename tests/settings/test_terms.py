@@ -21,6 +21,8 @@ TAUGHT, MINED = (
 LEARNT = ("rankers.wordnet-item.loss", "other")
 TABLE = ("finetune.teacher.table", "candidates/wordnet-first.parquet")
 FIRST = ("candidates.wordnet-first", {"data": "wordnet", "depths": {"bm25": 9}, "apart": "query"})
+NGRAM = ("ngram.wordnet-ngram", {"data": "wordnet", "docids": "text", "loss": "other", "seed": 1, "length": 10,
+    "samples": 10, "temperature": 0.1, "alpha": 2.0, "beta": 0.8, "frequent": 1500})  # fmt: skip
 MISTAKES = {
     "no table": ([("losses.other", TAUGHT), LEARNT], "but finetune.teacher.table is", "name candidates/"),
     "a table that no entry makes": ([FIRST, ("finetune.teacher.table", "candidates/wordnet-frist.parquet")],
@@ -61,6 +63,12 @@ MISTAKES = {
         "the regime is in_context",
         "take the regime corpus",
     ),
+    "n-grams with mined documents": ([("losses.other", MINED), NGRAM], "ngram.wordnet-ngram.loss is", "without"),
+    "n-grams that compare siblings": (
+        [("losses.other", LOSS | {"terms": {"prefix": {"weight": 1.0}}}), NGRAM], "siblings", "terms.prefix"
+    ),
+    "n-grams of one token": ([("ngram.wordnet-ngram", NGRAM[1] | {"length": 1})], "length is 1", "equal to 2"),
+    "n-grams of no data set": ([("ngram.wordnet-ngram", NGRAM[1] | {"data": "wordnt"})], "is 'wordnt'", "wordnet?"),
     "a swap with a teacher": ([("losses.other", TAUGHT), ("swap.loss", "other")], "swap.loss is 'other'", "without"),
     "a swap that mines": ([("losses.other", MINED), ("swap.loss", "other")], "swap.loss is 'other'", "without"),
 }  # fmt: skip

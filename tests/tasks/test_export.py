@@ -93,6 +93,12 @@ def test_the_ranker_is_the_best_by_the_validation_queries_of_its_kept_checkpoint
         "regime": None,
         "augmented": None,
     }
+    assert card["parameters"]["base_model"]["source"] == "scratch"
+    front = yaml.safe_load(Path("exports/wordnet/README.md").read_text().split("---\n")[1])
+    assert "license" not in front
+    assert "base_model" not in front
+    results = {one["dataset"]["split"]: one["metrics"] for one in front["model-index"][0]["results"]}
+    assert results.keys() == {"validation", "test"}  # BM25's are no results of this model
     saved = [Path(root, "model.safetensors").read_bytes() for root in ("exports/wordnet/model", "models/wordnet-item")]
     assert saved[0] == saved[1]
 
@@ -182,6 +188,23 @@ def test_hashes_tell_data_apart(project):
     assert {table for table in first["data"] if first["data"][table] != second["data"][table]} == {"queries"}
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"source": "hub", "name": "someone/small", "licence": "mit"},
+        {
+            **{"source": "wheel", "package": "small", "version": "1", "sha256": "0" * 64, "path": "small"},
+            **{"origin": "someone/small", "licence": "mit"},
+        },
+    ],
+)
+def test_the_card_names_the_base_model_by_its_name_on_the_hub_and_its_licence(project, entry):
+    configure(("base_models.small", entry), ("finetune.model", "base_models/small"))
+    export.export("wordnet")
+    front = yaml.safe_load(Path("exports/wordnet/README.md").read_text().split("---\n")[1])
+    assert (front["base_model"], front["license"]) == ("someone/small", "mit")
+
+
 def test_data_without_rankers_gives_an_empty_folder(project):
     export.export("products")
     assert list(Path("exports/products").iterdir()) == []
@@ -203,6 +226,7 @@ def test_a_listwise_reranker_is_exported_with_what_reranking_needs(project):
     reranker = exported.load(Path("exports/wordnet-lw"))
     assert (reranker.card["ranker"], reranker.card["validated"]) == ("wordnet-lw", {"wordnet-lw": 0.4})
     assert reranker.card["metrics"]["test"]["nDCG@10"] == 0.9
+    assert reranker.card["parameters"]["base_model"]["source"] == "scratch"
     assert (reranker.recipe.in_order, reranker.recipe.score) == (True, "mean")
     [found] = reranker.rank(["a red fox"], among=["d4", "d3"])
     assert sorted(one.doc_id for one in found) == ["d3", "d4"]

@@ -1,5 +1,6 @@
-"""The stage that trains: a ranker of each kind of term, from a data set's tables to its folder."""
+"""The stages that train: a ranker of each kind of term and one of n-grams, from a data set's tables to its folder."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from checkout import PROJECT as CHECKOUT
 from dvc.repo import Repo
 from sections import SECTIONS
 
+from arrange.data import tables
 from arrange.errors import UserError
+from arrange.evaluation import runs
 from settings import params
-from tasks import docids, finetune, prepare, prepare_model
+from tasks import controls, docids, evaluate, finetune, ngram, prepare, prepare_model
 
 WORDS = ["red apple", "green apple", "red car", "fast car", "old house", "new house", "big dog", "small dog"]
 BASE = {"rule": "combined", "alpha": 0.0, "beta": 1.0}
@@ -47,8 +50,12 @@ def project(tmp_path, monkeypatch):
     overrides = params.with_own_data(SECTIONS, mine)
     rankers = {f"mine-{loss}": {"data": "mine", "docids": "text", "loss": loss, "seed": 1} for loss in LOSSES}
     arguments = {"max_steps": 20, "eval_steps": 10, "save_steps": 10}
+    ngrams = {"data": "mine", "docids": "text", "loss": "item", "seed": 1, "length": 4, "samples": 3}
+    ngrams |= {"temperature": 0.1, "alpha": 2.0, "beta": 0.8, "frequent": 100}
+    ngrams |= {"arguments": {"max_steps": 120, "eval_steps": 60, "save_steps": 60, "learning_rate": 2e-2}}
     more = {
         "rankers": rankers,
+        "ngram": {"mine-ngram": ngrams},
         "losses": LOSSES,
         "finetune": {"arguments": arguments, "teacher": {"table": str(table), "depth": 3}},
     }
@@ -79,3 +86,33 @@ def test_rankers_with_a_teacher_with_preferences_and_with_mined_documents_are_tr
     monkeypatch.setenv("DVC_STAGE", "finetune@mine-taught")
     with pytest.raises(UserError, match="none of the 12 training queries is in it"):
         finetune.finetune("mine-taught")
+
+
+def test_a_ranker_of_ngrams_is_trained_ranks_and_is_measured_as_the_others(project, monkeypatch):
+    monkeypatch.setenv("DVC_STAGE", "ngram@mine-ngram")
+    ngram.ngram("mine-ngram")
+    history, place = pl.read_csv("results/mine/mine-ngram.history.csv"), Path("runs/mine/mine-ngram")
+    assert history["step"][-1] == 120
+    assert history["loss"].is_finite().all()
+    run, judged = (runs.read_run(place / f"{file}.parquet") for file in ("run", "judged"))
+    test = tables.read(Path("data/mine"), splits=["test"])
+    assert (
+        judged.select("query_id", "doc_id")
+        .sort(pl.all())
+        .equals(test.qrels.select("query_id", "doc_id").sort(pl.all()))
+    )
+    assert set(run["doc_id"]) <= set(test.documents["doc_id"])
+    assert set(run["query_id"]) == set(test.queries["query_id"])
+    assert run["score"].min() > 0
+    shared = judged.join(run, on=["query_id", "doc_id"])
+    assert len(shared)
+    assert (shared["score"] == shared["score_right"]).all()
+    before = [(place / name).read_bytes() for name in ("run.parquet", "judged.trec")]
+    ngram.ngram("mine-ngram")
+    assert [(place / name).read_bytes() for name in ("run.parquet", "judged.trec")] == before
+    controls.controls("mine")
+    for ranker in params.read().rankers:
+        shutil.copytree(place, place.with_name(ranker))
+    evaluate.evaluate("mine")
+    metrics = json.loads(Path("results/mine/metrics.json").read_text())
+    assert metrics["ngram"] == metrics["taught"]

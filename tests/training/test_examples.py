@@ -95,13 +95,13 @@ def prompt(**changes):
 
 
 def test_the_longest_sequence_is_one_of_the_splits_or_a_query_that_fills_its_tokens():
-    assert examples.longest_sequence([tiny.LISTS], CATALOGUE, prompt()) == 6 + 4  # of the fourth query
+    assert examples.longest_sequence([tiny.LISTS], CATALOGUE.tokenizer, prompt()) == 6 + 4  # of the fourth query
     long = prompt(corpus="dog{query}<docid>", query_tokens=20)
-    assert examples.longest_sequence([tiny.LISTS, tiny.LISTS], CATALOGUE, long) == 1 + 1 + 20 + 1 + 4
+    assert examples.longest_sequence([tiny.LISTS, tiny.LISTS], CATALOGUE.tokenizer, long) == 1 + 1 + 20 + 1 + 4
     shown = prompt(regime="in_context", candidate="{docid} dog", query_tokens=20)
     dog = len(TOKENIZER(" dog", add_special_tokens=False)["input_ids"])
     # three candidates of the longest docID, which has an end token behind its three
-    assert examples.longest_sequence([IN_CONTEXT], CATALOGUE, shown) == 1 + 20 + 3 * (3 + dog) + 1 + 4
+    assert examples.longest_sequence([IN_CONTEXT], CATALOGUE.tokenizer, shown) == 1 + 20 + 3 * (3 + dog) + 1 + 4
 
 
 def test_examples_of_queries_fill_the_templates():

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from string import Template
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from arrange.activations.mutators.answers import patched, rewritten
 from arrange.activations.mutators.endpoint import ask_all, bound, verify
+from arrange.activations.mutators.feedback import told
 from arrange.activations.programs.check import Rejected
 from arrange.activations.programs.grammar import FUNCTIONS
 from arrange.activations.programs.plain import plain
@@ -19,13 +20,16 @@ from arrange.activations.settings import Llm
 from arrange.errors import UserError
 
 PARENTS = {"diff": 1, "full": 1, "crossover": 2, "sample": 0}  # of each kind of question; its text is in prompts/
+REFUSALS = 3  # that a question shows
+LONGEST = 600  # characters of a refused program; of a longer one the reason alone is shown
 
 
 def llm_mutators(llm: Llm, cache: LlmCache) -> dict[str, Mutator]:
     """Four mutators by name that share an endpoint and a budget. Raises UserError where its url or key can't be used.
 
     `llm_diff` and `llm_full` change the first parent and show the others; `llm_crossover` joins the first two.
-    `llm_sample` shows no parents and so draws independent samples. So does any mutator that has too few parents.
+    These three show why the last programs of language models were refused, too. `llm_sample` shows nothing and so draws
+    independent samples. So does any mutator that has too few parents.
     """
     verify(llm)
     questions = Questions(llm, cache)
@@ -41,21 +45,26 @@ class Questioner:
 
     def prepare(self, parents: Sequence[Candidate], slot: Slot) -> None:
         """Add its question to those of the round."""
-        self.questions.put(slot, prompt(*self._question(parents)))
+        self.questions.put(slot, self._prompt(parents, slot))
 
     def __call__(self, parents: Sequence[Candidate], rng: np.random.Generator, slot: Slot) -> Proposal:
         """The model's program, plain. Raises Unusable where the answer holds none or the budget is spent."""
         kind, used = self._question(parents)
-        answer = self.questions.answer(slot, prompt(kind, used))
-        source = patched(plain(used[0].source), answer) if kind == "diff" else rewritten(answer)
+        answer = self.questions.answer(slot, self._prompt(parents, slot))
         try:
+            source = patched(plain(used[0].source), answer) if kind == "diff" else rewritten(answer)
             return Proposal(plain(source), tuple(parent.id for parent in used))
-        except Rejected as rejected:
-            raise Unusable(str(rejected)) from None
+        except (Unusable, Rejected) as refused:
+            self.questions.unusable[slot] = str(refused)
+            raise Unusable(str(refused)) from None
 
     def spent(self, generation: int) -> bool:
         """Whether the budget allows no question of this generation or a later one."""
         return self.questions.spent(generation)
+
+    def _prompt(self, parents: Sequence[Candidate], slot: Slot) -> str:
+        kind, used = self._question(parents)
+        return prompt(kind, used, self.questions.refusals(slot) if used else ())
 
     def _question(self, parents: Sequence[Candidate]) -> tuple[str, Sequence[Candidate]]:
         kind = self.name if len(parents) >= PARENTS[self.name] else "sample"
@@ -76,6 +85,17 @@ class Questions:
         self._round = (-1, -1)
         self._before = (0, 0.0)  # calls and money
         self._granted: list[tuple[Slot, str]] = []
+        self.unusable: dict[Slot, str] = {}  # answers without a program, and why
+
+    def refusals(self, slot: Slot) -> list[str]:
+        """Why programs of language models were refused: earlier answers for this place, then the latest candidates.
+
+        Only what earlier generations committed and this one's earlier rounds gave: after a restart it is the same.
+        """
+        earlier = [replace(slot, attempt=attempt) for attempt in reversed(range(slot.attempt))]
+        mine = [("", "unusable", self.unusable[one]) for one in earlier if one in self.unusable]
+        shown = dict.fromkeys(refusal(*one) for one in (*mine, *self._cache.refused(slot.generation)))
+        return [text for text in shown if text][:REFUSALS]
 
     def put(self, slot: Slot, question: str) -> None:
         """Add a question to its round, if the budget allows it."""
@@ -126,12 +146,22 @@ class Questions:
             )
 
 
-def prompt(kind: str, parents: Sequence[Candidate]) -> str:
-    """The question of that kind about these programs, from the files in prompts/."""
+def prompt(kind: str, parents: Sequence[Candidate], refusals: Sequence[str] = ()) -> str:
+    """The question of that kind about these programs, from the files in prompts/. `refusals`: what `refusal` wrote."""
     programs = [f"Fitness {parent.confirmed:+.3f}:\n```python\n{plain(parent.source)}```" for parent in parents]
+    programs += ["Refused lately; make none of these mistakes:", *refusals] if refusals else []
     return _file(kind).substitute(
         rules=_file("rules").substitute(functions=", ".join(FUNCTIONS)), programs="\n\n".join(programs)
     )
+
+
+def refusal(source: str, reason: str, detail: str) -> str:
+    """A refused program and why; "" where there is nothing to learn from it. Both are in words of ours alone."""
+    why = told(reason, detail)
+    if not why or not source:
+        return why and f"- {why}"
+    shown = plain(source)
+    return f"- {why}:\n```python\n{shown}```" if len(shown) <= LONGEST else f"- {why}"
 
 
 def _file(name: str) -> Template:

@@ -184,6 +184,14 @@ class LlmCache:
         holes = ", ".join("?" * (len(row) + 1))
         self._connection.execute(f"INSERT INTO calls VALUES ({holes})", (*row, checksum(row)))
 
+    def refused(self, generation: int, count: int = 30) -> list[tuple[str, str, str]]:
+        """Source, reason and detail of the last programs of language models that were refused before a generation."""
+        return self._connection.execute(
+            "SELECT source, reason, detail FROM candidates WHERE generation < ? AND mutator GLOB 'llm_*' "
+            "AND reason NOT IN ('', 'screened') ORDER BY id DESC LIMIT ?",
+            (generation, count),
+        ).fetchall()
+
     def answered(self) -> bool:
         """Whether any question was answered."""
         return self._connection.execute("SELECT count(*) FROM calls WHERE error = ''").fetchone()[0] > 0

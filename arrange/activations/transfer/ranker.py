@@ -75,7 +75,7 @@ def ranker_task(
         return judged_queries(dataset, opened, prompt, swap.seed, about, most)
 
     learnt, validation, test = queries("train"), queries("validation", finetune.validation_queries), queries("test")
-    positions = longest_sequence([each.examples for each in (learnt, validation, test)], opened, prompt)
+    positions = longest_sequence([each.examples for each in (learnt, validation, test)], opened.tokenizer, prompt)
     return RankerTask(
         make=lambda: models.from_base(Path(finetune.model), opened.tokenizer, positions, swap.seed),
         learnt=learnt,
