@@ -48,7 +48,7 @@ from _decode_baselines import (  # noqa: E402
 )
 
 from arrange.decoding.beam import beam_search  # noqa: E402
-from arrange.decoding.hf import TrieLogitsProcessor  # noqa: E402
+from arrange.decoding.hf import TrieLogitsProcessor, search_config  # noqa: E402
 from arrange.decoding.scoring import Scorer  # noqa: E402
 from arrange.decoding.settings import Normaliser  # noqa: E402
 from arrange.docids.trie import Trie, build_flat  # noqa: E402
@@ -81,7 +81,7 @@ def searches(docids: RandomDocids, trie: Trie, repeats: int) -> dict[str, Any]:
     model = llama(32_000, width=256, layers=4)
     prompts = np.random.default_rng(1).integers(3, 32_000, (QUERIES, PROMPT)).tolist()
     root = dict_trie(docids.rows())
-    processor = TrieLogitsProcessor(trie, PROMPT, 0, DEVICE)
+    processor = TrieLogitsProcessor(trie, PROMPT, 0, search_config(trie, BEAMS), DEVICE)
     methods: dict[str, Callable[[], Lists]] = {
         "HF generate, prefix function over a dict": lambda: generate(
             model, prompts, trie, prefix_allowed_tokens_fn=dict_prefixes(root, PROMPT)
@@ -268,11 +268,7 @@ def generate(model: PreTrainedModel, prompts: Lists, trie: Trie, **constraint: A
     output = model.generate(  # type: ignore[operator]
         token_BP,
         attention_mask=torch.ones_like(token_BP),
-        num_beams=BEAMS,
-        num_return_sequences=BEAMS,
-        max_new_tokens=len(trie.max_children_by_depth) - 1,
-        length_penalty=0.0,
-        do_sample=False,
+        generation_config=search_config(trie, BEAMS),
         **constraint,
     )
     rows = output[:, token_BP.shape[1] :].tolist()

@@ -50,13 +50,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("export", type=Path, nargs="?")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--beams", type=int, help="width of the searches, at least 10; default: the export's own")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(machine())
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.export or random_export(Path(temporary, "export"))
         ranker = exported.load(folder)
-        plain, mixed = requests_of(ranker, CLIENTS * (8 if options.quick else 32))
+        plain, mixed = requests_of(ranker, CLIENTS * (8 if options.quick else 32), options.beams)
         with serving(folder, batch=1) as (url, process):
             runs = {"one client, one by one": load(url, process, plain, 1)}
             runs["16 clients, one by one"] = load(url, process, plain, CLIENTS)
@@ -66,11 +67,11 @@ def main() -> None:
     report(runs, agreement(ranker, runs))
 
 
-def requests_of(ranker: exported.Exported, number: int) -> tuple[list[Body], list[Body]]:
+def requests_of(ranker: exported.Exported, number: int, beams: int | None) -> tuple[list[Body], list[Body]]:
     """Requests of one query each, and the same where every other one ranks a tenth of the documents."""
     rng, table = random.Random(0), ranker.catalogue.docids
     words = " ".join(table["text"].head(500)).split()
-    plain: list[Body] = [{"queries": [" ".join(rng.sample(words, 6))], "k": K} for _ in range(number)]
+    plain: list[Body] = [{"queries": [" ".join(rng.sample(words, 6))], "k": K, "beams": beams} for _ in range(number)]
     ids = table["doc_id"].to_list()
     among = [rng.sample(ids, max(1, len(ids) // 10)) for _ in range(4)]  # four filters that users share
     mixed = [body | {"among": among[row // 2 % 4]} if row % 2 else body for row, body in enumerate(plain)]

@@ -61,7 +61,7 @@ def run(
         return Failed(message=str(error))
     except ConcurrencySlotAcquisitionError:
         what = "Prefect's server gave no slot on a GPU: it has gone, or all slots are taken"
-        return Failed(message=f"{what}\nsee to the server; the same command goes on from here")
+        return Failed(message=f"{what}\ncheck the server; the same command goes on from here")
     except Exception as error:
         if problem := problem_of_disk(Path.cwd(), str(error)):
             return Failed(message=problem)

@@ -22,7 +22,7 @@ from settings import params
 STOPPED = "stopped\nthe same command goes on from here"
 LOST = (
     "Prefect's server no longer answers, and has no record of how the run ended\n"
-    "see to the server; what is done stays done, and the same command goes on from here"
+    "check the server; what is done stays done, and the same command goes on from here"
 )
 
 

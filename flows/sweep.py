@@ -10,6 +10,7 @@ from typing import Any
 
 from prefect import State, flow
 
+from arrange.errors import UserError
 from flows import script
 from flows.losses import rankers_of
 from flows.parameters import Cluster, Hours, Overrides, Parallel, Preset
@@ -38,8 +39,12 @@ def cells(sections: Mapping[str, Any]) -> dict[str, Any]:
         combined(*each): {"rule": "combined"} | dict(zip(("alpha", "beta", "gamma"), each, strict=True))
         for each in weights
     } | {f"geometric-r{word(rho)}": {"rule": "geometric", "rho": rho} for rho in grid["rho"]}
+    if not losses:
+        raise UserError(
+            "the grid of section sweep is empty", "give sweep.rho, sweep.gamma, or sweep.alpha and beta values"
+        )
     usual = combined(1.0, 1.0, 1.0)
-    reference = usual if usual in losses else next(iter(losses), usual)
+    reference = usual if usual in losses else next(iter(losses))
     compared = {loss: (grid["docids"], loss) for loss in losses}
     return rankers_of(sections, grid, compared, reference) | {"losses": losses, "rank": {"split": "validation"}}
 

@@ -65,7 +65,9 @@ def check_checkout(home: Path) -> None:
         raise UserError(f"{home} can't be written to", "clone into a folder of your own, or mend its permissions")
     free = shutil.disk_usage(home).free
     if free < 10**9:
-        raise UserError(f"{free / 1e6:.0f} MB are free in {home}; a run needs 1,000", "make room: make clean, say")
+        raise UserError(
+            f"{free / 1e6:.0f} MB are free in {home}; a run needs 1,000", "make room, with `make clean` for example"
+        )
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def check_kind(name: str, uri: str) -> None:
     kind = urlsplit(uri).scheme.partition("+")[0]
     if kind in ("", "file") and uri not in NO_FOLDERS and os.environ.get("MLFLOW_ALLOW_FILE_STORE") != "true":
         remedy = f"let {name} name a database: sqlite:///mlflow.db; `mlflow migrate-filestore` takes the records there"
-        raise refused(name, uri, "a folder of files, which MLflow writes no more", remedy)
+        raise refused(name, uri, "a folder of files, which MLflow no longer writes", remedy)
     if kind == "sqlite" and (uri.endswith(":///") or uri.endswith("://") or ":memory:" in uri):
         raise refused(name, uri, "which ends with the process that opens it", "name a file: sqlite:///mlflow.db")
     if kind in DATABASES:

@@ -21,6 +21,15 @@ def fits_into_a_path(name: str) -> str:
     return name
 
 
+def having(settings: Any, *attributes: str) -> dict[str, Any]:
+    """All sections and entries of sections that have these attributes, by name: rankers.wordnet-item, swap ..."""
+    named: dict[str, Any] = {}
+    for section, values in vars(settings).items():
+        entries = values if isinstance(values, dict) else {}
+        named |= {section: values} | {f"{section}.{name}": entry for name, entry in entries.items()}
+    return {name: each for name, each in named.items() if all(hasattr(each, attribute) for attribute in attributes)}
+
+
 # a part of stages' names, of paths and of parameter names such as losses.<loss>, which a dot would split
 Name = Annotated[str, Field(pattern=r"^[\w-]+$"), AfterValidator(fits_into_a_path)]
 

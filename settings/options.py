@@ -18,6 +18,7 @@ from arrange.training.arguments import MACHINE, check_arguments, training_argume
 from arrange.training.mining import check_steps
 from arrange.training.terms import UNMINED, Mined
 from settings import params
+from settings.entries import having
 from settings.explain import nearest
 from settings.sections import Settings
 
@@ -47,14 +48,11 @@ def check(settings: Settings) -> None:
                 models.with_lora(model, finetune.lora, 0)
     check_arguments(finetune.arguments, "finetune.arguments")
     check_training(finetune.arguments, "finetune.arguments")
-    trained = {f"rankers.{name}": (entry.loss, entry.arguments) for name, entry in settings.rankers.items()}
-    trained |= {f"listwise.{name}": (entry.loss, entry.arguments) for name, entry in settings.listwise.items()}
-    trained |= {f"ngram.{name}": (entry.loss, entry.arguments) for name, entry in settings.ngram.items()}
-    for where, (loss, arguments) in trained.items():
-        mined = settings.losses[loss].mined
-        if arguments or mined.documents:
-            check_arguments(arguments, f"{where}.arguments")
-            check_training({**finetune.arguments, **arguments}, f"{where}.arguments", mined)
+    for where, entry in having(settings, "loss", "arguments").items():
+        mined = settings.losses[entry.loss].mined
+        if entry.arguments or mined.documents:
+            check_arguments(entry.arguments, f"{where}.arguments")
+            check_training({**finetune.arguments, **entry.arguments}, f"{where}.arguments", mined)
 
 
 def check_training(arguments: dict[str, object], where: str, mined: Mined = UNMINED) -> None:

@@ -32,6 +32,7 @@ from settings.entries import (
     RankerEntry,
     RerankedEntry,
     Sweep,
+    having,
 )
 from settings.explain import nearest
 from settings.terms import check_terms
@@ -133,40 +134,29 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     """Every parameter that names something: where it stands, the name, and the names that are there."""
     datasets, catalogues = list(settings.datasets), list(settings.catalogues)
     for name, catalogue in settings.catalogues.items():
-        yield f"catalogues.{name}.data", catalogue.data, datasets
         yield f"catalogues.{name}.docids", catalogue.docids, list(settings.docids.schemes)
-    users: dict[str, Any] = {f"rankers.{name}": entry for name, entry in settings.rankers.items()}
-    users |= {f"baselines.{name}": entry for name, entry in settings.baselines.items()}
-    users |= {f"listwise.{name}": entry for name, entry in settings.listwise.items()}
-    users |= {f"ngram.{name}": entry for name, entry in settings.ngram.items()}
-    users |= {f"reranked.{name}": entry for name, entry in settings.reranked.items()}
-    users |= {"sweep": settings.sweep, "swap": settings.swap}
-    for where, entry in users.items():
+    for where, entry in having(settings, "data").items():
         yield f"{where}.data", entry.data, datasets
-        if f"{entry.data}-{entry.docids}" not in catalogues:
+    for where, entry in having(settings, "docids").items():
+        if isinstance(entry.docids, str) and f"{entry.data}-{entry.docids}" not in catalogues:
             of_data = [each.docids for each in settings.catalogues.values() if each.data == entry.data]
             yield f"{where}.docids (a catalogue of {entry.data})", entry.docids, of_data
-    for name, first_stage in settings.candidates.items():
-        yield f"candidates.{name}.data", first_stage.data, datasets
+    for where, entry in having(settings, "loss").items():
+        yield f"{where}.loss", entry.loss, list(settings.losses)
     for name, entry in settings.listwise.items():
         same = [key for key, first_stage in settings.candidates.items() if first_stage.data == entry.data]
         yield f"listwise.{name}.candidates (of {entry.data})", entry.candidates, same
         if entry.base.startswith("models/"):
             ranker = f"listwise.{name}.base (a ranker of {entry.data}-{entry.docids})"
             yield ranker, entry.base.removeprefix("models/"), rankers_of(settings, entry.data, entry.docids)
-    for where, ranker in users.items():
-        if isinstance(ranker, RankerEntry | ListwiseEntry | Ngrams):
-            yield f"{where}.loss", ranker.loss, list(settings.losses)
     table = settings.finetune.teacher.table
     if table.startswith("candidates/"):
         entry_of_table = table.removeprefix("candidates/").removesuffix(".parquet")
         yield "finetune.teacher.table (an entry of candidates)", entry_of_table, list(settings.candidates)
-    yield "compare.data", settings.compare.data, datasets
     for place, docids in enumerate(settings.compare.docids):
         yield f"compare.docids.{place}", docids, list(settings.docids.schemes)
     for place, loss in enumerate(settings.compare.losses):
         yield f"compare.losses.{place}", loss, list(settings.losses)
-    yield "swap.loss", settings.swap.loss, list(settings.losses)
     yield from references_to_runs(settings)
     everywhere = [system for data in datasets for system in all_systems(settings, data)]
     yield "evaluate.reference", settings.evaluate.reference, everywhere
@@ -180,7 +170,6 @@ def rankers_of(settings: Settings, data: str, docids: str) -> list[str]:
 def references_to_runs(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     """As `references`, of what fusions and rerankings begin with."""
     for name, fusion in settings.fusions.items():
-        yield f"fusions.{name}.data", fusion.data, list(settings.datasets)
         for key in ("first", "second"):
             yield f"fusions.{name}.{key}", getattr(fusion, key), run_folders(settings, fusion.data)
     for name, entry in settings.reranked.items():

@@ -1,6 +1,5 @@
 """Stage `ranking_report`: what rankers gave, as Markdown with pictures and as an HTML page, with rankings."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from arrange.files import replacing
@@ -24,7 +23,10 @@ def ranking_report() -> None:
     rankers = {data: rankers_of(settings, data) for data in settings.datasets}
     with replacing(Path("rankings")) as folder:
         folder.mkdir()
-        found = {data: read_results(Path("results", data), entries(of_data)) for data, of_data in rankers.items()}
+        found = {
+            data: read_results(Path("results", data), [entry for one in of_data.values() for entry in one.seeds])
+            for data, of_data in rankers.items()
+        }
         sections = settings.rankers, settings.fusions, settings.reranked
         answers = (answer(results, ways(data, *sections)) for data, results in found.items())
         parts = [*filter(None, answers), rankers_page.this_run(rankers, conditions)]
@@ -34,11 +36,6 @@ def ranking_report() -> None:
             catalogues = [name for name, catalogue in settings.catalogues.items() if catalogue.data == data]
             parts += [rankers_page.catalogue(Path("docids", name), folder) for name in catalogues]
         page.write("Autoregressive ranking", parts, folder)
-
-
-def entries(rankers: Mapping[str, Ranker]) -> list[str]:
-    """The entries of these rankers, all seeds."""
-    return [entry for one in rankers.values() for entry in one.seeds]
 
 
 def rankers_of(settings: Settings, data: str) -> dict[str, Ranker]:

@@ -123,5 +123,5 @@ def test_the_cells_survive_yaml():
 
 
 def test_an_empty_grid_has_no_ranker():
-    with pytest.raises(UserError, match=r"rankers is \{\}"):
+    with pytest.raises(UserError, match=r"sweep is empty\ngive sweep.rho"):
         swept()

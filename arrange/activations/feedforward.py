@@ -39,6 +39,9 @@ class AsModule(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.function(x)
 
+    def extra_repr(self) -> str:
+        return getattr(self.function, "__name__", "")
+
 
 def normalised(activation: Activation, admitted: Admitted) -> Activation:
     """The activation divided by sqrt E f(z)^2, z standard normal. Another scale would act as another learning rate."""

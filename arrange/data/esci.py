@@ -151,7 +151,7 @@ def tables(
 def groups(dataset: Dataset) -> pl.DataFrame:
     """The queries by locale and by their number of words: groups of `tables.write`."""
     locale = pl.col("doc_id").str.split(":").list.first().first().alias("group")
-    locales = dataset.qrels.group_by("query_id").agg(locale, grouping=pl.lit("locale").first())
+    locales = dataset.qrels.group_by("query_id").agg(locale).with_columns(grouping=pl.lit("locale"))
     words = pl.col("text").str.split(" ").list.len()
     length = pl.when(words <= 2).then(pl.lit("1-2")).when(words <= 4).then(pl.lit("3-4")).otherwise(pl.lit("5 or more"))
     lengths = dataset.queries.select("query_id", group=length, grouping=pl.lit("words"))

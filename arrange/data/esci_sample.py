@@ -22,12 +22,14 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-import pyarrow.parquet as pq
 
 from arrange.data.esci_files import EXAMPLES, LABELS, PRODUCTS
 from arrange.data.esci_words import ACCESSORIES, CATEGORIES, COLOURS, DEPARTMENTS, SIZES, SYLLABLES
-from arrange.errors import UserError
+from arrange.errors import UserError, extra
 from arrange.files import replacing
+
+with extra("data"):
+    import pyarrow.parquet as pq
 
 LOCALES = ("us", "es", "jp")
 LOCALE_SHARES = (0.7, 0.15, 0.15)

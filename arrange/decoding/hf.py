@@ -2,6 +2,10 @@
 
 There are two ways: a logits processor, for all rows at once, and a function for `prefix_allowed_tokens_fn`, row by row.
 `generate` normalises over the vocabulary. If a catalogue has fewer docIDs than beams, it fills up the other beams.
+
+Many models come with a generation_config that samples among the 20 likeliest tokens, say. `generate` follows it unless
+it is told otherwise, and then legal docIDs are lost without a word. So both ways take the generation_config that
+`generate` will use, and refuse one that doesn't search; `search_config` makes one that does.
 R rows, that is sequences; L tokens of each; T generated ones; C legal next tokens of all rows.
 """
 
@@ -9,10 +13,41 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from transformers import LogitsProcessor
+from transformers import GenerationConfig, LogitsProcessor
 
 from arrange.docids.torch_trie import TorchTrie
 from arrange.docids.trie import Trie
+from arrange.errors import UserError
+
+
+def search_config(trie: Trie, beams: int) -> GenerationConfig:
+    """What makes `generate` search for the `beams` best docIDs, whatever the model's own generation_config says.
+
+    Every score is the sum of a docID's token log-probabilities: nothing is sampled, cut, or made less likely.
+    """
+    return GenerationConfig(
+        do_sample=False,
+        num_beams=beams,
+        num_return_sequences=beams,
+        max_new_tokens=len(trie.max_children_by_depth) - 1,
+        length_penalty=0.0,
+        repetition_penalty=1.0,
+        no_repeat_ngram_size=0,
+        min_length=0,
+        min_new_tokens=0,
+    )
+
+
+def check_search(config: GenerationConfig) -> None:
+    """Raise UserError unless `generate` searches with this generation_config.
+
+    None counts as sampling: `generate` then takes the value of the model's own generation_config.
+    """
+    if config.do_sample is not False:
+        cuts = {name: getattr(config, name, None) for name in ("top_k", "top_p", "min_p", "typical_p")}
+        said = [f"do_sample {config.do_sample}", *(f"{name} {cut}" for name, cut in cuts.items() if cut is not None)]
+        what = f"the generation_config may sample ({', '.join(said)}): legal docIDs would be lost"
+        raise UserError(what, "give this and `generate` the one of `search_config`, or one with do_sample=False")
 
 
 class Walker:
@@ -52,13 +87,24 @@ class TrieLogitsProcessor(LogitsProcessor):
 
     prompt_length: the width of what `generate` is given, padding included (pad on the left).
     pad_token_id: the only token that may follow a whole docID.
+    config: the generation_config that `generate` will use.
     device: that of the scores.
+    Raises UserError as `check_search`, and at a step where something before it has cut a legal token.
 
-    >>> processor = TrieLogitsProcessor(trie, input_ids.shape[1], pad_token_id=0)  # doctest: +SKIP
-    >>> model.generate(input_ids, num_beams=10, logits_processor=[processor])  # doctest: +SKIP
+    >>> config = search_config(trie, beams=10)  # doctest: +SKIP
+    >>> processor = TrieLogitsProcessor(trie, input_ids.shape[1], pad_token_id=0, config=config)  # doctest: +SKIP
+    >>> model.generate(input_ids, generation_config=config, logits_processor=[processor])  # doctest: +SKIP
     """
 
-    def __init__(self, trie: Trie, prompt_length: int, pad_token_id: int, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self,
+        trie: Trie,
+        prompt_length: int,
+        pad_token_id: int,
+        config: GenerationConfig,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        check_search(config)
         self.trie = trie.on(device)
         self.walker = Walker(self.trie)
         self.prompt_length, self.pad_token_id = prompt_length, pad_token_id
@@ -70,14 +116,24 @@ class TrieLogitsProcessor(LogitsProcessor):
         row_R = torch.arange(len(node_R), device=node_R.device)[~end_R]
         place_C, child_C = self.trie.children(node_R[row_R])
         row_C, token_C = row_R[place_C], self.trie.tokens(child_C)
-        legal_RV = torch.full_like(scores, -torch.inf)
-        legal_RV[row_C, token_C] = scores[row_C, token_C]
+        legal_RV, score_C = torch.full_like(scores, -torch.inf), scores[row_C, token_C]
+        if score_C.isneginf().any():
+            token = int(token_C[score_C.isneginf()][0])
+            what = f"token {token} is legal, and was cut before the trie was asked (bad_words_ids, suppress_tokens ...)"
+            raise UserError(what, "take that out of the generation_config, or out of the logits processors before")
+        legal_RV[row_C, token_C] = score_C
         legal_RV[end_R, self.pad_token_id] = scores[end_R, self.pad_token_id]
         return legal_RV
 
 
-def prefix_allowed_tokens(trie: Trie, prompt_length: int, pad_token_id: int) -> Callable[[int, Tensor], list[int]]:
-    """A function for `generate(prefix_allowed_tokens_fn=...)`. `TrieLogitsProcessor` is faster; same arguments."""
+def prefix_allowed_tokens(
+    trie: Trie, prompt_length: int, pad_token_id: int, config: GenerationConfig
+) -> Callable[[int, Tensor], list[int]]:
+    """A function for `generate(prefix_allowed_tokens_fn=...)`. `TrieLogitsProcessor` is faster; same arguments.
+
+    Raises UserError as `check_search`. What cuts a legal token is not seen here.
+    """
+    check_search(config)
 
     def allowed(_: int, input_ids_L: Tensor) -> list[int]:
         node = trie.walk(input_ids_L[prompt_length:].tolist())

@@ -10,7 +10,7 @@ from arrange.data.tables import About, Dataset
 from arrange.decoding.rank import common_loss, rank, rank_lists
 from arrange.decoding.settings import Decoding
 from arrange.docids.catalogue import Catalogue
-from arrange.evaluation import measures, runs
+from arrange.evaluation import runs
 from arrange.training.examples import Examples, of_queries
 from arrange.training.settings import Prompt, Score
 
@@ -98,6 +98,8 @@ def measure(
     progress: Callable[[int], object] = lambda done: None,
 ) -> pl.DataFrame:
     """Rank the queries with a model: all measures of each query, as `measures.evaluate` returns them."""
+    from arrange.evaluation import measures  # here: it needs the extra `evaluation`, and a training alone doesn't
+
     return measures.evaluate(rank_queries(model, queries, catalogue, decoding, score, progress), queries.qrels)
 
 
@@ -123,5 +125,7 @@ def validate(
 
 def means(per_query: pl.DataFrame) -> dict[str, float]:
     """The mean over queries of each measure that applies to any of them."""
+    from arrange.evaluation import measures
+
     row = per_query.select(list(measures.MEASURES)).mean().row(0, named=True)
     return {measure: mean for measure, mean in row.items() if mean is not None}

@@ -13,6 +13,7 @@ N words of a docID, H hidden numbers. scikit-learn and scipy, slow to import, ar
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,20 +41,14 @@ def fit(texts: Sequence[str], judged: Judged | None, words: int, vocabulary: int
 
     words: of a docID, or as many as all documents have. vocabulary: the most frequent words of documents and training
     queries that the model knows. steps: of each phase; without `judged` there is no second one.
-    Same texts, judgements and seed: same numbers. Raises UserError where documents have no such words.
+    English stop words are left out, unless documents have no other ones. Same texts, judgements and seed: same numbers.
+    Raises UserError where documents have no word of the vocabulary.
     """
     from arrange.docids import lexical_training  # here: it imports torch
 
     judged = judged if judged and len(judged.query_P) else None
-    try:
-        counter = _counter(max_features=vocabulary).fit([*texts, *(judged.texts if judged else [])])
-        weights_DV = counter.transform(texts)
-    except ValueError:
-        raise UserError("docIDs 'lexical': there are no words but stop words", "give the documents texts") from None
+    counter, weights_DV = _counted(texts, judged.texts if judged else [], vocabulary)
     in_documents_V = np.asarray(weights_DV.sum(axis=0) > 0).ravel()
-    if not in_documents_V.any():
-        what = f"docIDs 'lexical': the {vocabulary} most frequent words are none of the documents'"
-        raise UserError(what, "give the scheme a larger vocabulary")
     weights_QV, more_DV = weights_DV[:0], weights_DV
     if judged:
         weights_QV = counter.transform(judged.texts)
@@ -65,6 +60,17 @@ def fit(texts: Sequence[str], judged: Judged | None, words: int, vocabulary: int
         "in_documents_V": in_documents_V,
     }
     return arrays | lexical_training.train(weights_DV, keywords_DN, weights_QV, judged, in_documents_V, steps, seed)
+
+
+def _counted(texts: Sequence[str], queries: Sequence[str], vocabulary: int) -> tuple["TfidfVectorizer", "csr_matrix"]:
+    """What weighs the words of the vocabulary, and the documents' weights, D x V."""
+    for stop_words in ("english", None):
+        with suppress(ValueError):  # there is no word at all
+            counter = _counter(max_features=vocabulary, stop_words=stop_words).fit([*texts, *queries])
+            if (weights_DV := counter.transform(texts)).nnz:
+                return counter, weights_DV
+    what = f"docIDs 'lexical': no document has one of the {vocabulary} most frequent words"
+    raise UserError(what, "give the documents texts, or the scheme a larger vocabulary")
 
 
 def keywords(weights_DV: "csr_matrix", words: int) -> NDArray[np.int64]:
@@ -147,4 +153,4 @@ def _next_best(path_N: list[int], scores_V: Floats, terms: Sequence[str], taken:
 def _counter(**options: object) -> "TfidfVectorizer":
     from sklearn.feature_extraction.text import TfidfVectorizer  # here: see the top
 
-    return TfidfVectorizer(token_pattern=TERM, sublinear_tf=True, dtype=np.float32, stop_words="english", **options)
+    return TfidfVectorizer(token_pattern=TERM, sublinear_tf=True, dtype=np.float32, **options)

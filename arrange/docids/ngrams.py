@@ -23,7 +23,7 @@ from arrange.docids.sorting import IntArray
 from arrange.errors import UserError
 
 CHUNK = 2**22  # places that are sorted at a time: memory
-SCANNED = 2**16  # the children of a node of more places are found by bisection
+SCANNED = 2**18  # a node of more places: its children are found by bisection, which costs no memory
 
 
 @dataclass(frozen=True, eq=False)

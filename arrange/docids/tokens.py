@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from arrange.docids import trie
 from arrange.errors import UserError
 
 if TYPE_CHECKING:
@@ -115,6 +116,21 @@ def _check_distinct(docids: Sequence[Sequence[str]], tokens: Sequence[Sequence[i
             raise UserError(
                 f"docIDs, rows {first} and {row}: {names} have the same tokens", "give the documents different docIDs"
             )
+
+
+def build_trie(texts: Sequence[str], tokenizer: "PreTrainedTokenizerFast | None" = None) -> trie.Trie:
+    """The trie of documents that are named by texts; a document's index is its row.
+
+    tokenizer: that of the model which generates the texts. Without one every byte is a token, and 256 is the end.
+    Raises UserError as `trie.build` and `encode_docids`, for two equal texts for one.
+
+    >>> animals = build_trie(["dog", "dogfish", "cat"])
+    >>> animals.documents([animals.walk([*b"dog", 256])]).item(), animals.walk(b"cow")
+    (0, -1)
+    """
+    if tokenizer is not None:
+        return trie.build(encode_docids(tokenizer, [[text] for text in texts]))
+    return trie.build([list(text.encode()) for text in texts], end_token=256)
 
 
 class Prompt(NamedTuple):

@@ -13,11 +13,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-import ir_measures
 import numpy as np
 import polars as pl
-from ir_measures import AP, RR, R, Success, nDCG
 from scipy.stats import kendalltau
+
+from arrange.errors import extra
+
+with extra("evaluation"):
+    import ir_measures
+    from ir_measures import AP, RR, R, Success, nDCG
 
 EXPONENTIAL = "nDCG(dcg='exp-log2')@10"  # as the package ir_measures calls it
 LARGEST_GAIN = 1000  # 2**1024 is beyond float64
@@ -79,7 +83,7 @@ def by_ir_measures(run: pl.DataFrame, qrels: pl.DataFrame, names: Sequence[str])
         for value in ir_measures.iter_calc(chosen, relevance, scores)
     ]
     table = pl.DataFrame(rows, schema={"query_id": pl.String, "name": pl.String, "value": pl.Float64}, orient="row")
-    wide = table.pivot("name", on_columns=[*names], index="query_id", values="value")
+    wide = table.group_by("query_id").agg(pl.col("value").filter(name=name).first().alias(name) for name in names)
     return qrels.select("query_id").unique().join(wide, on="query_id", how="left").fill_null(0.0)
 
 

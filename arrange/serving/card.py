@@ -18,7 +18,7 @@ PAGE = """---
 A causal language model that ranks by generating docIDs along the trie of all docIDs here. It ranks the documents of
 `documents.parquet` and no others, and knows only what its training queries said of them.
 
-    python -m arrange.serving.rank . "a query"{among}
+    arrange rank . "a query"{among}
 
 or `arrange.serving.hub.from_pretrained(place).rank(["a query"], k=10)`, the place being this folder or a repository of
 the hub. No file is a pickle.

@@ -142,8 +142,9 @@ def hashes(data: Path, catalogue: Path) -> dict[str, dict[str, str]]:
     }
 
 
-def load(folder: Path, device: str = "cpu") -> "Exported":
+def load(folder: str | Path, device: str = "cpu") -> "Exported":
     """Read and check a ranker that `write` has written. Raises UserError where a part is missing or damaged."""
+    folder = Path(folder)
     card = read_card(folder)
     try:
         recipe = Recipe(**card["recipe"])

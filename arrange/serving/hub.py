@@ -1,4 +1,4 @@
-"""Exported rankers on the Hugging Face hub: python -m arrange.serving.hub exports/wordnet me/wordnet-ranker."""
+"""Exported rankers on the Hugging Face hub: arrange push exports/wordnet me/wordnet-ranker."""
 
 import argparse
 import sys
@@ -68,16 +68,21 @@ def opened(place: str) -> Exported:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Push, and print the commit's address; on a user's mistake print two lines and exit with code 1."""
-    command = argparse.ArgumentParser(prog="python -m arrange.serving.hub", description="Push a ranker to the hub.")
-    command.add_argument("folder", type=Path, help="of an exported ranker, for example exports/wordnet")
-    command.add_argument("name", help="owner/repository")
-    command.add_argument("--private", action="store_true", help="only you and your organisation see a new repository")
-    command.add_argument("--licence", default="", help="for example apache-2.0 (default: the base model's, if known)")
-    given = command.parse_args(arguments)
+    given = parser().parse_args(arguments)
     try:
         print(push_to_hub(given.folder, given.name, private=given.private, licence=given.licence))
     except UserError as error:
         sys.exit(str(error))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(prog="arrange push", description="Push a ranker to the hub.")
+    command.add_argument("folder", type=Path, help="of an exported ranker, for example exports/wordnet")
+    command.add_argument("name", help="owner/repository")
+    command.add_argument("--private", action="store_true", help="only you and your organisation see a new repository")
+    command.add_argument("--licence", default="", help="for example apache-2.0 (default: the base model's, if known)")
+    return command
 
 
 if __name__ == "__main__":

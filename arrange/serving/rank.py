@@ -1,4 +1,4 @@
-"""Rank in a terminal, with an exported ranker: python -m arrange.serving.rank exports/wordnet "poodle: a curly dog"."""
+"""Rank in a terminal, with an exported ranker: arrange rank exports/wordnet "poodle: a curly dog"."""
 
 import argparse
 import json
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    command = argparse.ArgumentParser(prog="python -m arrange.serving.rank", description="Rank documents for a query.")
+    command = argparse.ArgumentParser(prog="arrange rank", description="Rank documents for a query.")
     command.add_argument("folder", help="of an exported ranker, for example exports/wordnet; or hf://owner/repository")
     command.add_argument("query")
     command.add_argument("-k", type=int, default=10, help="number of documents (default: %(default)s)")

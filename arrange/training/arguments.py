@@ -154,7 +154,7 @@ def _try_parts(checked: TrainingArguments) -> None:
     DataLoader(
         [0],  # type: ignore[arg-type]  # it isn't read
         num_workers=checked.dataloader_num_workers,
-        multiprocessing_context=checked.dataloader_multiprocessing_context,
+        multiprocessing_context=getattr(checked, "dataloader_multiprocessing_context", None),  # older ones lack it
         prefetch_factor=checked.dataloader_prefetch_factor,
     )
     if checked.torch_compile:

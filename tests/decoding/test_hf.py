@@ -1,18 +1,22 @@
 """Our search and our processors against Hugging Face's `generate`."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from decoding.small import DOCIDS, END, PAD, PROMPTS, TREES, VOCABULARY, Docids, catalogue, legal, small, true_sums
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import PreTrainedModel
+from transformers import GenerationConfig, LogitsProcessor, PreTrainedModel
 
 from arrange.decoding.beam import beam_search
-from arrange.decoding.hf import TrieLogitsProcessor, Walker, prefix_allowed_tokens
+from arrange.decoding.hf import TrieLogitsProcessor, Walker, prefix_allowed_tokens, search_config
 from arrange.decoding.unconstrained import unconstrained_search
 from arrange.docids.trie import build
 from arrange.errors import UserError
+
+SEARCH = GenerationConfig(do_sample=False)
 
 
 def generate(model: PreTrainedModel, prompt: list[int], docids: Docids, beams: int, **how: object) -> list:
@@ -59,8 +63,8 @@ def test_both_drop_ins_do_what_the_plain_function_does(name: str) -> None:
     trie = build(DOCIDS)
     for prompt in PROMPTS[:3]:
         wanted = generate(small(name), prompt, DOCIDS, 6, **plain_prefixes(DOCIDS, prompt))
-        processor = TrieLogitsProcessor(trie, len(prompt), PAD)
-        function = prefix_allowed_tokens(trie, len(prompt), PAD)
+        processor = TrieLogitsProcessor(trie, len(prompt), PAD, SEARCH)
+        function = prefix_allowed_tokens(trie, len(prompt), PAD, SEARCH)
         for how in ({"logits_processor": [processor]}, {"prefix_allowed_tokens_fn": function}):
             assert generate(small(name), prompt, DOCIDS, 6, **how) == wanted
 
@@ -76,14 +80,73 @@ def test_the_processor_leaves_the_legal_tokens_alone(bodies, rows) -> None:
     for steps in range(4):
         tokens = torch.tensor([[9, *row[:steps]] for row in rows])
         scores = torch.arange(10.0).repeat(len(rows), 1)
-        allowed = TrieLogitsProcessor(trie, 1, PAD)(tokens, scores)
+        allowed = TrieLogitsProcessor(trie, 1, PAD, SEARCH)(tokens, scores)
         for row, scores_V in zip(rows, allowed, strict=True):
             wanted = legal(docids, row[:steps]) or [PAD]
             assert scores_V.isfinite().nonzero()[:, 0].tolist() == wanted
             assert scores_V[wanted].tolist() == wanted
-            assert sorted(prefix_allowed_tokens(trie, 1, PAD)(0, torch.tensor([9, *row[:steps]]))) == wanted
+            following = prefix_allowed_tokens(trie, 1, PAD, SEARCH)
+            assert sorted(following(0, torch.tensor([9, *row[:steps]]))) == wanted
         nodes = Walker(trie.on("cpu")).walk(tokens[:, 1:])
         assert nodes.tolist() == [trie.walk(row[:steps]) for row in rows]
+
+
+def sampling() -> PreTrainedModel:
+    """A model whose generation_config samples, cuts and penalises, as those of some published models do."""
+    model = copy.deepcopy(small("qwen2"))
+    its = {"do_sample": True, "top_k": 5, "top_p": 0.8, "temperature": 0.7, "repetition_penalty": 1.5}
+    model.generation_config.update(**its)
+    return model
+
+
+def found_by(model: PreTrainedModel, prompt: list[int], beams: int, **how: object) -> list[list[int]]:
+    """The docIDs that `generate` finds; a beam that is no docID is left out."""
+    ids = torch.tensor([prompt])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        rows = model.generate(ids, attention_mask=torch.ones_like(ids), **how)
+    docids = [row[len(prompt) :] for row in rows.tolist()]
+    return [each[: each.index(END) + 1] for each in docids if END in each and each[: each.index(END) + 1] in DOCIDS]
+
+
+def test_a_model_that_samples_by_its_own_config_finds_every_docid_with_a_search_config() -> None:
+    trie, model, beams = build(DOCIDS), sampling(), len(DOCIDS)
+    for prompt in PROMPTS[:2]:
+        config = search_config(trie, beams)
+        processor = TrieLogitsProcessor(trie, len(prompt), PAD, config)
+        found = found_by(model, prompt, beams, generation_config=config, logits_processor=[processor])
+        [ranked] = beam_search(small("qwen2"), [prompt], trie, beams=beams, batch_size=1)
+        assert found == [DOCIDS[document] for document in ranked.documents_K]
+        # what the model's own config does to the same beams
+        limits = {"num_beams": beams, "num_return_sequences": beams, "max_new_tokens": max(map(len, DOCIDS))}
+        lost = found_by(model, prompt, beams, **limits, **plain_prefixes(DOCIDS, prompt))
+        assert len({tuple(docid) for docid in lost}) < beams
+
+
+@pytest.mark.parametrize("make", [TrieLogitsProcessor, prefix_allowed_tokens])
+def test_a_config_that_samples_or_leaves_it_to_the_model_is_refused(make) -> None:
+    message = r"may sample \(do_sample True, top_k 5, top_p 0.8\): legal docIDs would be lost\n.*do_sample=False"
+    with pytest.raises(UserError, match=message):
+        make(build(DOCIDS), 3, PAD, sampling().generation_config)
+    with pytest.raises(UserError, match="do_sample None"):
+        make(build(DOCIDS), 3, PAD, GenerationConfig(num_beams=10))
+
+
+class Cut(LogitsProcessor):
+    """Takes one token away, as bad_words_ids do."""
+
+    def __call__(self, input_ids, scores):
+        return scores.index_fill(1, torch.tensor([DOCIDS[0][0]]), -torch.inf)
+
+
+def test_a_legal_token_that_was_cut_before_is_told() -> None:
+    trie, config = build(DOCIDS), search_config(build(DOCIDS), 4)
+    processor = TrieLogitsProcessor(trie, len(PROMPTS[0]), PAD, config)
+    with pytest.raises(UserError, match=f"token {DOCIDS[0][0]} is legal, and was cut"):
+        found_by(small("llama"), PROMPTS[0], 4, generation_config=config, logits_processor=[Cut(), processor])
+    config.suppress_tokens = [DOCIDS[0][0]]
+    with pytest.raises(UserError, match=f"token {DOCIDS[0][0]} is legal, and was cut"):
+        found_by(small("llama"), PROMPTS[0], 4, generation_config=config, logits_processor=[processor])
 
 
 def test_an_unconstrained_search_counts_what_is_no_docid() -> None:

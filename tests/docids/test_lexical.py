@@ -146,8 +146,20 @@ def test_same_texts_and_seed_give_the_same_bytes(threads: int) -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_stop_words_name_documents_that_have_no_other_ones() -> None:
+    some = lexical.fit(["the hat", "a shoe"], None, 2, 100, 1, 1)
+    assert some["terms"].tobytes() == b"hat\nshoe"
+    judged = Judged(["hat"], np.array([0]), np.array([0]))
+    arrays = lexical.fit(["the", "?"], judged, 1, 100, 1, 1)
+    assert arrays["terms"].tobytes() == b"hat\nthe"
+    assert lexical.encode(arrays, ["the", "?"], used=[]) == (
+        ["the", "the"],
+        0,
+    )  # there is no other word: numbered later
+
+
 def test_texts_without_words_are_refused() -> None:
-    with pytest.raises(UserError, match="no words but stop words"):
-        lexical.fit(["the", "?"], None, 2, 100, 1, 1)
-    with pytest.raises(UserError, match="the 1 most frequent words are none of the documents'"):
+    with pytest.raises(UserError, match="no document has one of the 100 most"):
+        lexical.fit(["-", "?"], None, 2, 100, 1, 1)
+    with pytest.raises(UserError, match="no document has one of the 1 most"):
         lexical.fit(["hat", "shoe"], Judged(["rain rain"], np.array([0]), np.array([0])), 2, 1, 1, 1)

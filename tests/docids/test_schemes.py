@@ -4,7 +4,7 @@ from typing import Annotated, get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -110,6 +110,7 @@ def test_docids_make_a_trie(scheme: str) -> None:
 
 
 @settings(max_examples=30, deadline=None)
+@example("lexical", [0], 1)  # "a" is a stop word, and there is no other
 @given(st.sampled_from(sorted(SETTINGS)), st.lists(st.integers(0, 5), min_size=1, max_size=12), st.integers(1, 12))
 def test_old_stay_and_all_are_unique_whatever_the_documents(scheme: str, points: list[int], cut: int) -> None:
     """Down to one document, and to catalogues of which all vectors are equal or zero."""

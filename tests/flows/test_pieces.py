@@ -3,7 +3,9 @@
 import re
 import subprocess
 import sys
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from math import inf
 from pathlib import Path
 from threading import Event
@@ -11,6 +13,7 @@ from threading import Event
 import psutil
 import pytest
 from checkout import PROJECT
+from packaging.requirements import Requirement
 from prefect.states import Completed, Failed
 
 from arrange.errors import UserError
@@ -139,9 +142,16 @@ def test_a_stage_runs_where_it_or_an_earlier_one_may_have_changed(is_stale, earl
     assert (state and state.name) == name
 
 
-def test_the_makefile_installs_the_torch_of_the_metadata():
-    (pinned,) = re.findall(r"torch==[\d.]+", (PROJECT / "pyproject.toml").read_text())
-    assert re.findall(r"torch==[\d.]+", (PROJECT / "Makefile").read_text()) == [pinned]
+def test_what_is_pinned_is_among_what_the_metadata_allows():
+    """torch by the Makefile, the others by requirements.lock."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    bounds = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    pins = dict(re.findall(r"^([\w.-]+)==([\w.]+)", (PROJECT / "requirements.lock").read_text(), re.MULTILINE))
+    (pins["torch"],) = re.findall(r"torch==([\d.]+)", (PROJECT / "Makefile").read_text())
+    for bound in map(Requirement, bounds):
+        if bound.name != project["name"]:
+            assert bound.specifier.contains(pins[bound.name])
+            assert [each.operator for each in bound.specifier] == [">="]
 
 
 def test_the_newest_whole_line_of_progress(tmp_path):

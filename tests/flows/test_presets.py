@@ -64,7 +64,7 @@ def test_a_reranking_waits_for_its_first_stage_and_a_fusion_for_both_its_systems
     ("preset", "kinds"),
     [
         ("full", {"finetune", "rank", "rerank", "baselines", "export", "swap"}),
-        ("pretrained", {"finetune", "rank", "listwise", "rerank", "baselines", "export", "swap"}),
+        ("pretrained", {"finetune", "rank", "listwise", "rerank", "baselines", "export", "export_listwise", "swap"}),
     ],
 )
 def test_stages_that_work_with_a_language_model_are_known_by_their_rooms(preset, kinds, tmp_path):

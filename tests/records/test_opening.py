@@ -137,7 +137,7 @@ def test_a_deleted_experiment_is_told_with_what_restores_it(database):
 def test_a_store_of_files_is_refused_unless_mlflow_still_takes_it(folder, monkeypatch, uri):
     monkeypatch.setenv(store.TRACKING, uri)
     what, remedy = told()
-    assert what == f"MLFLOW_TRACKING_URI is {store.tracking_uri()}, a folder of files, which MLflow writes no more"
+    assert what == f"MLFLOW_TRACKING_URI is {store.tracking_uri()}, a folder of files, which MLflow no longer writes"
     assert "`mlflow migrate-filestore`" in remedy
     if not uri.endswith("/abs/mlruns"):
         monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")

@@ -120,7 +120,6 @@ NAMES = {  # every parameter that names something: what is set, where, what was 
     "sweep.data": ("wordnt", "did you mean wordnet?"),
     "sweep.docids": ("rq", "valid: text"),
     "compare.data": ("wordnt", "did you mean wordnet?"),
-    "compare.docids": ("rq", "valid: text"),
     "swap.data": ("wordnt", "did you mean wordnet?"),
     "swap.docids": ("rq", "valid: text"),
     "swap.loss": ("iten", "did you mean item?"),
@@ -146,6 +145,16 @@ def test_a_name_of_something_that_is_not_there_is_told_with_the_nearest_one(path
     assert path in failure.value.what
     assert repr(name) in failure.value.what
     assert meant in failure.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("path", "names", "meant"), [("docids", ["text", "txt"], "text"), ("losses", ["item", "itme"], "item")]
+)
+def test_every_name_in_a_list_is_looked_up(path, names, meant):
+    with pytest.raises(UserError) as failure:
+        params.validate(changed((f"compare.{path}", names)), "here")
+    assert f"compare.{path}.1 is {names[1]!r}" in failure.value.what
+    assert f"did you mean {meant}?" in failure.value.remedy
 
 
 FUSION = {"data": "wordnet", "first": "bm25", "second": "neighbours"}

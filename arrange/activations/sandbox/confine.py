@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from arrange.activations.settings import Sandbox
+from arrange.errors import extra
 
 ANSWER = 3  # the file descriptor of the pipe for the answer, the only one open for writing
 ANSWER_BYTES = 2**24  # that an answer may have
@@ -37,7 +38,9 @@ def missing() -> str:
         return f"{sys.platform} has no seccomp"
     try:
         _filter()
-    except (ImportError, RuntimeError, OSError) as error:
+    except ImportError as error:
+        return ", ".join(str(error).splitlines())
+    except (RuntimeError, OSError) as error:
         return f"{error} (install libseccomp)"
     child = os.fork()
     if not child:
@@ -93,7 +96,8 @@ def _limit(sandbox: Sandbox) -> None:
 @cache
 def _filter() -> Any:
     """The filter, not yet loaded, made once. System calls that it does not allow fail with EPERM."""
-    import pyseccomp  # raises RuntimeError without libseccomp
+    with extra("activations"):
+        import pyseccomp  # raises RuntimeError without libseccomp
 
     allowed = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.EPERM))
     for name in COMPUTING:
