@@ -26,6 +26,7 @@ def export_listwise(name: str) -> None:
     arguments = {**settings.finetune.arguments, **entry.arguments}
     tabled = pl.read_parquet(results / "per_query.parquet").filter(system=name.removeprefix(f"{entry.data}-"))
     score = score_of(models.load(model).config, prompt.score)
+    base = settings.finetune.model if entry.base.startswith("models/") else entry.base  # of the ranker it started from
     sections = {
         "ranker": entry,
         "loss": settings.losses[entry.loss],
@@ -33,6 +34,7 @@ def export_listwise(name: str) -> None:
         "docids": settings.docids,
         "prompt": prompt,
         "finetune": settings.finetune,
+        "base_model": settings.base_models.get(base.removeprefix("base_models/")),
     }
     write(
         Path("exports", name),
@@ -44,7 +46,7 @@ def export_listwise(name: str) -> None:
             "data": entry.data,
             "ranker": name,
             "validated": {name: kept_value(history, "validation_nDCG@10", arguments)},
-            "parameters": {section: asdict(values) for section, values in sections.items()},
+            "parameters": {section: asdict(values) for section, values in sections.items() if values},
             "sha256": hashes(data, catalogue_folder),
             "metrics": {settings.rank.split: means(tabled)},
         },

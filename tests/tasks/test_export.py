@@ -226,6 +226,7 @@ def test_a_listwise_reranker_is_exported_with_what_reranking_needs(project):
     reranker = exported.load(Path("exports/wordnet-lw"))
     assert (reranker.card["ranker"], reranker.card["validated"]) == ("wordnet-lw", {"wordnet-lw": 0.4})
     assert reranker.card["metrics"]["test"]["nDCG@10"] == 0.9
+    assert reranker.card["parameters"]["base_model"]["source"] == "scratch"
     assert (reranker.recipe.in_order, reranker.recipe.score) == (True, "mean")
     [found] = reranker.rank(["a red fox"], among=["d4", "d3"])
     assert sorted(one.doc_id for one in found) == ["d3", "d4"]
