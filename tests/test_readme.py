@@ -4,9 +4,6 @@ import re
 import subprocess
 from pathlib import Path
 
-import numpy as np
-import pytest
-
 from docs import tables
 
 README = Path("README.md").read_text()
@@ -41,10 +38,11 @@ def test_it_is_short():
     assert README.count("\n") <= 130
 
 
-def test_the_examples_of_the_library_run():
+def test_the_examples_of_the_library_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     names: dict = {}
     for example in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
         exec(example, names)
-    assert names["catalogue"].walk([5, 8, 2]) > 0
-    weights = names["losses"].Item(alpha=1.0).weights([1, 2, 2, 4])
-    assert np.exp(weights.node_D) == pytest.approx([1, 1 / 2, 1 / 2, 1 / 4])
+    assert names["trie"].walk(b"dogf") > 0
+    [found] = names["ranker"].rank(["a dog"], k=2)
+    assert {one.doc_id for one in found} <= {"dog", "dogfish", "cat"}
