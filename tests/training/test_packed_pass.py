@@ -88,9 +88,9 @@ def any_docid_token(prefix):
     [("docid_tokens", any_docid_token, 1.0), ("children", following, 1.0), ("children", following, 2.5)],
 )
 @pytest.mark.parametrize("family", families.CONFIGS)
-def test_normalisers_equal_the_unpacked_pass_in_every_family(family, normaliser, legal, temperature):
+def test_normalisers_equal_the_unpacked_pass_in_every_family(family, normaliser, legal, temperature, monkeypatch):
     model, weights = families.model(family), weights_of(COMBINED)
-    model.config.children_temperature = temperature
+    monkeypatch.setattr(model.config, "children_temperature", temperature, raising=False)  # other tests share the model
     tokens = packing.legal_tokens(trie.build(DOCIDS), normaliser)
     loss = loss_of(model, pack([0, 1, 2], weights, whole=False, legal=tokens))
     lists = zip(PROMPTS, LISTS, weights, strict=True)
@@ -103,21 +103,22 @@ def test_normalisers_equal_the_unpacked_pass_in_every_family(family, normaliser,
 
 
 @pytest.mark.parametrize("normaliser", ["vocabulary", "docid_tokens"])
-def test_a_temperature_is_of_children_alone(normaliser):
+def test_a_temperature_is_of_children_alone(normaliser, monkeypatch):
     model, weights = families.model("llama"), weights_of(ITEM)
     legal = packing.legal_tokens(trie.build(DOCIDS), normaliser)
     batch = pack([0, 1, 2], weights, legal=legal)
     cold = loss_of(model, batch).item()
-    model.config.children_temperature = 4.0
+    monkeypatch.setattr(model.config, "children_temperature", 4.0, raising=False)
     assert loss_of(model, batch).item() == cold
 
 
 def test_only_the_columns_are_computed_that_can_be_chosen():
     model, catalogue, computed = families.model("gpt2"), trie.build(DOCIDS), []
-    model.lm_head.register_forward_hook(lambda *call: computed.append(call[-1].shape[1]))
+    hook = model.lm_head.register_forward_hook(lambda *call: computed.append(call[-1].shape[1]))
     for normaliser in ("vocabulary", "docid_tokens", "children"):
         legal = packing.legal_tokens(catalogue, normaliser)
         packed.log_probabilities(model, pack([1], weights_of(losses.Ntp()), whole=False, legal=legal))
+    hook.remove()
     (row,) = LISTS[1]
     follow = {token for depth in range(len(DOCIDS[row])) for token in following(DOCIDS[row][:depth])}
     assert computed == [families.VOCABULARY, len(any_docid_token([])), len(follow)]
