@@ -43,7 +43,7 @@ compare: .venv/ready ## losses at equal steps over three seeds (section compare)
 	@$(IN_VENV) -m flows.compare $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
 
 test: .venv/ready ## the tests, without those that take minutes
-	@$(IN_VENV) -m pytest -m "not slow"
+	@$(IN_VENV) -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-all: .venv/ready ## all tests, real DVC, Prefect and MLflow included
 	@$(IN_VENV) -m pytest

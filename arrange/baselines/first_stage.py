@@ -24,12 +24,13 @@ K = 1  # of the reciprocal ranks: few documents of each system, of which the fir
 
 def candidates(
     dataset: Dataset,
+    queries: pl.DataFrame,
     depths: Mapping[str, int],
     voters: int,
     apart: Apart,
     progress: Callable[[int], object] = lambda done: None,
 ) -> pl.DataFrame:
-    """A run with the first documents of each system, for the queries of all splits: best reciprocal ranks first.
+    """A run with the first documents of each system for some queries of a data set: best reciprocal ranks first.
 
     depths: how many documents `bm25`, `neighbours` and sentence encoders (folders of base models) give.
     voters: neighbours that vote. apart: which training queries are no neighbours of a training query; see
@@ -37,26 +38,25 @@ def candidates(
     """
     train = dataset.queries.filter(split="train")
     systems: dict[str, Callable[[], pl.DataFrame]] = {
-        "bm25": lambda: bm25.search(dataset.queries, dataset.documents),
+        "bm25": lambda: bm25.search(queries, dataset.documents),
         "neighbours": lambda: neighbours(
-            train, dataset.qrels.join(train, on="query_id", how="semi"), dataset.queries, voters, apart=apart
+            train, dataset.qrels.join(train, on="query_id", how="semi"), queries, voters, apart=apart
         ),
     }
     runs = []
     for name, depth in depths.items():
-        run = systems.get(name, partial(encoded, dataset, Path(name), progress))()
+        run = systems.get(name, partial(encoded, dataset, queries, Path(name), progress))()
         runs.append(run.filter(pl.col("rank") <= depth))
     return reciprocal_rank(runs, k=K)
 
 
-def encoded(dataset: Dataset, folder: Path, progress: Callable[[int], object]) -> pl.DataFrame:
+def encoded(dataset: Dataset, queries: pl.DataFrame, folder: Path, progress: Callable[[int], object]) -> pl.DataFrame:
     """The run of a sentence encoder by the cosine of its vectors."""
     tokenizer, encoder = encoders.by_name(str(folder))
-    documents, queries = (
-        encoders.encode(tokenizer, texts.to_list(), MAX_TOKENS)
-        for texts in (dataset.documents["text"], dataset.queries["text"])
+    document_tokens, query_tokens = (
+        encoders.encode(tokenizer, table["text"].to_list(), MAX_TOKENS) for table in (dataset.documents, queries)
     )
-    table_DN = encoder.vectors(documents, progress=progress).numpy()
-    vectors_QN = encoder.vectors(queries).numpy()
-    query_ids, doc_ids = dataset.queries["query_id"].to_list(), dataset.documents["doc_id"].to_list()
+    table_DN = encoder.vectors(document_tokens, progress=progress).numpy()
+    vectors_QN = encoder.vectors(query_tokens).numpy()
+    query_ids, doc_ids = queries["query_id"].to_list(), dataset.documents["doc_id"].to_list()
     return rank(query_ids, doc_ids, lambda query, rows_K: table_DN[rows_K] @ vectors_QN[query])

@@ -53,7 +53,7 @@ def test_as_many_neighbours_vote_though_kin_are_left_out():
 
 
 def test_candidates_are_the_first_documents_of_each_system():
-    run = candidates(DATASET, {"neighbours": 1, "bm25": 1}, voters=1, apart="query")
+    run = candidates(DATASET, DATASET.queries, {"neighbours": 1, "bm25": 1}, voters=1, apart="query")
     assert found(run, "q4") == ["d1"]  # both find it
     assert {*found(run, "q2")} == {"d1", "d2"}  # the vote's d1, and BM25's d2
     assert run.filter(query_id="q2")["score"].to_list() == [1 / 2, 1 / 2]  # of reciprocal ranks with k 1
@@ -61,6 +61,6 @@ def test_candidates_are_the_first_documents_of_each_system():
 
 def test_a_sentence_encoder_finds_the_nearest_by_cosine(bert):
     folder = bert("encoder")
-    run = candidates(DATASET, {str(folder): 3}, voters=1, apart="query")
+    run = candidates(DATASET, DATASET.queries, {str(folder): 3}, voters=1, apart="query")
     assert run.group_by("query_id").len()["len"].to_list() == [3] * 4
     assert found(run, "q1") == found(run, "q4")  # the same text
