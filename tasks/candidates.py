@@ -15,7 +15,7 @@ from tasks import stage
 def candidates(name: str) -> None:
     """data/<data>, base_models -> candidates/<name>.parquet, a run; runs/<data>/<name>/{run,judged}.{parquet,trec}.
 
-    runs/<data>/<name> has the queries that the tables show: the first stage is a system too, which a reranker must beat.
+    runs/<data>/<name> has the queries that the tables show: the first stage is a system, which rerankers must beat.
     candidates has these, and those of all splits where a training takes them.
     """
     settings = params.read()
