@@ -40,7 +40,7 @@ def compare(
     hours: Hours = None,
     cluster: Cluster = None,
 ) -> State:
-    return run(["track"], preset, overrides, parallel, hours, cluster, derive=trainings, table=table)
+    return run(["ranking_report"], preset, overrides, parallel, hours, cluster, derive=trainings, table=table)
 
 
 def trainings(sections: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def sweep(
     hours: Hours = None,
     cluster: Cluster = None,
 ) -> State:
-    return run(["track"], preset, overrides, parallel, hours, cluster, derive=cells)
+    return run(["ranking_report"], preset, overrides, parallel, hours, cluster, derive=cells)
 
 
 def cells(sections: Mapping[str, Any]) -> dict[str, Any]:
