@@ -303,7 +303,7 @@ def test_a_sweep_draws_maps_and_is_one_run_in_mlflow(finished):
     assert trained == {f"finetune@{cell}" for cell in cells}
     assert {what for stage, what in found.items() if "wordnet-combined" in stage} == {"ran"}
     (workspace,) = finished.path.glob(".workspaces/*")
-    maps = sorted(path.name for path in (workspace / "reports").glob("*-map-*.png"))
+    maps = sorted(path.name for path in (workspace / "rankings").glob("*-map-*.png"))
     assert maps == [f"wordnet-map-{measure}.png" for measure in ("R10", "nDCG10", "overlap3")]
     runs = runs_in(finished)
     _, parent = parents(runs)
