@@ -1,6 +1,7 @@
 """What a sweep and a comparison have in common: rankers of one data set with some docIDs, losses and seeds."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from settings.params import by_data
@@ -9,7 +10,7 @@ from settings.params import by_data
 def rankers_of(
     sections: Mapping[str, Any], place: Mapping[str, Any], compared: Mapping[str, tuple[str, str]], reference: str
 ) -> dict[str, Any]:
-    """Overrides that leave one data set, with a ranker for each system and seed, and no baselines, fusions, rerankings.
+    """Overrides that leave one data set, with a ranker for each system and seed, and nothing else that ranks.
 
     place: a section with `data` and `seeds`. compared: each system's docIDs and loss. reference: the system that others
     are tested against.
@@ -23,12 +24,9 @@ def rankers_of(
     catalogues = {f"{data}-{docids}": {"data": data, "docids": docids} for docids, _ in compared.values()}
     docids, loss = compared[reference]
     there = {"data": data, "docids": docids}  # what other sections name must be there
-    # of these, those of this data set stay: a teacher's table may be one of its candidates
-    shared = {"catalogues", "candidates"}
-    taken_away = {  # None takes an entry away
-        section: dict.fromkeys(name for name, each in entries.items() if section not in shared or each["data"] != data)
-        for section, entries in by_data(sections).items()
-    }
+    taken_away = {section: dict.fromkeys(entries) for section, entries in by_data(sections).items()}  # by None
+    taught = Path(sections["finetune"]["teacher"]["table"]).stem
+    taken_away.get("candidates", {}).pop(taught, None)  # what a teacher's table is made of stays
     return taken_away | {
         "datasets": dict.fromkeys(name for name in sections["datasets"] if name != data),
         "catalogues": taken_away["catalogues"] | catalogues,

@@ -223,8 +223,9 @@ def ways(
     rankers: Mapping[str, RankerEntry],
     fusions: Mapping[str, FusionEntry],
     reranked: Mapping[str, RerankedEntry],
+    candidates: Mapping[str, Candidates],
 ) -> dict[str, list[str]]:
-    """The systems of a data set's tables by how they use a ranker: alone, fused with BM25, or to rerank BM25's run."""
+    """The systems of a data set's tables by how they use a ranker: alone, fused, or to rerank BM25's run."""
     of_bm25 = f"runs/{data}/bm25/run.parquet"
     fused = {name: {each.first, each.second} for name, each in fusions.items() if each.data == data}
     again = [name for name, each in reranked.items() if each.data == data and each.first == of_bm25]
@@ -232,6 +233,9 @@ def ways(
     found = {
         "a ranker": [*systems(rankers, data)],
         "a ranker fused with BM25": [name for name, two in fused.items() if "bm25" in two and two & made],
+        "a ranker fused with a first stage": [
+            name for name, two in fused.items() if two & {*candidates} and two & made
+        ],
         "a ranker that reranks BM25's documents": again,
     }
     return {way: [name.removeprefix(f"{data}-") for name in names] for way, names in found.items()}

@@ -48,6 +48,13 @@ def test_docids_are_compared_under_their_own_names_or_with_the_losses():
     assert list(systems(both.rankers, "wordnet")) == ["rq_token", "rq_item", "text_token", "text_item"]
 
 
+def test_what_is_not_compared_is_not_made():
+    first = {"data": "wordnet", "depths": {"bm25": 9}, "apart": "query"}
+    others = {"catalogues": {"wordnet-rq": {"data": "wordnet", "docids": "rq"}}, "candidates": {"wordnet-first": first}}
+    settings = compared(others)
+    assert (list(settings.catalogues), settings.candidates) == (["wordnet-text"], {})
+
+
 def test_docids_that_are_not_there_are_named():
     with pytest.raises(UserError, match=r"compare\.docids\.1 is 'texd', which is not there\ndid you mean text\?"):
         compared(docids=["rq", "texd"])

@@ -4,8 +4,8 @@
     tokenizer/          with the docIDs' codes among its tokens
     trie.safetensors    of all docIDs
     documents.parquet   doc_id, docid, tokens, text: a row per document, numbered as in the trie
-    validation.parquet  query_id, cluster and each measure, a row per validation query (`arrange.serving.champion`); a
-                        listwise reranker, which the registry does not take, has none
+    validation.parquet  query_id, cluster and each measure, a row per validation query (`arrange.serving.champion`);
+                        a listwise reranker and what `arrange.finetune` makes have none
     export.json         the recipe for ranking, and the card: data, ranker, parameters, hashes, metrics
     README.md           the card as a page
 

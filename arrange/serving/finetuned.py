@@ -114,7 +114,6 @@ def _export(out: Path, parts: Path, documents: pl.DataFrame, parameters: Mapping
         model=parts / "model",
         catalogue=parts / "docids",
         documents=documents,
-        validation=pl.DataFrame(schema={"query_id": pl.String, "cluster": pl.String}),
         recipe=Recipe(**PROMPT.templates(), score=PROMPT.score, **DECODING.search(), seed=seed),
         card={
             "data": out.name,

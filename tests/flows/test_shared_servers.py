@@ -36,9 +36,10 @@ def test_a_server_takes_up_records_that_one_for_a_team_began(client):
 
 
 def test_another_database_for_the_team_is_left_to_it(client, monkeypatch):
-    store.experiment_id(client)
+    kept = client.get_experiment(store.experiment_id(client)).artifact_location
     monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", "sqlite:///team.db")
     up.share_records(is_alone=False)
+    assert client.get_experiment_by_name(store.EXPERIMENT).artifact_location == kept
 
 
 def test_records_that_a_server_has_the_files_of_are_not_written_without_it(client):

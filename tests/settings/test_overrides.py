@@ -244,7 +244,13 @@ def test_values_are_written_as_one_would_type_them():
 def test_every_ranker_of_own_data_meets_bm25(tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
-    sections = changed(("rankers.wordnet-ntp.regime", "in_context"))
+    stage = {"data": "wordnet", "depths": {"bm25": 9}, "apart": "query"}
+    fused = {"data": "wordnet", "first": "wordnet-item", "second": "wordnet-first"}
+    sections = changed(
+        ("rankers.wordnet-ntp.regime", "in_context"),
+        ("candidates", {"wordnet-first": stage}),
+        ("fusions", {"wordnet-item_first": fused}),
+    )
     own_data = params.with_own_data(sections, folder)
     added = params.with_bm25(params.effective(sections, None, own_data), folder)
     theirs = {"fusions": {"mine-bm25_item": {"data": "mine", "first": "bm25", "second": "copy"}}}
@@ -258,8 +264,9 @@ def test_every_ranker_of_own_data_meets_bm25(tmp_path):
     assert [*settings.reranked] == [f"mine-{system}_reranks_bm25" for system in systems]
     first = settings.reranked["mine-item_reranks_bm25"]
     assert (first.ranker, first.first, first.depth) == ("mine-item", "runs/mine/bm25/run.parquet", 100)
-    assert ways("mine", settings.rankers, settings.fusions, settings.reranked) == {
+    assert ways("mine", settings.rankers, settings.fusions, settings.reranked, settings.candidates) == {
         "a ranker": ["ntp", *systems],
         "a ranker fused with BM25": ["bm25_plackett_luce"],
+        "a ranker fused with a first stage": ["item_first"],
         "a ranker that reranks BM25's documents": [f"{system}_reranks_bm25" for system in systems],
     }
