@@ -20,16 +20,6 @@ from arrange.training.settings import Prompt
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return small_export.write(tmp_path_factory.mktemp("exports") / "animals")
-
-
-@pytest.fixture(scope="module")
-def ranker(folder):
-    return exported.load(folder)
-
-
-@pytest.fixture(scope="module")
 def reader(tmp_path_factory):
     """A ranker that reads its candidates."""
     return exported.load(small_export.write(tmp_path_factory.mktemp("exports") / "read", **IN_CONTEXT))

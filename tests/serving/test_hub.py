@@ -16,11 +16,6 @@ from arrange.serving import exported, rank
 from arrange.serving.hub import from_pretrained, main, opened, push_to_hub
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return small_export.write(tmp_path_factory.mktemp("exports") / "animals")
-
-
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     with hub_server.running() as hub:

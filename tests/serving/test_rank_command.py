@@ -5,15 +5,9 @@ import subprocess
 import sys
 
 import pytest
-import small_export
 
 from arrange.serving import exported, rank
 from arrange.serving.exported import Ranked
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return small_export.write(tmp_path_factory.mktemp("exports") / "animals")
 
 
 def test_json_has_what_the_library_gives(folder, capsys):
