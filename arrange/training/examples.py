@@ -22,8 +22,9 @@ from arrange.docids.trie import Trie
 from arrange.errors import UserError
 from arrange.models.normaliser import Normaliser
 from arrange.training import settings
+from arrange.training.columns import legal_tokens
 from arrange.training.losses import ListLoss, Weights
-from arrange.training.packing import DocidTokens, Lists, docid_tokens, legal_tokens, pack
+from arrange.training.packing import DocidTokens, Lists, docid_tokens, pack
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

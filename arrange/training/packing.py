@@ -13,7 +13,6 @@ longest row, N tokens of all rows at which the model's output is needed, E edges
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -21,10 +20,10 @@ import torch
 from numpy.typing import NDArray
 
 from arrange.docids.trie import Trie
-from arrange.models.normaliser import Normaliser
+from arrange.training import columns
+from arrange.training.columns import Ints, tensors
 from arrange.training.losses import Weights
 
-Ints = NDArray[np.int64]
 ROW = 1024  # nodes of a trie in one row; behind a longer prompt as many as that has tokens
 AREA = 2**22  # numbers of a pass's mask, rows x length^2; a single row may have more
 
@@ -43,26 +42,6 @@ class Lists(NamedTuple):
     query_D: Ints  # 0 .. B - 1, rising
     row_D: Ints  # rows of the docIDs
     weights: Weights | None = None  # each of shape D
-
-
-@dataclass(frozen=True, eq=False)
-class Legal:
-    """The tokens over which the output is normalised, instead of the whole vocabulary. Made by `legal_tokens`.
-
-    token_C: the tokens of docIDs, rising. trie: the catalogue's; only tokens that may follow there count. None: all of
-    token_C do.
-    """
-
-    token_C: NDArray[np.integer]
-    trie: Trie | None
-
-
-def legal_tokens(trie: Trie | None, normaliser: Normaliser) -> Legal | None:
-    """What a normaliser of `arrange.models.normaliser` leaves of the vocabulary; None for all of it."""
-    if normaliser == "vocabulary":
-        return None
-    assert trie is not None, f"the normaliser {normaliser} needs the trie of all docIDs"
-    return Legal(trie.distinct_tokens, trie if normaliser == "children" else None)
 
 
 class Tries(NamedTuple):
@@ -164,7 +143,7 @@ def pack(
     gamma: float = 1.0,
     normalised: bool = True,
     whole: bool = True,
-    legal: "Legal | None" = None,
+    legal: columns.Legal | None = None,
     siblings: Trie | None = None,
     row: int = ROW,
     area: int = AREA,
@@ -178,9 +157,10 @@ def pack(
     their length and its outputs, as counts of what is next. Of the outputs: head_N (r * L + l of the tokens
     that have edges), edge_head_E (which of the N), edge_token_E, edge_query_E, and, if `lists` has weights,
     edge_weight_E. Of the documents, in the order given, if `whole`: path_DT (their edges, -1 where a docID is
-    shorter) and document_query_D. queries: B. legal: see `Legal`; it adds column_C, edge_column_E and, if it has a
-    trie, legal_head_M and legal_column_M, the M pairs of an output and a token that may follow there. siblings: the
-    catalogue's trie; it adds the same pairs as child_head_M and child_column_M, and edge_child_E (the edges' own).
+    shorter) and document_query_D. queries: B. legal: see `arrange.training.columns`; it adds column_C, edge_column_E
+    and, if it is a trie, legal_head_M and legal_column_M, the M pairs of an output and a token that may follow there.
+    siblings: the catalogue's trie; it adds the same pairs as child_head_M and child_column_M, and edge_child_E (the
+    edges' own).
     """
     trie = tries(docids, lists.query_D, lists.row_D)
     prompt_B = np.array([len(prompt) for prompt in prompts])
@@ -202,7 +182,7 @@ def pack(
     ends_P = np.cumsum(rows.pass_P)
     heads_P = np.diff(np.searchsorted(head_N, ends_P * width), prepend=0)
     length_P = np.maximum.reduceat(rows.length_R, ends_P - rows.pass_P)
-    outputs |= _tensors(
+    outputs |= tensors(
         **{"pass": np.stack([rows.pass_P, length_P, heads_P], axis=1)},
         head=head_N,
         edge_head=edge_head_E,
@@ -212,10 +192,12 @@ def pack(
     outputs["queries"] = torch.tensor(len(prompts))
     prefix_N = trie.parent_E[keep_E][first_N]
     if legal is not None:
-        outputs |= _legal(legal, trie, trie.token_E[keep_E], prefix_N)
+        outputs |= columns.of_legal(legal, trie, trie.token_E[keep_E], prefix_N)
     if siblings is not None:
-        outputs |= _siblings(siblings, outputs.get("column"), trie, trie.token_E[keep_E], edge_head_E, prefix_N)
-    documents = _tensors(path=trie.path_DT, document_query=lists.query_D) if whole else {}
+        outputs |= columns.of_siblings(
+            siblings, outputs.get("column"), trie, trie.token_E[keep_E], edge_head_E, prefix_N
+        )
+    documents = tensors(path=trie.path_DT, document_query=lists.query_D) if whole else {}
     return _filled(prompts, prompt_B, trie, rows, pad_token_id) | outputs | documents
 
 
@@ -301,43 +283,6 @@ def passes(length_R: Ints, area: int) -> tuple[Ints, Ints]:
     return order_R, np.array(counts)
 
 
-def _legal(legal: Legal, tries_: Tries, token_E: Ints, prefix_N: Ints) -> dict[str, torch.Tensor]:
-    """The columns of the output, and of these the legal ones. prefix_N: the edge that ends each output's prefix.
-
-    With a trie the columns are the tokens that may follow one of the prefixes.
-    """
-    if legal.trie is None:
-        return _tensors(column=legal.token_C, edge_column=np.searchsorted(legal.token_C, token_E))
-    head_M, token_M = _children(legal.trie, tries_, prefix_N)
-    column_C, column_M = np.unique(token_M, return_inverse=True)
-    edge_column_E = np.searchsorted(column_C, token_E)
-    return _tensors(column=column_C, edge_column=edge_column_E, legal_head=head_M, legal_column=column_M)
-
-
-def _siblings(
-    catalogue: Trie, column_C: torch.Tensor | None, tries_: Tries, token_E: Ints, head_E: Ints, prefix_N: Ints
-) -> dict[str, torch.Tensor]:
-    """The children of each output's prefix in the catalogue, and the place of each edge among all of them.
-
-    column_C: the tokens of the output's columns; None for the whole vocabulary.
-    """
-    head_M, token_M = _children(catalogue, tries_, prefix_N)
-    radix = int(token_M.max()) + 1
-    child_E = np.searchsorted(head_M * radix + token_M, head_E * radix + token_E)  # children are in order of tokens
-    column_M = token_M if column_C is None else np.searchsorted(column_C.numpy(), token_M)
-    return _tensors(child_head=head_M, child_column=column_M, edge_child=child_E)
-
-
-def _children(catalogue: Trie, tries_: Tries, prefix_N: Ints) -> tuple[Ints, Ints]:
-    """All tokens that may follow the N prefixes in the catalogue: (head_M, token_M), head_M of the N, both rising."""
-    node_E = np.zeros(len(tries_.token_E) + 1, np.int64)  # in the catalogue's trie; the last one, -1, is its root
-    for depth in range(int(tries_.depth_E.max()) + 1):
-        (at,) = np.nonzero(tries_.depth_E == depth)
-        node_E[at] = catalogue.steps(node_E[tries_.parent_E[at]], tries_.token_E[at])
-    head_M, child_M = catalogue.children(node_E[prefix_N])
-    return head_M.astype(np.int64), catalogue.token_N[child_M].astype(np.int64)
-
-
 def _filled(
     prompts: Sequence[Sequence[int]], prompt_B: Ints, trie: Tries, rows: Rows, pad_token_id: int
 ) -> dict[str, torch.Tensor]:
@@ -353,8 +298,4 @@ def _filled(
     position_RL[at] = prompt_R[rows.row_K] + trie.depth_E[rows.edge_K]
     end_RL = np.where(prompt_RL, rows.length_R[:, None], slot_L + 1)
     end_RL[at] = rows.end_K
-    return _tensors(input_ids=ids_RL, position_ids=position_RL, end=end_RL)
-
-
-def _tensors(**arrays: NDArray) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)) for name, array in arrays.items()}
+    return tensors(input_ids=ids_RL, position_ids=position_RL, end=end_RL)

@@ -11,7 +11,7 @@ from transformers import GPTNeoConfig, LlamaConfig, LlamaForCausalLM
 from arrange.docids import trie
 from arrange.errors import UserError
 from arrange.models import attention, ranker
-from arrange.training import losses, packing, unpacked
+from arrange.training import columns, losses, packing, unpacked
 from arrange.training import packed_pass as packed
 from arrange.training.objective import objective
 
@@ -91,7 +91,7 @@ def any_docid_token(prefix):
 def test_normalisers_equal_the_unpacked_pass_in_every_family(family, normaliser, legal, temperature, monkeypatch):
     model, weights = families.model(family), weights_of(COMBINED)
     monkeypatch.setattr(model.config, "children_temperature", temperature, raising=False)  # other tests share the model
-    tokens = packing.legal_tokens(trie.build(DOCIDS), normaliser)
+    tokens = columns.legal_tokens(trie.build(DOCIDS), normaliser)
     loss = loss_of(model, pack([0, 1, 2], weights, whole=False, legal=tokens))
     lists = zip(PROMPTS, LISTS, weights, strict=True)
     how = {"legal": legal, "temperature": temperature}
@@ -105,7 +105,7 @@ def test_normalisers_equal_the_unpacked_pass_in_every_family(family, normaliser,
 @pytest.mark.parametrize("normaliser", ["vocabulary", "docid_tokens"])
 def test_a_temperature_is_of_children_alone(normaliser, monkeypatch):
     model, weights = families.model("llama"), weights_of(ITEM)
-    legal = packing.legal_tokens(trie.build(DOCIDS), normaliser)
+    legal = columns.legal_tokens(trie.build(DOCIDS), normaliser)
     batch = pack([0, 1, 2], weights, legal=legal)
     cold = loss_of(model, batch).item()
     monkeypatch.setattr(model.config, "children_temperature", 4.0, raising=False)
@@ -116,7 +116,7 @@ def test_only_the_columns_are_computed_that_can_be_chosen():
     model, catalogue, computed = families.model("gpt2"), trie.build(DOCIDS), []
     hook = model.lm_head.register_forward_hook(lambda *call: computed.append(call[-1].shape[1]))
     for normaliser in ("vocabulary", "docid_tokens", "children"):
-        legal = packing.legal_tokens(catalogue, normaliser)
+        legal = columns.legal_tokens(catalogue, normaliser)
         packed.log_probabilities(model, pack([1], weights_of(losses.Ntp()), whole=False, legal=legal))
     hook.remove()
     (row,) = LISTS[1]
@@ -137,7 +137,7 @@ def test_adapters_of_the_output_layer_count(normaliser, legal, tied, targets, ne
     for weight in model.parameters():
         if weight.requires_grad:
             weight += 0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1))
-    weights, tokens = weights_of(COMBINED), packing.legal_tokens(trie.build(DOCIDS), normaliser)
+    weights, tokens = weights_of(COMBINED), columns.legal_tokens(trie.build(DOCIDS), normaliser)
     batch = pack([0, 1, 2], weights, whole=False, legal=tokens)
     inner = ranker.without_adapters(model)
     loss = packed.cross_entropy(packed.edge_log_probabilities(model, batch, inner), batch)
@@ -191,7 +191,7 @@ def test_rows_and_passes_change_neither_loss_nor_gradient(loss, normaliser):
     model, weights = families.model("llama"), weights_of(loss)
     catalogue, siblings = trie.build(DOCIDS), bool(loss.terms.prefix.weight)
     options = {"gamma": loss.gamma, "whole": loss.compares_documents or siblings}
-    options |= {"legal": packing.legal_tokens(catalogue, normaliser), "siblings": catalogue if siblings else None}
+    options |= {"legal": columns.legal_tokens(catalogue, normaliser), "siblings": catalogue if siblings else None}
     whole, cut = pack([0, 1, 2], weights, **options), pack([0, 1, 2], weights, **options, **SMALL)
     assert (len(whole["pass"]), len(whole["input_ids"])) == (1, 3)
     assert len(cut["pass"]) > 2

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arrange.docids import trie
+from arrange.training import columns, packing
 from arrange.training import packed_pass as packed
-from arrange.training import packing
 from arrange.training.losses import Prefix
 from arrange.training.prefix import prefix
 
@@ -31,7 +31,7 @@ def pack(docids, lists, normaliser="vocabulary"):
         packing.docid_tokens(docids),
         packing.Lists(query_D, rows_D),
         0,
-        legal=packing.legal_tokens(catalogue, normaliser),
+        legal=columns.legal_tokens(catalogue, normaliser),
         siblings=catalogue,
     )
     return batch, torch.tensor([rank for rows in lists for _, rank in rows], dtype=torch.float64)
