@@ -31,16 +31,16 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 run: .venv/ready ## the quickstart; PRESET=full (or tiny, standard ...), SET="rank.beams=50", DATA=folder (its ranking alone) for another run
-	@$(IN_VENV) -m flows.$(if $(DATA),ranking,pipeline) $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
+	@$(IN_VENV) -m flows $(if $(DATA),ranking,pipeline) $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
 
 activations: .venv/ready ## search for activation functions, and the whole transfer table; PRESET=quick
-	@$(IN_VENV) -m flows.activations --preset $(or $(PRESET),quick) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
+	@$(IN_VENV) -m flows activations --preset $(or $(PRESET),quick) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
 
 sweep: .venv/ready ## losses over a grid of their parameters (section sweep), measured on validation queries
-	@$(IN_VENV) -m flows.sweep $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
+	@$(IN_VENV) -m flows sweep $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
 
 compare: .venv/ready ## losses at equal steps over three seeds (section compare): one table, with tests and CPU seconds
-	@$(IN_VENV) -m flows.compare $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
+	@$(IN_VENV) -m flows compare $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
 
 test: .venv/ready ## the tests, without those that take minutes
 	@$(IN_VENV) -m pytest -m "not slow" -n 2 --dist loadfile
@@ -101,7 +101,7 @@ lock: .venv/ready ## requirements.lock anew from pyproject.toml
 		--excludes .venv/excluded --no-emit-package setuptools --all-extras --group pipeline --group dev pyproject.toml -o requirements.lock
 
 release: .venv/ready ## run the quickstart, then bring its numbers into README and docs/results: dvc.lock and these are the version's
-	@$(IN_VENV) -m flows.pipeline
+	@$(IN_VENV) -m flows pipeline
 	@$(IN_VENV) -m docs.tables --commit-results "$(HARDWARE)"
 	@git status --short dvc.lock docs README.md
 

@@ -51,7 +51,7 @@ def measure(folder: Path, quick: bool) -> dict[str, object]:
         results["setup"] = timed(["make", ".venv/ready"], flow)[0]
         (dvc / ".venv").symlink_to(flow / ".venv")
     python = sys.executable if quick else str(flow / ".venv" / "bin" / "python")
-    run, repro = [python, "-m", "flows.pipeline"], [python, "-m", "dvc", "repro"]
+    run, repro = [python, "-m", "flows", "pipeline"], [python, "-m", "dvc", "repro"]
     results["flow"], results["flow_peak_gb"] = timed(run, flow)
     results["stages"], results["seconds_within_stages"] = within_stages(flow)
     results["dvc_repro"], results["dvc_repro_peak_gb"] = timed(repro, dvc)

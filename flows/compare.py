@@ -1,6 +1,6 @@
 """Losses and docIDs compared: the section `compare` trains each with every seed at equal steps, in one table.
 
-As a script: python -m flows.compare [--preset tiny] [--set compare.seeds=[1,2,3] ...] [--parallel 2]
+As a script: python -m flows compare [--preset tiny] [--set compare.seeds=[1,2,3] ...] [--parallel 2]
 As a deployment: see prefect.yaml.
 """
 
@@ -21,7 +21,6 @@ from arrange.formats import markdown
 from arrange.report.comparison import comparison, docids_table
 from arrange.report.selection import selection
 from arrange.training.history import kept_value
-from flows import script
 from flows.losses import rankers_of
 from flows.parameters import Cluster, Hours, Overrides, Parallel, Preset
 from flows.run import run
@@ -134,7 +133,3 @@ def seconds(root: Path, rankers: list[str]) -> list[float]:
     """The CPU seconds of the rankers' trainings that ran in this folder: restored ones have no record."""
     records = [read_record(f"finetune@{ranker}", root) for ranker in rankers]
     return [record["cpu_seconds"] for record in records if "cpu_seconds" in record]
-
-
-if __name__ == "__main__":
-    script.run(compare)

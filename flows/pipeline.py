@@ -1,12 +1,11 @@
-"""The whole pipeline: rankers finetuned with each loss and activation functions searched for, compared and recorded.
+"""The flows over the stages of dvc.yaml. Each names its last stages; DVC's graph gives what these wait for.
 
-As a script: python -m flows.pipeline [--preset tiny] [--set rank.beams=50 ...] [--parallel 2]
-As a deployment: see prefect.yaml.
+As scripts: python -m flows ranking [--preset tiny] [--set rank.beams=50 ...] [--parallel 2]
+As deployments: see prefect.yaml. flows/sweep.py and flows/compare.py have the other two.
 """
 
 from prefect import State, flow
 
-from flows import script
 from flows.parameters import Cluster, Hours, Overrides, Parallel, Preset
 from flows.run import run
 
@@ -22,5 +21,34 @@ def pipeline(
     return run(["track"], preset, overrides, parallel, hours, cluster)
 
 
-if __name__ == "__main__":
-    script.run(pipeline)
+@flow(name="ranking", description="Finetune autoregressive rankers with each loss, and measure them.")
+def ranking(
+    preset: Preset = None,
+    overrides: Overrides = None,
+    parallel: Parallel = 2,
+    hours: Hours = None,
+    cluster: Cluster = None,
+) -> State:
+    return run(["export", "export_listwise", "ranking_report"], preset, overrides, parallel, hours, cluster)
+
+
+@flow(name="activations", description="Search for activation functions, against a random control, and transfer.")
+def activations(
+    preset: Preset = None,
+    overrides: Overrides = None,
+    parallel: Parallel = 2,
+    hours: Hours = None,
+    cluster: Cluster = None,
+) -> State:
+    return run(["activations_report"], preset, overrides, parallel, hours, cluster)
+
+
+@flow(name="data", description="Fetch and prepare the data sets.")
+def data(
+    preset: Preset = None,
+    overrides: Overrides = None,
+    parallel: Parallel = 2,
+    hours: Hours = None,
+    cluster: Cluster = None,
+) -> State:
+    return run(["prepare"], preset, overrides, parallel, hours, cluster)

@@ -86,9 +86,9 @@ def command(name: str, preset: str | None, overrides: Mapping[str, Any]) -> str:
     """The command that repeats this run.
 
     >>> command("ranking", "tiny", {"rank": {"beams": 50}})
-    '.venv/bin/python -m flows.ranking --preset tiny --set rank.beams=50'
+    '.venv/bin/python -m flows ranking --preset tiny --set rank.beams=50'
     """
-    words = [".venv/bin/python", "-m", f"flows.{name}"]
+    words = [".venv/bin/python", "-m", "flows", name]
     words += ["--preset", preset] if preset else []
     changed = list(assignments(overrides))
     return shlex.join([*words, "--set", *changed] if changed else words)

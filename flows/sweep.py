@@ -1,6 +1,6 @@
 """A sweep over loss parameters: one ranker per cell, measured on the validation queries, drawn as maps in the report.
 
-As a script: python -m flows.sweep [--preset tiny] [--set sweep.seeds=[1,2,3] ...] [--parallel 2]
+As a script: python -m flows sweep [--preset tiny] [--set sweep.seeds=[1,2,3] ...] [--parallel 2]
 As a deployment: see prefect.yaml.
 """
 
@@ -11,7 +11,6 @@ from typing import Any
 from prefect import State, flow
 
 from arrange.errors import UserError
-from flows import script
 from flows.losses import rankers_of
 from flows.parameters import Cluster, Hours, Overrides, Parallel, Preset
 from flows.run import run
@@ -61,7 +60,3 @@ def word(value: float) -> str:
     ('0_5', '2')
     """
     return f"{value:g}".replace(".", "_")
-
-
-if __name__ == "__main__":
-    script.run(sweep)

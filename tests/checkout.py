@@ -112,7 +112,7 @@ class Checkout:
         return output
 
     def flow(self, *words: str, code: int = 0) -> str:
-        return self.run(sys.executable, "-m", "flows.pipeline", *words, code=code)
+        return self.run(sys.executable, "-m", "flows", "pipeline", *words, code=code)
 
     def dvc(self, *words: str, code: int = 0) -> str:
         return self.run(sys.executable, "-m", "dvc", *words, code=code)

@@ -19,7 +19,7 @@ from servers import answering, free_port
 from records.states import stage_hash
 
 OWNER = "CHECKOUT_OF_A_TEST"  # in the environment of all that works for a checkout
-PLAIN = (sys.executable, "-m", "flows.pipeline")
+PLAIN = (sys.executable, "-m", "flows", "pipeline")
 UNFINISHED = (".part", ".tmp")
 
 

@@ -54,7 +54,7 @@ def test_a_stage_that_fails_on_a_worker_fails_the_flow_with_its_two_lines(finish
 
 def test_a_stopped_flow_ends_its_stages_on_the_workers(finished, cluster):
     flow = finished.start(
-        sys.executable, "-m", "flows.pipeline", "--cluster", cluster, "--set", "finetune.arguments.max_steps=1000000"
+        sys.executable, "-m", "flows", "pipeline", "--cluster", cluster, "--set", "finetune.arguments.max_steps=1000000"
     )
     for line in flow.stdout:
         if "of 1000000 steps" in line:

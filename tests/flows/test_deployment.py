@@ -83,7 +83,7 @@ def test_a_deployment_runs_with_overrides(finished, prefect, server):
     assert state["type"] == "COMPLETED"
     lines = state["message"].splitlines()
     assert lines[0] == "Stages: 6 ran, 13 restored."
-    assert lines[-1] == "Again:  .venv/bin/python -m flows.pipeline --set evaluate.resamples=25"
+    assert lines[-1] == "Again:  .venv/bin/python -m flows pipeline --set evaluate.resamples=25"
     assert finished.bytes_of("params.yaml", "dvc.lock") == before
 
     artifacts = requests.post(f"{server}/artifacts/filter", json={}).json()

@@ -17,7 +17,7 @@ from checkout import PROJECT, Checkout, outcomes
 from faults import Background
 from mlflow import MlflowClient
 
-from flows.script import LOST
+from flows.__main__ import LOST
 from flows.stages import mend_lock, problem_in, problem_of_disk
 from records import log, store
 from tasks.stage import STARTER

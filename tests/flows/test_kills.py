@@ -27,7 +27,7 @@ KILLS = int(os.environ.get("KILLS", "6"))
 ENGINES = ("prefect.engine", "prefect.flow_engine", "_workspace_runtime_bootstrap.py")  # what runs a worker's flow
 # who may die, by the words of its command: of a plain run, and of one that `make up` works on
 ALONE: dict[str, Callable[[list[str]], bool]] = {
-    "flow": lambda words: words == ["-m", "flows.pipeline"],
+    "flow": lambda words: words == ["-m", "flows", "pipeline"],
     "dvc": lambda words: "repro" in words,
     "stage": lambda words: words[1:2] == ["tasks"],
     "prefect": faults.is_temporary_server,

@@ -1,6 +1,7 @@
 """The flows' parameters as Prefect sees them: forms, which its server holds a run against."""
 
 import shlex
+from importlib import import_module
 
 import pytest
 import yaml
@@ -8,12 +9,10 @@ from checkout import PROJECT
 from jsonschema import Draft202012Validator
 from sections import SECTIONS
 
-from flows.activations import activations
+from flows.__main__ import MODULES
 from flows.compare import compare
-from flows.data import data
 from flows.parameters import partial
-from flows.pipeline import pipeline
-from flows.ranking import ranking
+from flows.pipeline import activations, data, pipeline, ranking
 from flows.run import command
 from flows.sweep import sweep
 from settings import params
@@ -92,15 +91,19 @@ def test_the_command_that_repeats_a_run_gives_the_same_overrides():
     overrides = {"transfer": {"to": ["digits", "a b"]}, "rank": {"beams": 50}, "rankers": {"wordnet-ntp": None}}
     words = command("ranking", "tiny", overrides)
     head, _, assignments = words.partition(" --set ")
-    assert head == ".venv/bin/python -m flows.ranking --preset tiny"
+    assert head == ".venv/bin/python -m flows ranking --preset tiny"
     assert params.parse_overrides(shlex.split(assignments)) == overrides
+
+
+def test_the_command_line_finds_each_flow_by_its_name():
+    assert {name: getattr(import_module(module), name) for name, module in MODULES.items()} == FLOWS
 
 
 def test_deployments_are_of_flows_that_take_their_parameters():
     deployments = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
     for deployment in deployments:
         path, _, name = deployment["entrypoint"].partition(":")
-        assert path == f"flows/{name}.py"
+        assert path == f"{MODULES[name].replace('.', '/')}.py"
         assert refused(FLOWS[name], **deployment.get("parameters", {})) == []
         assert deployment["concurrency_limit"]["limit"] == 1
         assert not any(schedule["active"] for schedule in deployment.get("schedules", []))

@@ -136,7 +136,7 @@ def test_overrides_leave_the_checkout_alone_and_share_finished_stages(finished):
     words = ("--set", "evaluate.resamples=30")
     output = finished.flow(*words)
     assert outcomes(output) == {stage: "ran" if stage in AFTER_RESAMPLES else "restored" for stage in STAGES}
-    assert "-m flows.pipeline --set evaluate.resamples=30" in output
+    assert "-m flows pipeline --set evaluate.resamples=30" in output
     assert finished.bytes_of("params.yaml", "dvc.lock") == before
     assert finished.git("status", "--porcelain").split() == ["??", "dvc.lock"]
     assert finished.is_up_to_date()
@@ -188,7 +188,7 @@ def test_a_bug_is_named_with_the_place_of_its_log(finished):
 
 def test_two_runs_at_once_in_one_checkout_are_refused(finished):
     finished.change("finetune", arguments={"max_steps": 200})
-    first = finished.start(sys.executable, "-m", "flows.pipeline")
+    first = finished.start(sys.executable, "-m", "flows", "pipeline")
     for line in first.stdout:
         if "works in" in line:
             break
@@ -203,7 +203,7 @@ def test_two_runs_at_once_in_one_checkout_are_refused(finished):
 def test_a_killed_flow_is_taken_up_again(first_run, env, server, tmp_path):
     """kill -9 at the training: its stages die with it, and the next run ends as if nothing had been."""
     checkout = clone(tmp_path / "killed", env | {"PREFECT_API_URL": server})
-    first = checkout.start(sys.executable, "-m", "flows.pipeline")
+    first = checkout.start(sys.executable, "-m", "flows", "pipeline")
     for line in first.stdout:
         if "finetune@wordnet-item: starts" in line:
             break
@@ -295,7 +295,7 @@ def test_in_context_the_judged_documents_are_ranked(finished):
 @pytest.mark.soak
 def test_a_sweep_draws_maps_and_is_one_run_in_mlflow(finished):
     grid = ("sweep.alpha=[1.0,.inf]", "sweep.beta=[0.0,1.0]", "sweep.gamma=[]", "sweep.rho=[]")
-    output = finished.run(sys.executable, "-m", "flows.sweep", "--set", *grid)
+    output = finished.run(sys.executable, "-m", "flows", "sweep", "--set", *grid)
     assert "Means over the validation queries" in output
     found = outcomes(output)
     cells = [f"wordnet-combined-a{alpha}-b{beta}-g1-1" for alpha in ("1", "inf") for beta in "01"]
@@ -313,7 +313,7 @@ def test_a_sweep_draws_maps_and_is_one_run_in_mlflow(finished):
 @pytest.mark.soak
 def test_a_comparison_trains_each_loss_with_each_seed_and_keeps_one_table(finished):
     words = ("compare.losses=[ntp,item]", "compare.seeds=[1,2]")
-    found = outcomes(finished.run(sys.executable, "-m", "flows.compare", "--set", *words))
+    found = outcomes(finished.run(sys.executable, "-m", "flows", "compare", "--set", *words))
     trained = {stage for stage in found if stage.startswith("finetune@")}
     assert trained == {f"finetune@wordnet-{loss}-{seed}" for loss in ("ntp", "item") for seed in (1, 2)}
     (workspace,) = finished.path.glob(".workspaces/*")
@@ -329,7 +329,7 @@ def test_a_flow_that_is_stopped_takes_its_processes_with_it(finished, number):
     """Prefect's own server among them: this flow starts one. The next run goes on."""
     del finished.env["PREFECT_API_URL"]
     finished.change("finetune", arguments={"max_steps": 100_000})
-    flow = finished.start(sys.executable, "-m", "flows.pipeline")
+    flow = finished.start(sys.executable, "-m", "flows", "pipeline")
     for line in flow.stdout:
         if "finetune@wordnet-item: starts" in line:
             break

@@ -37,7 +37,7 @@ def test_a_store_that_no_run_can_use_is_told_before_the_work(finished):
 def test_a_relative_model_folder_is_the_checkout_s(finished):
     (finished.path / "models" / "wordnet-item").rename(finished.path.parent / "mine")
     words = ("--set", "finetune.model=../mine", "rankers.wordnet-ntp=null")
-    found = outcomes(finished.run("python", "-m", "flows.ranking", *words))
+    found = outcomes(finished.run("python", "-m", "flows", "ranking", *words))
     assert found["finetune@wordnet-item"] == "ran"
     (workspace,) = finished.path.glob(".workspaces/*")
     assert f"model: {finished.path.parent / 'mine'}\n" in (workspace / "params.yaml").read_text()

@@ -32,7 +32,7 @@ def servers(checkout) -> list[psutil.Process]:
 def test_prefect_s_database_says_that_it_crashed(finished, number):
     del finished.env["PREFECT_API_URL"]
     finished.change("finetune", arguments={"max_steps": 100_000})
-    flow = finished.start(sys.executable, "-m", "flows.pipeline")
+    flow = finished.start(sys.executable, "-m", "flows", "pipeline")
     for line in flow.stdout:
         if "finetune@wordnet-item: starts" in line:
             break

@@ -1,8 +1,9 @@
-"""A flow as a plain script: its command line, its terminal, its exit code."""
+"""A flow as a plain script, python -m flows <flow>: its command line, its terminal, its exit code."""
 
 import argparse
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from flows.workspace import check_checkout
 from records import store
 from settings import params
 
+MODULES = {  # of the flows
+    **dict.fromkeys(("pipeline", "ranking", "activations", "data"), "flows.pipeline"),
+    **{"sweep": "flows.sweep", "compare": "flows.compare"},
+}
 STOPPED = "stopped\nthe same command goes on from here"
 LOST = (
     "Prefect's server no longer answers, and has no record of how the run ended\n"
@@ -26,9 +31,10 @@ LOST = (
 )
 
 
-def run(flow: Flow[..., State]) -> None:
-    """Run `flow` with the words of the command line; its two-line error is the last thing on the terminal."""
-    parser = argparse.ArgumentParser(description=flow.description)
+def main() -> None:
+    """Run the flow that the command line names; its two-line error is the last thing on the terminal."""
+    parser = argparse.ArgumentParser(prog="python -m flows", description="Run a flow over the stages of dvc.yaml.")
+    parser.add_argument("flow", choices=MODULES)
     parser.add_argument("--preset", help="a name under `presets` in params.yaml")
     parser.add_argument(
         "--set", nargs="+", default=[], action="extend", metavar="SECTION.KEY=VALUE", help="values for this run"
@@ -39,6 +45,7 @@ def run(flow: Flow[..., State]) -> None:
     parser.add_argument("--hours", type=float, help="stop after so many hours; the next run goes on from there")
     parser.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler whose workers run the stages")
     words = parser.parse_args()
+    flow = getattr(import_module(MODULES[words.flow]), words.flow)
     try:
         overrides = checked_overrides(words)
         show.as_script()
@@ -97,3 +104,7 @@ def finish(state: State) -> None:
     if state.is_failed() or state.is_crashed():
         sys.exit(state.message)
     show.console.print(state.message, markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()
