@@ -111,7 +111,7 @@ audit: .venv/ready ## known vulnerabilities of the pinned packages, where the re
 reproduce: .venv/ready ## the published numbers again: OK or FAIL, with both; NAMES="condition ..."
 	@$(IN_VENV) -m flows.reproduce $(NAMES)
 
-prune: .venv/ready ## what workspaces, DVC's cache and old MLflow runs hold for nobody; GO=yes removes it
+prune: .venv/ready ## what workspaces and DVC's cache hold for nobody; GO=yes removes it
 	@$(IN_VENV) -m flows.prune $(if $(GO),--go)
 
 clean: ## remove what runs have made here; DVC's cache, mlflow.db and .venv stay

@@ -11,7 +11,7 @@ import yaml
 from dvc.repo import Repo
 
 from arrange.errors import UserError
-from flows.prune import prune, prune_workspaces
+from flows.prune import prune_workspaces
 from flows.workspace import git, lay_out, lock_of, locked
 
 PARAMS = {"rank": {"beams": 3}}
@@ -141,15 +141,6 @@ def test_only_what_is_free_is_pruned_and_nobody_starts_there_meanwhile(home):
             pass
     with locked(lock_of(home, root)):
         pass
-
-
-def test_a_store_that_can_t_be_used_is_told_before_anything_is_pruned(home, monkeypatch):
-    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "./mlruns")
-    root = laid_out(home)
-    with pytest.raises(UserError, match="a folder of files"):
-        prune(home, days=0, go=True)
-    assert root.exists()
 
 
 def test_a_workspace_that_was_moved_is_pruned(home):
