@@ -1,4 +1,4 @@
-"""Servers and workers as processes of their own, which end with this one; Prefect's temporary server among them."""
+"""Processes that end with this one: stages, servers, workers. Prefect's temporary server is one of them."""
 
 import atexit
 import os
@@ -29,15 +29,16 @@ Processes = dict[str, subprocess.Popen[bytes]]
 temporary: Processes = {}  # Prefect's server of this run, where the run has one of its own
 
 
-def start(name: str, words: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def start(words: Sequence[str], log: Path, env: Mapping[str, str], cwd: Path | None = None) -> subprocess.Popen[bytes]:
     """Start a Python module. It has a group of its own, so that Ctrl-C reaches this process alone, which ends it."""
-    LOGS.mkdir(exist_ok=True)
-    with (LOGS / f"{name}.log").open("w") as log:
+    log.parent.mkdir(exist_ok=True)
+    with log.open("w") as file:
         return subprocess.Popen(
             [sys.executable, "-m", *words],
+            cwd=cwd,
             env=os.environ | env,
-            stdout=log,
-            stderr=log,
+            stdout=file,
+            stderr=file,
             stdin=subprocess.DEVNULL,
             preexec_fn=end_with_parent,
             start_new_session=True,
@@ -45,7 +46,7 @@ def start(name: str, words: Sequence[str], env: Mapping[str, str]) -> subprocess
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process, then whatever is left of its group."""
+    """End a process, then whatever is left of its group. Outputs of stages appear whole or not at all."""
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(SECONDS_TO_END)
@@ -102,7 +103,7 @@ def start_temporary() -> None:
     address = str(PREFECT_API_URL.value())
     port = address.removesuffix("/api").rpartition(":")[2]
     words = ["uvicorn", "--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", port]
-    temporary["prefect"] = start("prefect", [*words, "--log-level", "error"], NO_PAGES)
+    temporary["prefect"] = start([*words, "--log-level", "error"], LOGS / "prefect.log", NO_PAGES)
     wait_for("prefect", f"{address}/health", temporary)
 
 

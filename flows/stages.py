@@ -10,13 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 from networkx import descendants
 
+from flows import servers
 from records.states import read_lock
-from tasks.stage import STARTER, end_with_parent
+from tasks.stage import STARTER
 
 REUSED, RESTORED, RAN = "Reused", "Restored", "Ran"
 ROOM_OF_MODELS = "arrange/training"  # what trains a language model, or runs one, depends on it
@@ -65,13 +65,14 @@ def mend_lock(root: Path) -> None:
 def repro(root: Path, stage: str, env: Mapping[str, str], reason_to_stop: Callable[[], str]) -> tuple[str, str]:
     """`dvc repro` of this stage alone: whether it ran, was restored or reused, and the problem in two lines, if any."""
     log = root / "logs" / f"{stage}.log"
-    log.parent.mkdir(exist_ok=True)
     progress_of(root, stage).parent.mkdir(parents=True, exist_ok=True)
     progress_of(root, stage).touch()  # tells the flow, wherever it is, that the stage has started
-    process = start(root, stage, env, log)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # DVC's commands say `python`
+    words = ["dvc", "--wait-for-lock", "repro", "--single-item", stage]
+    process = servers.start(words, log, {**env, "PATH": path, STARTER: str(os.getpid())}, root)
     while process.poll() is None:
         if reason := reason_to_stop():
-            end(process)
+            servers.end(process)
             return RAN, reason
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.5)
@@ -88,33 +89,6 @@ def repro(root: Path, stage: str, env: Mapping[str, str], reason_to_stop: Callab
 def progress_of(root: Path, stage: str) -> Path:
     """The file in which a working stage says how far it is."""
     return root / "state" / stage / "progress.jsonl"
-
-
-def start(root: Path, stage: str, env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """`dvc repro` of this stage alone, as a process that ends with this one."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # DVC's commands say `python`
-    with log.open("w") as file:
-        return subprocess.Popen(
-            [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage],
-            cwd=root,
-            env={**os.environ, **env, "PATH": path, STARTER: str(os.getpid())},
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            preexec_fn=end_with_parent,
-        )
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started; nothing is lost, since outputs appear whole or not at all."""
-    with suppress(psutil.NoSuchProcess):
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        for member in family:
-            with suppress(psutil.NoSuchProcess):
-                member.terminate()
-        for member in psutil.wait_procs(family, timeout=5)[1]:
-            member.kill()
-    process.wait()
 
 
 def problem_of_disk(root: Path, text: str = "") -> str:

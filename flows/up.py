@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 from arrange.errors import UserError
-from flows.servers import Processes, check, end, free_port, start, wait_for
+from flows.servers import LOGS, Processes, check, end, free_port, start, wait_for
 from records import store
 from records.opening import opened
 
@@ -52,7 +52,7 @@ def up(host: str) -> None:
         def launch(commands: Mapping[str, Command]) -> None:
             for name, (words, env) in commands.items():
                 print(f"{name} starts ...", flush=True)
-                processes[name] = start(name, words, env)
+                processes[name] = start(words, LOGS / f"{name}.log", env)
                 stack.callback(end, processes[name])
 
         launch(commands)

@@ -17,10 +17,11 @@ from packaging.requirements import Requirement
 from prefect.states import Completed, Failed
 
 from arrange.errors import UserError
+from flows import servers
 from flows.results import next_steps
 from flows.schedule import Place, runner_on, without_running
 from flows.show import latest
-from flows.stages import RAN, REUSED, end, problem_in
+from flows.stages import RAN, REUSED, problem_in
 from flows.supervision import at_work
 from flows.workspace import assignments, locked
 from settings.params import parse_overrides
@@ -110,12 +111,15 @@ def test_a_stage_works_as_long_as_its_flow_run_and_its_hours_last(tmp_path):
 
 
 def test_a_stage_that_is_told_to_stop_ends_with_all_that_it_started(tmp_path):
-    script = "import subprocess, sys, time; subprocess.Popen(['sleep', '600']); print(1, flush=True); time.sleep(600)"
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
-    assert process.stdout.readline()
-    (child,) = psutil.Process(process.pid).children()
-    end(process)
-    assert not child.is_running()
+    script = "import subprocess; child = subprocess.Popen(['sleep', '600']); print(child.pid, flush=True); child.wait()"
+    (tmp_path / "stage.py").write_text(script)
+    log = tmp_path / "logs" / "stage.log"
+    process = servers.start(["stage"], log, {}, tmp_path)
+    while not log.read_text().endswith("\n"):
+        assert process.poll() is None
+    child = psutil.Process(int(log.read_text()))
+    servers.end(process)
+    assert not psutil.wait_procs([child], timeout=30)[1]
     assert process.returncode is not None
 
 
