@@ -16,6 +16,7 @@ from typing import Any
 
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
+from dvc.utils.flatten import flatten
 from mlflow import MlflowClient, MlflowException
 from mlflow.entities import Metric, Param
 from requests import RequestException
@@ -179,7 +180,7 @@ def log_page(client: MlflowClient, parent: str, new: Iterable[str], folder: Path
 
 def log_params(client: MlflowClient, run: str, nested: Mapping[str, Any]) -> None:
     """Nested parameters by their dotted names."""
-    flat = store.flatten(nested).items()
+    flat = flatten(nested).items()
     client.log_batch(
         run, params=[Param(store.clean(name), store.redacted(str(value))[:LONGEST_PARAM]) for name, value in flat]
     )
@@ -188,7 +189,7 @@ def log_params(client: MlflowClient, run: str, nested: Mapping[str, Any]) -> Non
 def log_metrics(client: MlflowClient, run: str, nested: Mapping[str, Any]) -> None:
     """The numbers of a nested dictionary; lists and words are in the file, which is logged too."""
     now = int(time.time() * 1000)
-    numbers = [(name, value) for name, value in store.flatten(nested).items() if isinstance(value, (int, float))]
+    numbers = [(name, value) for name, value in flatten(nested).items() if isinstance(value, (int, float))]
     client.log_batch(run, metrics=[Metric(store.clean(name), float(value), now, 0) for name, value in numbers])
 
 

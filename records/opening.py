@@ -96,8 +96,8 @@ def check_kind(name: str, uri: str) -> None:
 def check_schema(name: str, uri: str) -> None:
     """Raise UserError unless a database is the installed MLflow's, or empty. MLflow itself would write into others.
 
-    One that is older but has no experiment yet was left by an MLflow that was killed when it made the tables; the next
-    one goes on there.
+    One of another schema that has no experiment yet was left by an MLflow that was killed when it made the tables; the
+    next one goes on there.
     """
     import mlflow
     import sqlalchemy
@@ -107,20 +107,16 @@ def check_schema(name: str, uri: str) -> None:
     engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
     with engine.connect() as connection:
         tables = sqlalchemy.inspect(connection).get_table_names()
-        found = MigrationContext.configure(connection).get_current_revision()
+        schema = MigrationContext.configure(connection).get_current_revision()
         has_any = "experiments" in tables
         is_used = has_any and connection.execute(sqlalchemy.text("SELECT 1 FROM experiments")).first() is not None
-    scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
-    known = {each.revision for each in scripts.walk_revisions()}
-    here = f"MLflow {metadata.version('mlflow')} is installed"
-    if found is not None and found not in known:
-        why = f"a database of a newer MLflow or of another program (its schema is {found}); {here}"
-        raise refused(name, uri, why, f"install what made it, or let {name} name another store")
-    if found is None and tables and not has_any and uri.startswith("sqlite"):
+    if schema is None and tables and not has_any and uri.startswith("sqlite"):
         raise refused(name, uri, "the database of another program", f"let {name} name another file")
-    if found != scripts.get_current_head() and is_used:
-        remedy = f"copy the database, then: .venv/bin/mlflow db upgrade {shlex.quote(store.redacted(uri))}"
-        raise refused(name, uri, f"a database of an older MLflow; {here}", remedy)
+    scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
+    if schema != scripts.get_current_head() and is_used:
+        why = f"a database of another MLflow (its schema is {schema}); {metadata.version('mlflow')} is installed"
+        upgrade = f".venv/bin/mlflow db upgrade {shlex.quote(store.redacted(uri))}"
+        raise refused(name, uri, why, f"copy the database, then: {upgrade}; or let {name} name another store")
 
 
 def check_files(location: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import mlflow
 import polars as pl
+from dvc.utils.flatten import flatten
 from mlflow import MlflowClient, artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import Model
@@ -37,7 +38,7 @@ def register(client: MlflowClient, run: str, folder: Path) -> None:
         return
     card, key = read_card(folder), identity(folder)
     name, made = f"arrange-{card['data']}", client.get_run(run)
-    metrics = {store.clean(measure): value for measure, value in store.flatten(card["metrics"]).items()}
+    metrics = {store.clean(measure): value for measure, value in flatten(card["metrics"]).items()}
     mlflow.set_tracking_uri(client.tracking_uri)  # `Model.log` takes neither a client nor an experiment
     mlflow.set_experiment(experiment_id=made.info.experiment_id)
     known = client.search_model_versions(f"name = '{name}' and tags.export = '{key}'")

@@ -3,9 +3,8 @@
 import os
 import re
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -108,19 +107,6 @@ def redacted(text: str) -> str:
     """
     text = re.sub(r"(://(?:[^:/@\s]*:)?)[^/\s\"']+@", r"\1***@", text)
     return re.sub(r"([?&](?:password|token|key)=)[^&\s\"']+", r"\1***", text)
-
-
-def flatten(nested: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a nested dictionary by their dotted names.
-
-    >>> flatten({"a": {"b": 1}, "c": 2})
-    {'a.b': 1, 'c': 2}
-    """
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        inner = flatten(value) if isinstance(value, Mapping) else None
-        flat |= {key: value} if inner is None else {f"{key}.{name}": each for name, each in inner.items()}
-    return flat
 
 
 def clean(name: str) -> str:

@@ -110,7 +110,7 @@ def test_records_may_go_to_postgresql_without_a_server(postgres, tmp_path, monke
     engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool)
     with engine.begin() as connection:
         connection.execute(sqlalchemy.text("UPDATE alembic_version SET version_num = '451aebb31d03'"))
-    with pytest.raises(UserError, match="a database of an older MLflow"):
+    with pytest.raises(UserError, match="a database of another MLflow"):
         opening.check()
 
 
