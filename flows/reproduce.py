@@ -42,16 +42,12 @@ class Condition:
     file: str | None = None  # in the run's folder; none: the last line of the output
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What a condition's command gave: the number, or why there is none."""
+Finding = float | str  # the number that a condition's command gave, or why there is none
 
-    value: float | None
-    problem: str = ""
 
-    def holds(self, condition: Condition) -> bool:
-        """Whether the number is the published one, to the condition's tolerance."""
-        return self.value is not None and abs(self.value - condition.expected) <= condition.tolerance
+def holds(finding: Finding, condition: Condition) -> bool:
+    """Whether the number is the published one, to the condition's tolerance."""
+    return not isinstance(finding, str) and abs(finding - condition.expected) <= condition.tolerance
 
 
 def main() -> None:
@@ -68,7 +64,7 @@ def main() -> None:
     chosen = {name: conditions[name] for name in words.names or conditions}
     findings = {} if words.list else reproduce(chosen)
     console.print(as_table(chosen, findings))
-    sys.exit(not all(finding.holds(chosen[name]) for name, finding in findings.items()))
+    sys.exit(not all(holds(finding, chosen[name]) for name, finding in findings.items()))
 
 
 def read(path: Path) -> dict[str, Condition]:
@@ -95,22 +91,21 @@ def reproduce(conditions: Mapping[str, Condition]) -> dict[str, Finding]:
 def find(condition: Condition, done: subprocess.CompletedProcess[str]) -> Finding:
     """The condition's number in what its command left."""
     if done.returncode:
-        return Finding(None, f"the command failed (exit {done.returncode})")
+        return f"the command failed (exit {done.returncode})"
     lines = done.stdout.strip().splitlines() or [""]
     try:
         value: Any = json.loads((run_folder(lines) / condition.file).read_text() if condition.file else lines[-1])
         for key in condition.metric:
             value = value[key]
-        return Finding(float(value))
+        return float(value)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return Finding(None, f"no number: {type(error).__name__} {error}")
+        return f"no number: {type(error).__name__} {error}"
 
 
 def run_folder(lines: Sequence[str]) -> Path:
-    """The folder that a flow worked in, from its line `Report: <folder>/...`."""
-    reports = [line.removeprefix("Report:").strip() for line in lines if line.startswith("Report:")]
-    above = Path(reports[-1]).parents if reports else []
-    return next((folder for folder in above if (folder / "dvc.yaml").exists()), Path())
+    """The folder that a flow worked in, from its line `Report: <folder>/...`; this one where there is none."""
+    reports = [Path(line.removeprefix("Report:").strip()) for line in lines if line.startswith("Report:")]
+    return next((folder for report in reports for folder in report.parents if (folder / "dvc.yaml").exists()), Path())
 
 
 def as_table(conditions: Mapping[str, Condition], findings: Mapping[str, Finding]) -> Table:
@@ -118,9 +113,9 @@ def as_table(conditions: Mapping[str, Condition], findings: Mapping[str, Finding
     table = Table("condition", "command", "published", "here", "")
     for name, condition in conditions.items():
         here, verdict = "", f"{condition.seconds:g} s on {condition.hardware}"
-        if finding := findings.get(name):
-            here = finding.problem if finding.value is None else f"{finding.value:g}"
-            verdict = "[green]OK[/]" if finding.holds(condition) else "[red]FAIL[/]"
+        if (finding := findings.get(name)) is not None:
+            here = finding if isinstance(finding, str) else f"{finding:g}"
+            verdict = "[green]OK[/]" if holds(finding, condition) else "[red]FAIL[/]"
         table.add_row(name, condition.command, f"{condition.expected:g} ± {condition.tolerance:g}", here, verdict)
     return table
 

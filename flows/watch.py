@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
@@ -48,13 +49,12 @@ def main() -> None:
     console = Console()
     try:
         root = words.folder or newest(paths.home())
-        known = Looks(root)
         if words.once or not console.is_terminal:
-            console.print(page(known.look(), words.names))
+            console.print(page(look(root), words.names))
             return
         with Live(console=console, auto_refresh=False, screen=True) as live:
             while True:
-                live.update(page(known.look(), words.names), refresh=True)
+                live.update(page(look(root), words.names), refresh=True)
                 time.sleep(SECONDS)
     except UserError as error:
         sys.exit(str(error))
@@ -83,34 +83,32 @@ def newest(home: Path) -> Path:
     return found
 
 
-class Looks:
-    """The searches of a run. Their tables are read again when a generation was written."""
+def look(root: Path) -> list[Watched]:
+    """All searches of params.yaml that have a generation, as they stand now."""
+    sections, at_work = params.load(root / params.PARAMS), databases(root)
+    found = []
+    for name, entry in sections["searches"].items():
+        folder = root / "activations" / "searches" / name
+        tables = of_database(at_work[name]) if name in at_work else of_folder(folder)
+        if tables is not None:
+            found.append(Watched(name, entry["arm"], sections["search"]["budget"], tables))
+    return found
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._read: dict[Path, tuple[int, Mapping[str, pl.DataFrame]]] = {}
 
-    def look(self) -> list[Watched]:
-        """All searches of params.yaml that have a generation, as they stand now."""
-        sections, at_work = params.load(self._root / params.PARAMS), databases(self._root)
-        found = []
-        for name, entry in sections["searches"].items():
-            folder = self._root / "activations" / "searches" / name
-            tables = self._of_database(at_work[name]) if name in at_work else of_folder(folder)
-            if tables is not None:
-                found.append(Watched(name, entry["arm"], sections["search"]["budget"], tables))
-        return found
+def of_database(path: Path) -> Mapping[str, pl.DataFrame] | None:
+    """The tables of a search at work; None for one that has just begun, or just ended."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            (generations,) = connection.execute("SELECT count(*) FROM digests").fetchone()
+        return as_of(generations, path) if generations else None
+    except sqlite3.OperationalError:
+        return None
 
-    def _of_database(self, path: Path) -> Mapping[str, pl.DataFrame] | None:
-        """None for a database that has just been made, or that went when its search ended."""
-        try:
-            with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-                (written,) = connection.execute("SELECT count(*) FROM digests").fetchone()
-            if written and written != self._read.get(path, (0,))[0]:
-                self._read[path] = (written, export.tables(path))
-        except sqlite3.OperationalError:
-            return None
-        return self._read[path][1] if path in self._read else None
+
+@lru_cache(maxsize=16)
+def as_of(_: int, path: Path) -> Mapping[str, pl.DataFrame]:
+    """The tables of a database; they are read again when it has another number of generations."""
+    return export.tables(path)
 
 
 def of_folder(folder: Path) -> Mapping[str, pl.DataFrame] | None:

@@ -16,7 +16,7 @@ from arrange.activations.search import export
 from arrange.activations.search.candidates import Unusable
 from arrange.errors import UserError
 from flows import watch
-from flows.watch import Looks, Watched
+from flows.watch import Watched, look
 
 BUDGET = 1200
 ENTRIES = {"evolution-1": {"arm": "evolution", "seed": 3}, "random-1": {"arm": "random", "seed": 3}}
@@ -48,7 +48,7 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def searches(project):
-    return Looks(project).look()
+    return look(project)
 
 
 def printed(renderable, width=120):
@@ -121,18 +121,17 @@ def test_a_database_is_read_again_when_a_generation_was_written(project, tmp_pat
     root = tmp_path / "run"
     (root / "activations").mkdir(parents=True)
     (root / "params.yaml").write_text((project / "params.yaml").read_text())
-    looks = Looks(root)
-    assert looks.look() == []
+    assert look(root) == []
     path = database(root, "evolution-1")
     path.parent.mkdir(parents=True)
     path.touch()  # just made
-    assert looks.look() == []
+    assert look(root) == []
     run(path, settings(candidates=len(SEEDED)), expression_mutators())
-    (first,) = looks.look()
-    assert looks.look()[0].tables is first.tables  # nothing new
+    (first,) = look(root)
+    assert look(root)[0].tables is first.tables  # nothing new
     path.unlink()
     run(path, settings(candidates=len(SEEDED) + 8), expression_mutators())
-    assert looks.look()[0].tables["candidates"].height > first.tables["candidates"].height
+    assert look(root)[0].tables["candidates"].height > first.tables["candidates"].height
     assert isinstance(first, Watched)
 
 
