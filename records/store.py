@@ -16,18 +16,12 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient  # takes seconds, and flows that reuse everything don't need it
 
 EXPERIMENT = "arrange"
-TRACKING, REGISTRY = "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"
+TRACKING = "MLFLOW_TRACKING_URI"
 
 
 def tracking_uri() -> str:
     """The address of the MLflow store; a relative one is relative to the checkout, wherever the caller works."""
     return absolute_address(os.environ.get(TRACKING) or "sqlite:///mlflow.db", home())
-
-
-def registry_uri() -> str | None:
-    """The address of a model registry that is not in the MLflow store; None where it is."""
-    uri = os.environ.get(REGISTRY)
-    return absolute_address(uri, home()) if uri else None
 
 
 def address() -> str:
@@ -82,20 +76,17 @@ def find_logged(client: "MlflowClient", experiment: str, key: str) -> str | None
     return runs[0].info.run_id if runs else None
 
 
-def check_server(name: str = TRACKING, address: str | None = None) -> None:
-    """Raise UserError if the store is a server that doesn't answer: better before the work than after it.
-
-    name: the variable that has the address.
-    """
-    uri = address or tracking_uri()
+def check_server() -> None:
+    """Raise UserError if the store is a server that doesn't answer: better before the work than after it."""
+    uri = tracking_uri()
     if not uri.startswith(("http://", "https://")):
         return
     try:
         requests.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
     except requests.RequestException:
         raise UserError(
-            f"{name} is {redacted(uri)}, and no MLflow server answers there",
-            f"start it, or unset {name} to log to mlflow.db in this checkout",
+            f"{TRACKING} is {redacted(uri)}, and no MLflow server answers there",
+            f"start it, or unset {TRACKING} to log to mlflow.db in this checkout",
         ) from None
 
 

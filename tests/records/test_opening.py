@@ -17,7 +17,7 @@ from servers import answering, free_port
 
 from arrange.errors import UserError
 from records import store
-from records.opening import check
+from records.opening import check, opened
 
 OLDER, NEWER = "451aebb31d03", "ffffffffffff"  # the first schema, and none that there is
 
@@ -35,7 +35,7 @@ def folder(tmp_path, monkeypatch):
     """The checkout, with no store in it."""
     path = tmp_path / 'a "checkout" 100%'
     path.mkdir()
-    for name in (store.TRACKING, store.REGISTRY, "MLFLOW_ALLOW_FILE_STORE", "DVC_ROOT"):
+    for name in (store.TRACKING, "MLFLOW_REGISTRY_URI", "MLFLOW_ALLOW_FILE_STORE", "DVC_ROOT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(path)
     return path
@@ -117,7 +117,7 @@ def test_another_program_s_database_is_refused_and_stays_as_it_is(folder, monkey
     before = (folder / "search.db").read_bytes()
     what, remedy = told()
     assert what == f"MLFLOW_TRACKING_URI is sqlite:///{folder}/search.db, the database of another program"
-    assert remedy == "let MLFLOW_TRACKING_URI name another file"
+    assert remedy == "let MLFLOW_TRACKING_URI name another store"
     assert (folder / "search.db").read_bytes() == before
 
 
@@ -208,16 +208,13 @@ def test_files_without_a_place_are_told(database, location, why):
     assert told()[0].startswith(f"the records of this checkout are in sqlite:///{database}, {why}")
 
 
-def test_a_registry_of_its_own_is_opened_too(database, monkeypatch):
-    monkeypatch.setenv(store.REGISTRY, "sqlite:///nowhere/models.db")
-    what, remedy = told()
-    assert what.startswith(f"MLFLOW_REGISTRY_URI is sqlite:///{database.parent}/nowhere/models.db, which can't be used")
-    assert remedy == "mend it, or let MLFLOW_REGISTRY_URI name another store"
-    monkeypatch.setenv(store.REGISTRY, "http://127.0.0.1:9")
-    assert told()[0] == "MLFLOW_REGISTRY_URI is http://127.0.0.1:9, and no MLflow server answers there"
+def test_a_registry_of_its_own_is_mlflow_s_affair(database, monkeypatch):
     shutil.copy(database, database.with_name("models.db"))
-    monkeypatch.setenv(store.REGISTRY, "sqlite:///models.db")
-    check()
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"sqlite:///{database.with_name('models.db')}")
+    opened().create_registered_model("arrange-wordnet")
+    monkeypatch.delenv("MLFLOW_REGISTRY_URI")
+    found = [client_of(database.with_name(name)).search_registered_models() for name in ("models.db", "mlflow.db")]
+    assert [len(models) for models in found] == [1, 0]
 
 
 @pytest.mark.slow
