@@ -72,17 +72,12 @@ def mlflow_links(root: Path) -> dict[str, str]:
 
 def means(root: Path, sections: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
     """The title and the rows of the table of all systems of all data sets."""
-    rows = [row for data in sections["datasets"] for row in table_rows(root, data)]
-    return f"Means over the {sections['rank']['split']} queries", rows
-
-
-def table_rows(root: Path, data: str) -> list[dict[str, Any]]:
-    """One row per system of a data set."""
-    systems = json.loads((root / "results" / data / "metrics.json").read_text())
-    return [
+    rows = [
         {"data": data, "system": system} | {name: measures[name]["mean"] for name in SHOWN}
-        for system, measures in systems.items()
+        for data in sections["datasets"]
+        for system, measures in json.loads((root / "results" / data / "metrics.json").read_text()).items()
     ]
+    return f"Means over the {sections['rank']['split']} queries", rows
 
 
 def show_table(title: str, rows: list[dict[str, Any]]) -> None:

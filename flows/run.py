@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +148,8 @@ def record(place: Place, states: Mapping[str, State], status: str) -> None:
     has_tracked = "track" in states and states["track"].is_completed() and states["track"].name != REUSED
     if (has_tracked or note_in("MLflow", place, ["tasks", "track", status])) and status == "FINISHED":
         (place.root / RECORDED).write_text(key_of(place.root))
-        if place.root != Path.cwd():
-            save_experiment(place, states)
+        if place.root != Path.cwd():  # `dvc exp show` lists it, `dvc exp apply` brings it into the checkout
+            note_in("DVC", place, ["dvc", "exp", "save", "--force", "--name", f"run-{place.root.name}", *states])
 
 
 def is_recorded(root: Path) -> bool:
@@ -161,11 +161,6 @@ def is_recorded(root: Path) -> bool:
 def key_of(root: Path) -> str:
     """The hash of this workspace's state and of the store at hand."""
     return hashlib.sha256(store.identity().encode() + (root / "dvc.lock").read_bytes()).hexdigest()
-
-
-def save_experiment(place: Place, names: Iterable[str]) -> None:
-    """Keep a run of these stages in DVC: `dvc exp show` lists it, `dvc exp apply` brings it into the checkout."""
-    note_in("DVC", place, ["dvc", "exp", "save", "--force", "--name", f"run-{place.root.name}", *names])
 
 
 def note_in(tool: str, place: Place, words: Sequence[str]) -> bool:

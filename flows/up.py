@@ -86,10 +86,8 @@ def mlflow_server(host: str, address: str) -> Command:
     """
     words = ["mlflow", "server", "--host", host, "--port", address.rpartition(":")[2], "--workers", "1"]
     words += ["--allowed-hosts", f"{address.removeprefix('http://')},localhost:*,127.0.0.1:*"]
-    words += [
-        "--artifacts-destination",
-        os.environ.get("MLFLOW_ARTIFACTS_DESTINATION") or str(store.home() / "mlartifacts"),
-    ]
+    artifacts = os.environ.get("MLFLOW_ARTIFACTS_DESTINATION") or str(store.home() / "mlartifacts")
+    words += ["--artifacts-destination", artifacts]
     # not a word of the command, which everybody on this machine may read: it may have a password in it
     backend = os.environ.get("MLFLOW_BACKEND_STORE_URI") or store.tracking_uri()
     return words, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_BACKEND_STORE_URI": backend}

@@ -3,6 +3,7 @@
 settings/entries.py declares the others. What the sections say of each other is checked here.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
@@ -257,16 +258,14 @@ def systems(rankers: Mapping[str, RankerEntry], data: str) -> dict[str, dict[str
 
 def check_systems(settings: Settings, data: str) -> None:
     """Raise ValueError unless the systems of a data set have names of their own, and one recipe in all their seeds."""
-    taken = list(CONTROLS)
-    for system in all_systems(settings, data)[: -len(CONTROLS)]:
-        if system in taken:
+    for system, count in Counter(all_systems(settings, data)).items():
+        if count > 1:
             raise ValueError(f"two systems of {data} are called {system}; give one of the entries another name")
-        taken.append(system)
     for system, entries in systems(settings.rankers, data).items():
-        (first, *others) = (settings.rankers[name] for name in entries)
-        for other, name in zip(others, list(entries)[1:], strict=True):
-            if replace(other, seed=first.seed) != first:
-                problem = f"rankers.{name} and rankers.{next(iter(entries))} are both the system {system}, and differ"
+        first, *others = entries
+        for name in others:
+            if replace(settings.rankers[name], seed=entries[first]) != settings.rankers[first]:
+                problem = f"rankers.{name} and rankers.{first} are both the system {system}, and differ"
                 raise ValueError(f"{problem} in more than the seed; give one another name")
         if len(set(entries.values())) < len(entries):
             raise ValueError(f"the rankers {', '.join(entries)} are one system; give each a seed of its own")
