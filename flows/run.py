@@ -76,7 +76,7 @@ def place_of(root: Path, preset: str | None, overrides: Mapping[str, Any], hours
         "ARRANGE_OVERRIDES": " ".join(assignments(overrides)),
         "ARRANGE_COMMAND": command(str(flow_run.flow_name), preset, overrides),
         "ARRANGE_STARTED_BY": f"flow run {flow_run.id}",
-        "ARRANGE_FLOW_RUN_URL": servers.address_of_run(),
+        "ARRANGE_FLOW_RUN_URL": "" if servers.temporary else flow_run.ui_url or "",  # that server ends with the run
     }
     ends = float("inf") if hours is None else time.time() + hours * 3600
     return Place(root, env, lock_of(Path.cwd(), root).with_suffix(".flow_run"), str(flow_run.id), ends)

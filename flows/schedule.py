@@ -76,7 +76,7 @@ def run_stages(place: Place, runner: TaskRunner[Any], wanted: stages.Graph, para
                     states[stage] = state
                     say(f"{stage}: {summary(state)}")
                 elif len(working) < parallel:
-                    rows.expect(stage)
+                    stages.progress_of(place.root, stage).unlink(missing_ok=True)  # an earlier run's
                     working[stage] = submit(runner, stage, place, stage in wanted.with_model)
                     working[stage].wrapped_future.add_done_callback(lambda _: one_is_done.set())
                 else:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import requests
 from prefect.client.orchestration import get_client
-from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from arrange.errors import UserError
@@ -123,8 +122,3 @@ def check_prefect() -> None:
                 f"PREFECT_API_URL is {redacted(address)}, and no Prefect server answers there",
                 "start it, or unset PREFECT_API_URL to have one for the run; what is done stays done",
             )
-
-
-def address_of_run() -> str:
-    """Where Prefect's page shows this flow run; "" if the server ends with it."""
-    return "" if temporary else flow_run.ui_url or ""

@@ -63,10 +63,6 @@ class Rows:
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
 
-    def expect(self, stage: str) -> None:
-        """A stage is about to start: its progress is none of an earlier run's."""
-        progress_of(self.root, stage).unlink(missing_ok=True)
-
     def show(self, stage: str) -> None:
         """Bring a stage's row to the newest line of its progress file."""
         progress, now = progress_of(self.root, stage), time.monotonic()

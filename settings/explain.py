@@ -51,17 +51,12 @@ def place(path: Sequence[str], settings: type) -> tuple[list[str], Any]:
             kind = members[key]
             continue
         keys.append(key)
-        kind = _bare(kind)
+        kind = kind.__origin__ if get_origin(kind) is Annotated else kind  # without its bounds
         if dataclasses.is_dataclass(kind):
             kind = get_type_hints(kind, include_extras=True).get(key, Any)
         else:  # the values of a dictionary; lists have no sections in them
             kind = get_args(kind)[-1] if get_origin(kind) is dict else Any
     return keys, kind
-
-
-def _bare(kind: Any) -> Any:
-    """A type without its bounds."""
-    return kind.__origin__ if get_origin(kind) is Annotated else kind
 
 
 def union(kind: Any) -> tuple[str, dict[str, Any]]:

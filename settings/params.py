@@ -139,19 +139,16 @@ def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
         path, equals, value = word.partition("=")
         if not equals or not all(path.split(".")):
             raise UserError(f"override {word!r} isn't of the form section.key=value", "for example rank.beams=30")
-        override = parse_value(word, value)
+        try:
+            override = yaml.load(value, Loader)
+        except yaml.YAMLError:
+            raise UserError(
+                f"override {word!r}: {value!r} isn't valid YAML", "quote it, or close its bracket"
+            ) from None
         for key in reversed(path.split(".")):
             override = {key: override}
         overrides = merge(overrides, override)
     return overrides
-
-
-def parse_value(word: str, value: str) -> Any:
-    """The value of an override, read as YAML."""
-    try:
-        return yaml.load(value, Loader)
-    except yaml.YAMLError:
-        raise UserError(f"override {word!r}: {value!r} isn't valid YAML", "quote it, or close its bracket") from None
 
 
 def with_own_data(params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
