@@ -21,9 +21,9 @@ from arrange.formats import markdown
 from arrange.report.comparison import comparison, docids_table
 from arrange.report.selection import selection
 from arrange.training.history import kept_value
-from flows.losses import rankers_of
 from flows.parameters import Cluster, Hours, Overrides, Parallel, Preset
 from flows.run import run
+from flows.sweep import rankers_of
 from records.states import read_record
 
 VOTE = "neighbours"  # the control that losses are compared with beside the reference

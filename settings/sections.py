@@ -21,7 +21,7 @@ from arrange.data.datasets import DownloadEsci, DownloadWordnet, Source
 from arrange.decoding.settings import Decoding, Ngrams
 from arrange.models.vectors import TFIDF_SVD
 from arrange.training.losses import Loss
-from arrange.training.settings import Finetune, Prompt
+from arrange.training.settings import NO_TEACHER, Finetune, Prompt
 from settings.entries import (
     CatalogueEntry,
     Compare,
@@ -36,7 +36,6 @@ from settings.entries import (
     having,
 )
 from settings.explain import nearest
-from settings.terms import check_terms
 
 CONTROLS = ("random", "root_first", "copy", "neighbours", "popularity", "bm25")  # systems of every data set
 
@@ -269,3 +268,29 @@ def check_systems(settings: Settings, data: str) -> None:
                 raise ValueError(f"{problem} in more than the seed; give one another name")
         if len(set(entries.values())) < len(entries):
             raise ValueError(f"the rankers {', '.join(entries)} are one system; give each a seed of its own")
+
+
+def check_terms(settings: Settings) -> None:
+    """Raise ValueError where a loss has a part that a ranker's table, its regime, n-grams or the swap can't give it."""
+    table = settings.finetune.teacher.table
+    for key, ngrams in settings.ngram.items():
+        loss, where = settings.losses[ngrams.loss], f"ngram.{key}.loss is {ngrams.loss!r}"
+        if loss.teacher.weight or loss.mined.documents or loss.terms.prefix.weight:
+            what = f"{where}, which needs a teacher, mined documents or the docIDs' siblings, and n-grams have none"
+            raise ValueError(f"{what}; name a loss without `teacher`, `mined` and `terms.prefix`")
+    for place, entry in having(settings, "loss", "arguments").items():
+        loss, where = settings.losses[entry.loss], f"{place}.loss is {entry.loss!r}"
+        is_listwise = isinstance(entry, ListwiseEntry)
+        regime = "in_context" if is_listwise else settings.prompt.of(getattr(entry, "regime", None)).regime
+        if loss.teacher.weight and table == NO_TEACHER:
+            what = (
+                f"{where}, which learns from a teacher, but finetune.teacher.table is {table}, a run without documents"
+            )
+            raise ValueError(f"{what}; name candidates/<entry>.parquet, or the whole path of a run file")
+        if loss.mined.documents and regime == "in_context":
+            what = f"{where}, which mines documents, but the regime is in_context, whose prompts show all candidates"
+            raise ValueError(f"{what}; take the regime corpus, or a loss without `mined`")
+    loss = settings.losses[settings.swap.loss]
+    if loss.teacher.weight or loss.mined.documents:
+        what = f"swap.loss is {settings.swap.loss!r}, which has a teacher or mined documents, and a swap gives it none"
+        raise ValueError(f"{what}; name a loss without `teacher` and `mined`")
