@@ -5,7 +5,7 @@ settings/entries.py declares the others. What the sections say of each other is 
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any
@@ -218,27 +218,33 @@ def all_systems(settings: Settings, data: str) -> list[str]:
     return [*systems(settings.rankers, data), *others, *CONTROLS]
 
 
-def ways(
-    data: str,
-    rankers: Mapping[str, RankerEntry],
-    fusions: Mapping[str, FusionEntry],
-    reranked: Mapping[str, RerankedEntry],
-    candidates: Mapping[str, Candidates],
-) -> dict[str, list[str]]:
+def ways(settings: Settings, data: str) -> dict[str, list[str]]:
     """The systems of a data set's tables by how they use a ranker: alone, fused, or to rerank BM25's run."""
     of_bm25 = f"runs/{data}/bm25/run.parquet"
-    fused = {name: {each.first, each.second} for name, each in fusions.items() if each.data == data}
-    again = [name for name, each in reranked.items() if each.data == data and each.first == of_bm25]
-    made = {*of_data(data, rankers), *again}
+    fused = {name: {each.first, each.second} for name, each in settings.fusions.items() if each.data == data}
+    again = [name for name, each in settings.reranked.items() if each.data == data and each.first == of_bm25]
+    made, first_stages = {*of_data(data, settings.rankers), *again}, {*settings.candidates}
     found = {
-        "a ranker": [*systems(rankers, data)],
+        "a ranker": [*systems(settings.rankers, data)],
         "a ranker fused with BM25": [name for name, two in fused.items() if "bm25" in two and two & made],
-        "a ranker fused with a first stage": [
-            name for name, two in fused.items() if two & {*candidates} and two & made
-        ],
+        "a ranker fused with a first stage": [name for name, two in fused.items() if two & first_stages and two & made],
         "a ranker that reranks BM25's documents": again,
     }
     return {way: [name.removeprefix(f"{data}-") for name in names] for way, names in found.items()}
+
+
+def recipe(settings: Settings, entry: RankerEntry | ListwiseEntry, prompt: Prompt, base: str) -> dict[str, Any]:
+    """The parameters that made a ranker, by section. prompt: that of its regime. base: the model's folder before."""
+    sections = {
+        "ranker": entry,
+        "loss": settings.losses[entry.loss],
+        "catalogue": settings.catalogues[f"{entry.data}-{entry.docids}"],
+        "docids": settings.docids,
+        "prompt": prompt,
+        "finetune": settings.finetune,
+        "base_model": settings.base_models.get(base.removeprefix("base_models/")),
+    }
+    return {section: asdict(values) for section, values in sections.items() if values}
 
 
 def systems(rankers: Mapping[str, RankerEntry], data: str) -> dict[str, dict[str, int]]:

@@ -10,15 +10,14 @@ from arrange.data.coverage import coverage
 from arrange.evaluation import evaluation
 from arrange.files import replacing
 from settings import params
-from settings.sections import CONTROLS, of_data, systems
+from settings.sections import CONTROLS, systems, unseeded
 
 
 def evaluate(data: str) -> None:
     """runs/<data>, data/<data> -> results/<data>: {metrics,judged,coverage}.json, tables as parquet, about.json."""
     settings = params.read()
     source, results = Path("data", data), Path("results", data)
-    first_stages = settings.candidates, settings.baselines
-    others = of_data(data, *first_stages, settings.listwise, settings.ngram, settings.fusions, settings.reranked)
+    others = unseeded(settings, data)
     found = evaluation.evaluate(
         systems(settings.rankers, data) | {name.removeprefix(f"{data}-"): {name: 0} for name in (*others, *CONTROLS)},
         Path("runs", data),

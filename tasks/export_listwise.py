@@ -1,6 +1,5 @@
 """Stage `export_listwise`: a listwise reranker in a folder with all that reranking needs, but for its first stage."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +12,7 @@ from arrange.models import ranker as models
 from arrange.serving.exported import Recipe, hashes, write
 from arrange.training.history import kept_value
 from settings import params
+from settings.sections import recipe
 
 
 def export_listwise(name: str) -> None:
@@ -27,15 +27,6 @@ def export_listwise(name: str) -> None:
     tabled = pl.read_parquet(results / "per_query.parquet").filter(system=name.removeprefix(f"{entry.data}-"))
     score = score_of(models.load(model).config, prompt.score)
     base = settings.finetune.model if entry.base.startswith("models/") else entry.base  # of the ranker it started from
-    sections = {
-        "ranker": entry,
-        "loss": settings.losses[entry.loss],
-        "catalogue": settings.catalogues[f"{entry.data}-{entry.docids}"],
-        "docids": settings.docids,
-        "prompt": prompt,
-        "finetune": settings.finetune,
-        "base_model": settings.base_models.get(base.removeprefix("base_models/")),
-    }
     write(
         Path("exports", name),
         model=model,
@@ -46,7 +37,7 @@ def export_listwise(name: str) -> None:
             "data": entry.data,
             "ranker": name,
             "validated": {name: kept_value(history, "validation_nDCG@10", arguments)},
-            "parameters": {section: asdict(values) for section, values in sections.items() if values},
+            "parameters": recipe(settings, entry, prompt, base),
             "sha256": hashes(data, catalogue_folder),
             "metrics": {settings.rank.split: means(tabled)},
         },

@@ -27,8 +27,7 @@ def ranking_report() -> None:
             data: read_results(Path("results", data), [entry for one in of_data.values() for entry in one.seeds])
             for data, of_data in rankers.items()
         }
-        sections = settings.rankers, settings.fusions, settings.reranked, settings.candidates
-        answers = (answer(results, ways(data, *sections)) for data, results in found.items())
+        answers = (answer(results, ways(settings, data)) for data, results in found.items())
         parts = [*filter(None, answers), rankers_page.this_run(rankers, conditions)]
         for data, of_data in rankers.items():
             results = found[data]

@@ -188,16 +188,24 @@ def test_every_section_is_named_by_a_stage_or_gone_through():
     assert PARAMS.keys() - {"presets", "sweep", "compare"} == named | gone_through
 
 
+def sections_read(tree: ast.AST) -> set[str]:
+    """Sections that code reads: `settings.rank.beams`, `params.read().controls`, those of functions that it calls."""
+    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in PARAMS]
+    read = {node.attr for node in attributes if ast.unparse(node.value) in {"settings", "params.read()"}}
+    calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    return read.union(*(sections_read(SHARED[name]) for name in calls & SHARED.keys()))
+
+
+SHARED = {
+    node.name: node
+    for node in ast.parse((PROJECT / "settings/sections.py").read_text()).body
+    if isinstance(node, ast.FunctionDef)
+}
+
+
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "track"])
 def test_a_stage_names_the_sections_that_its_body_reads(stage):
-    """Reading counts in this way: `settings.rank.beams`, `settings.losses`, `params.read().controls`."""
-    read = {
-        node.attr
-        for node in ast.walk(ast.parse((PROJECT / f"tasks/{stage}.py").read_text()))
-        if isinstance(node, ast.Attribute)
-        and node.attr in PARAMS
-        and ast.unparse(node.value) in {"settings", "params.read()"}
-    }
+    read = sections_read(ast.parse((PROJECT / f"tasks/{stage}.py").read_text()))
     gone_through = {DECLARED[stage].get("foreach", "")[2:-1]}  # an item of it is named: rankers.${key}
     named = {name.split(".")[0] for name in STAGES[stage].get("params", [])}
     assert read - gone_through == named - gone_through

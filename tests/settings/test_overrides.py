@@ -264,7 +264,7 @@ def test_every_ranker_of_own_data_meets_bm25(tmp_path):
     assert [*settings.reranked] == [f"mine-{system}_reranks_bm25" for system in systems]
     first = settings.reranked["mine-item_reranks_bm25"]
     assert (first.ranker, first.first, first.depth) == ("mine-item", "runs/mine/bm25/run.parquet", 100)
-    assert ways("mine", settings.rankers, settings.fusions, settings.reranked, settings.candidates) == {
+    assert ways(settings, "mine") == {
         "a ranker": ["ntp", *systems],
         "a ranker fused with BM25": ["bm25_plackett_luce"],
         "a ranker fused with a first stage": ["item_first"],
