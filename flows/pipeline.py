@@ -29,7 +29,7 @@ def ranking(
     hours: Hours = None,
     cluster: Cluster = None,
 ) -> State:
-    return run(["export", "export_listwise", "ranking_report"], preset, overrides, parallel, hours, cluster)
+    return run(["export", "ranking_report"], preset, overrides, parallel, hours, cluster)
 
 
 @flow(name="activations", description="Search for activation functions, against a random control, and transfer.")

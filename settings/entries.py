@@ -100,23 +100,6 @@ class RerankedEntry:
 
 
 @dataclass(frozen=True)
-class ListwiseEntry:
-    """A listwise reranker to finetune: its prompts show what a first stage finds, an entry of `candidates`.
-
-    base: the folder that it starts from, of a base model or of a ranker with the same docIDs, models/<entry>. The other
-    fields are those of a ranker.
-    """
-
-    data: Name
-    docids: Name
-    loss: Name
-    seed: Seed
-    candidates: Name
-    base: str
-    arguments: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Docids:
     """How documents get their docIDs. vocabulary_size: of the tokenizer that is trained for a model from scratch."""
 

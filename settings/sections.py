@@ -5,7 +5,7 @@ settings/entries.py declares the others. What the sections say of each other is 
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,7 +28,6 @@ from settings.entries import (
     Docids,
     Evaluate,
     FusionEntry,
-    ListwiseEntry,
     Name,
     RankerEntry,
     RerankedEntry,
@@ -61,7 +60,6 @@ class Settings:
     baselines: dict[Name, Annotated[BaselineEntry, Field(discriminator="kind")]]
     fit_baseline: FitBaseline
     candidates: dict[Name, Candidates]
-    listwise: dict[Name, ListwiseEntry]
     ngram: dict[Name, Ngrams]
     fusions: dict[Name, FusionEntry]
     reranked: dict[Name, RerankedEntry]
@@ -145,12 +143,6 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
             yield f"{where}.docids (a catalogue of {entry.data})", entry.docids, of_data
     for where, entry in having(settings, "loss").items():
         yield f"{where}.loss", entry.loss, list(settings.losses)
-    for name, entry in settings.listwise.items():
-        same = [key for key, first_stage in settings.candidates.items() if first_stage.data == entry.data]
-        yield f"listwise.{name}.candidates (of {entry.data})", entry.candidates, same
-        if entry.base.startswith("models/"):
-            ranker = f"listwise.{name}.base (a ranker of {entry.data}-{entry.docids})"
-            yield ranker, entry.base.removeprefix("models/"), rankers_of(settings, entry.data, entry.docids)
     table = settings.finetune.teacher.table
     if table.startswith("candidates/"):
         entry_of_table = table.removeprefix("candidates/").removesuffix(".parquet")
@@ -194,7 +186,7 @@ def run_folders(settings: Settings, data: str) -> list[str]:
 def unseeded(settings: Settings, data: str) -> list[str]:
     """The entries that rank a data set and are systems of their own, whatever their seeds."""
     first_stages = settings.candidates, settings.baselines
-    return of_data(data, *first_stages, settings.listwise, settings.ngram, settings.fusions, settings.reranked)
+    return of_data(data, *first_stages, settings.ngram, settings.fusions, settings.reranked)
 
 
 def of_data(data: str, *sections: Mapping[str, Any]) -> list[str]:
@@ -218,7 +210,7 @@ def check_order(settings: Settings) -> None:
 
 
 def all_systems(settings: Settings, data: str) -> list[str]:
-    """The systems of a data set's tables: rankers, first stages, listwise rerankers, fusions, controls ..."""
+    """The systems of a data set's tables: rankers, first stages, fusions, controls ..."""
     others = [name.removeprefix(f"{data}-") for name in unseeded(settings, data)]
     return [*systems(settings.rankers, data), *others, *CONTROLS]
 
@@ -236,20 +228,6 @@ def ways(settings: Settings, data: str) -> dict[str, list[str]]:
         "a ranker that reranks BM25's documents": again,
     }
     return {way: [name.removeprefix(f"{data}-") for name in names] for way, names in found.items()}
-
-
-def recipe(settings: Settings, entry: RankerEntry | ListwiseEntry, prompt: Prompt, base: str) -> dict[str, Any]:
-    """The parameters that made a ranker, by section. prompt: that of its regime. base: the model's folder before."""
-    sections = {
-        "ranker": entry,
-        "loss": settings.losses[entry.loss],
-        "catalogue": settings.catalogues[f"{entry.data}-{entry.docids}"],
-        "docids": settings.docids,
-        "prompt": prompt,
-        "finetune": settings.finetune,
-        "base_model": settings.base_models.get(base.removeprefix("base_models/")),
-    }
-    return {section: asdict(values) for section, values in sections.items() if values}
 
 
 def systems(rankers: Mapping[str, RankerEntry], data: str) -> dict[str, dict[str, int]]:
@@ -291,8 +269,7 @@ def check_terms(settings: Settings) -> None:
             raise ValueError(f"{what}; name a loss without `teacher`, `mined` and `terms.prefix`")
     for place, entry in having(settings, "loss", "arguments").items():
         loss, where = settings.losses[entry.loss], f"{place}.loss is {entry.loss!r}"
-        is_listwise = isinstance(entry, ListwiseEntry)
-        regime = "in_context" if is_listwise else settings.prompt.of(getattr(entry, "regime", None)).regime
+        regime = settings.prompt.of(getattr(entry, "regime", None)).regime
         if loss.teacher.weight and table == NO_TEACHER:
             what = (
                 f"{where}, which learns from a teacher, but finetune.teacher.table is {table}, a run without documents"

@@ -13,20 +13,20 @@ from arrange.files import replacing
 from settings import params
 from tasks import stage
 
-MOST = 5000  # training queries that teach the order where nothing else takes them
+MOST = 1000  # training queries that teach the order: an encoder reads them all, and more teach hardly more
 
 
 def candidates(name: str) -> None:
     """data/<data>, base_models -> candidates/<name>.parquet, a run; runs/<data>/<name>, a system of the tables.
 
-    The run has the training queries too where a training takes them.
+    The run has the training queries too where a training has it as its teacher.
     """
     settings = params.read()
     entry, split = settings.candidates[name], settings.rank.split
-    taught = [each.candidates for each in settings.listwise.values()] + [Path(settings.finetune.teacher.table).stem]
+    teaches = Path(settings.finetune.teacher.table).stem == name
     everything = tables.read(Path("data", entry.data), splits=tables.SPLITS)
-    dataset = everything if name in taught else fewer(everything, MOST)
-    queries = everything.queries if name in taught else everything.queries.filter(pl.col("split") != "train")
+    dataset = everything if teaches else fewer(everything, MOST)
+    queries = everything.queries if teaches else everything.queries.filter(pl.col("split") != "train")
     torch.set_num_threads(1)  # another number rounds otherwise
     with stage.progress(len(dataset.documents), "documents") as reached:
         run = library(dataset, queries, entry.depths, settings.controls.neighbours, entry.apart, reached)

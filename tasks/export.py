@@ -1,6 +1,8 @@
 """Stage `export`: a data set's best ranker by the validation queries, in a folder with all that ranking needs."""
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import torch
@@ -15,7 +17,7 @@ from arrange.models import ranker as models
 from arrange.serving.exported import Recipe, hashes, write
 from arrange.training.history import kept_value
 from settings import params
-from settings.sections import Settings, recipe, systems
+from settings.sections import Settings, systems
 from tasks import stage
 
 
@@ -50,7 +52,7 @@ def export(data: str) -> None:
             "data": data,
             "ranker": name,
             "validated": validated,
-            "parameters": recipe(settings, ranker, prompt, settings.finetune.model),
+            "parameters": parameters(settings, name),
             "sha256": hashes(data_folder, catalogue_folder),
             "metrics": tabled(data, name, settings) | {"validation": means(validation)},
         },
@@ -66,6 +68,16 @@ def validation_scores(data: str, settings: Settings) -> dict[str, float | None]:
             arguments = {**settings.finetune.arguments, **ranker.arguments}
             scores[name] = kept_value(history, "validation_nDCG@10", arguments)
     return scores
+
+
+def parameters(settings: Settings, name: str) -> dict[str, Any]:
+    """The parameters that made a ranker, by section."""
+    ranker = settings.rankers[name]
+    catalogue = settings.catalogues[f"{ranker.data}-{ranker.docids}"]
+    sections: dict[str, Any] = {"ranker": ranker, "loss": settings.losses[ranker.loss], "catalogue": catalogue}
+    sections |= {"docids": settings.docids, "prompt": settings.prompt.of(ranker.regime), "finetune": settings.finetune}
+    sections["base_model"] = settings.base_models.get(settings.finetune.model.removeprefix("base_models/"))
+    return {section: asdict(values) for section, values in sections.items() if values}
 
 
 def tabled(data: str, name: str, settings: Settings) -> dict[str, dict[str, float]]:
