@@ -7,13 +7,10 @@ import torch
 
 from arrange.baselines.first_stage import candidates as library
 from arrange.data import tables
-from arrange.data.tables import Dataset
 from arrange.evaluation import runs
 from arrange.files import replacing
 from settings import params
 from tasks import stage
-
-MOST = 1000  # training queries that teach the order: an encoder reads them all, and more teach hardly more
 
 
 def candidates(name: str) -> None:
@@ -24,9 +21,8 @@ def candidates(name: str) -> None:
     settings = params.read()
     entry, split = settings.candidates[name], settings.rank.split
     teaches = Path(settings.finetune.teacher.table).stem == name
-    everything = tables.read(Path("data", entry.data), splits=tables.SPLITS)
-    dataset = everything if teaches else fewer(everything, MOST)
-    queries = everything.queries if teaches else everything.queries.filter(pl.col("split") != "train")
+    dataset = tables.read(Path("data", entry.data), splits=tables.SPLITS)
+    queries = dataset.queries if teaches else dataset.queries.filter(pl.col("split") != "train")
     torch.set_num_threads(1)  # another number rounds otherwise
     with stage.progress(len(dataset.documents), "documents") as reached:
         run = library(dataset, queries, entry.depths, settings.controls.neighbours, entry.apart, reached)
@@ -43,10 +39,3 @@ def candidates(name: str) -> None:
     folder = Path("runs", entry.data, name)
     runs.write_runs(folder, of_split, runs.from_scores(judged, depth=len(run)))
     stage.write_validation(folder, of_validation)
-
-
-def fewer(dataset: Dataset, most: int) -> Dataset:
-    """The data set without training queries beyond `most`, drawn evenly: the others would cost more than they teach."""
-    train = dataset.queries.filter(split="train")
-    left_out = train.sample(max(0, len(train) - most), seed=0)
-    return dataset._replace(queries=dataset.queries.join(left_out, on="query_id", how="anti", maintain_order="left"))

@@ -5,6 +5,7 @@ neighbours must not know the answer: a training query is no neighbour of its own
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -18,6 +19,7 @@ from arrange.data.tables import Dataset
 from arrange.models import encoders
 
 MAX_TOKENS = 64  # of a text that an encoder reads
+TEACHERS = 1000  # more teach hardly more, and an encoder reads them all
 K = 1  # of the reciprocal ranks: few documents of each system, of which the first says the most
 
 
@@ -31,55 +33,44 @@ def candidates(
 ) -> pl.DataFrame:
     """A run with the first documents of each system for some queries of a data set, in an order that is learned.
 
-    The data set's training queries teach it (`arrange.baselines.learned`); where `queries` has some of these, each is
-    ranked by what others taught. Too few are no teachers: then reciprocal ranks order.
+    Training queries teach it (`arrange.baselines.learned`): those among `queries`, each of which is ranked by what
+    others taught; where there are none, a thousand. Where too few could teach, reciprocal ranks order.
     depths: how many documents `bm25`, `neighbours` and sentence encoders (folders of base models) give.
     voters: neighbours that vote. apart: which training queries are no neighbours of a training query; see
     `controls.neighbours`.
     """
     train = dataset.queries.filter(split="train")
+    asked_train = train.join(queries, on="query_id", how="semi")
+    teachers = asked_train if len(asked_train) else train.sample(min(TEACHERS, len(train)), seed=0)
+    others = queries.join(train, on="query_id", how="anti", maintain_order="left")
     qrels = dataset.qrels.join(train, on="query_id", how="semi")
-    found = [_first(name, depth, dataset, qrels, voters, apart, progress) for name, depth in depths.items()]
+    ranked = pl.concat([others, teachers])
+    systems: dict[str, Callable[[], pl.DataFrame]] = {
+        "bm25": lambda: bm25.search(ranked, dataset.documents),
+        "neighbours": lambda: neighbours(train, qrels, ranked, voters, apart=apart),
+    }
+    found = []
+    for name, depth in depths.items():
+        run = systems.get(name, partial(encoded, dataset.documents, ranked, Path(name), progress))()
+        found.append(run.filter(pl.col("rank") <= depth))
     table = learned.features(found)
-    taught = table.join(train, on="query_id", how="semi", maintain_order="left")
-    asked = table.join(queries, on="query_id", how="semi", maintain_order="left")
+    taught = table.join(teachers, on="query_id", how="semi", maintain_order="left")
     if not learned.enough(taught, qrels):
         return reciprocal_rank([run.join(queries, on="query_id", how="semi") for run in found], k=K)
-    others = asked.join(train, on="query_id", how="anti", maintain_order="left")
-    run = learned.rank_by(learned.learn(taught, qrels), others)
-    if len(others) == len(asked):
-        return run
-    crossed = learned.cross_fitted(taught, qrels).join(queries, on="query_id", how="semi")
-    return pl.concat([run, crossed]).sort("query_id", "rank")
+    asked = table.join(others, on="query_id", how="semi", maintain_order="left")
+    run = learned.rank_by(learned.learn(taught, qrels), asked)
+    return pl.concat([run, learned.cross_fitted(taught, qrels)]).sort("query_id", "rank") if len(asked_train) else run
 
 
-def _first(
-    name: str,
-    depth: int,
-    dataset: Dataset,
-    train_qrels: pl.DataFrame,
-    voters: int,
-    apart: Apart,
-    progress: Callable[[int], object],
+def encoded(
+    documents: pl.DataFrame, queries: pl.DataFrame, folder: Path, progress: Callable[[int], object]
 ) -> pl.DataFrame:
-    """The first `depth` documents that one system finds for each query."""
-    queries = dataset.queries
-    if name == "bm25":
-        run = bm25.search(queries, dataset.documents)
-    elif name == "neighbours":
-        run = neighbours(queries.filter(split="train"), train_qrels, queries, voters, apart=apart)
-    else:
-        run = encoded(dataset, queries, Path(name), progress)
-    return run.filter(pl.col("rank") <= depth)
-
-
-def encoded(dataset: Dataset, queries: pl.DataFrame, folder: Path, progress: Callable[[int], object]) -> pl.DataFrame:
     """The run of a sentence encoder by the cosine of its vectors."""
     tokenizer, encoder = encoders.by_name(str(folder))
     document_tokens, query_tokens = (
-        encoders.encode(tokenizer, table["text"].to_list(), MAX_TOKENS) for table in (dataset.documents, queries)
+        encoders.encode(tokenizer, table["text"].to_list(), MAX_TOKENS) for table in (documents, queries)
     )
     table_DN = encoder.vectors(document_tokens, progress=progress).numpy()
     vectors_QN = encoder.vectors(query_tokens).numpy()
-    query_ids, doc_ids = queries["query_id"].to_list(), dataset.documents["doc_id"].to_list()
+    query_ids, doc_ids = queries["query_id"].to_list(), documents["doc_id"].to_list()
     return rank(query_ids, doc_ids, lambda query, rows_K: table_DN[rows_K] @ vectors_QN[query])
