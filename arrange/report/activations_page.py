@@ -123,6 +123,8 @@ def transferred(made: Path, folder: Path) -> list[str]:
     parts = ["### Portfolios on what no search saw", PORTFOLIOS]
     for (group,), compared in read["portfolios"].group_by("group", maintain_order=True):
         parts.append(f"#### Portfolios, on {group}\n\n{tables.rivals_table(compared)}")
+    if "learned" in read:
+        parts += ["#### One network that learns its activation", LEARNED, tables.rivals_table(read["learned"])]
     parts += ["![gain over size](growth.png)", "#### What was picked where", "![picks](picks.png)"]
     if "by_family" in read:
         figures.plot_map(read["by_family"], folder / "map.png")
@@ -139,6 +141,9 @@ def transferred(made: Path, folder: Path) -> list[str]:
 
 PORTFOLIOS = """`portfolio <search>` is what a search found, `portfolio classical` is GELU, SiLU and sine. `best of k
 gelu` is the control of equal training. Mean of log(error / error of the rival): below 0 is better."""
+LEARNED = """Each hidden layer mixes all functions of the classical portfolio, with coefficients that it learns: the same
+ones for all points (`la`), or gates of the layer's input (`moa`). One network, and the best of as many as the portfolio
+has members, on the held-out families."""
 TRANSFER = """Mean of log(error / error with one GELU): below 0 is better. The 95% interval is a studentised bootstrap
 over problems, p is that of Wilcoxon's signed-rank test over problems after Holm. Problems of one data set or equation
 count as one, by their mean: where the table says 20 (4), four means are tested, and p cannot be below 0.125. † uses

@@ -92,6 +92,11 @@ TABLES = {
         ["group", "activation", "rival", "log_ratio"],
         orient="row",
     ),
+    "learned": pl.DataFrame(
+        [("held-out", "moa", "gelu", -0.4), ("held-out", "moa", "portfolio classical", 0.1)],
+        ["group", "activation", "rival", "log_ratio"],
+        orient="row",
+    ),
     "picks": pl.DataFrame(
         [("evolution-1", "held-out", "chirp", "gelu", 0.25), ("evolution-1", "held-out", "chirp", "sin", 0.75)],
         ["portfolio", "group", "family", "activation", "share"],
@@ -122,6 +127,8 @@ def test_portfolios_stand_first_with_their_rivals_their_growth_and_the_map_of_fa
     text = "\n\n".join(parts)
     assert parts[0] == "### Portfolios on what no search saw"
     assert f"| {PORTFOLIO} | -0.300 (+0.000 to +0.000), p < 0.001 | -0.200 (+0.000 to +0.000), p < 0.001 |" in text
+    assert "#### One network that learns its activation\n\nEach hidden layer mixes all functions" in text
+    assert "| moa | -0.400 (+0.000 to +0.000), p < 0.001 | +0.100 (" in text
     assert "| sin | -0.125 | -0.500 | +0.250 |" in text
     assert {path.name for path in (made / "pictures").iterdir()} == {"growth.png", "picks.png", "map.png"}
 
