@@ -34,5 +34,5 @@ def rankers_of(
         "evaluate": {"reference": reference},
         "sweep": there,
         "compare": {"data": data},
-        "swap": there | {"loss": loss, "of": []},
+        "swap": there | {"loss": loss, "of": [], "known": []},
     }

@@ -24,6 +24,7 @@ from arrange.activations.programs.admission import admit
 from arrange.errors import UserError
 
 CLASSICAL = {"classical": ("gelu", "silu", "sin")}  # the portfolio that a search has to beat
+CONTROL = "best of"
 Measured = Sequence[Measurement]  # of one activation
 Model = TypeVar("Model")
 
@@ -35,7 +36,7 @@ def titled(name: str) -> str:
 
 def control(count: int, activation: str = "gelu") -> str:
     """What tables call the control of equal training: the best of so many networks with one activation."""
-    return f"best of {count} {activation}"
+    return f"{CONTROL} {count} {activation}"
 
 
 class Step(NamedTuple):
