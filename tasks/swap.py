@@ -34,14 +34,14 @@ def swap() -> None:
         sources = sources_of([*CLASSICAL["classical"], *swapping.known], "swap.known")
         sources |= sources_of_groups(swapping.of, finalists)
         with stage.progress(len(sources) * len(swapping.seeds), "activations") as reached:
-            trained = swap_activations(sources, tasks(settings), settings.sandbox.flops, reached)
+            trained = swap_activations(sources, ranker_tasks(settings), settings.sandbox.flops, reached)
         found = portfolios(finalists) if "found" in swapping.of else {}
         scores = with_portfolios(trained, {**{name: tuple(one) for name, one in found.items()}, **CLASSICAL})
     with replacing(Path("activations", "swapped.parquet")) as part:
         scores.write_parquet(part)
 
 
-def tasks(settings: Settings) -> Iterator[RankerTask]:
+def ranker_tasks(settings: Settings) -> Iterator[RankerTask]:
     """The ranker's task for each seed, one after the other."""
     swapping = settings.swap
     for seed in swapping.seeds:
