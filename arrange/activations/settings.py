@@ -219,3 +219,7 @@ class Swap:
     seeds: Seeds  # the rate is picked for each of them, and so is a portfolio's member
     steps: Count
     rates: Rates
+
+    def __post_init__(self) -> None:
+        if len({*self.seeds}) < len(self.seeds):
+            raise ValueError(f"seeds has one seed twice: {', '.join(map(str, self.seeds))}; give each of them once")
