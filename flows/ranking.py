@@ -19,7 +19,7 @@ def ranking(
     hours: Hours = None,
     cluster: Cluster = None,
 ) -> State:
-    return run(["export", "export_listwise", "ranking_report"], preset, overrides, parallel, hours, cluster)
+    return run(["export", "ranking_report"], preset, overrides, parallel, hours, cluster)
 
 
 if __name__ == "__main__":

@@ -60,11 +60,15 @@ class RankerEntry:
 
 @dataclass(frozen=True)
 class FusionEntry:
-    """Two systems of a data set as one: the names of their folders in runs/<data>."""
+    """Two systems of a data set as one: the names of their folders in runs/<data>.
+
+    learned: boosted trees, fitted on the validation queries, in place of reciprocal ranks; of rankers and first stages.
+    """
 
     data: Name
     first: Name
     second: Name
+    learned: bool = False
 
     def __post_init__(self) -> None:
         if self.first == self.second:
@@ -93,23 +97,6 @@ class RerankedEntry:
     def of_pipeline(self) -> re.Match[str] | None:
         """The data set and the folder's name of `first`, if it is a run of the pipeline."""
         return re.fullmatch(r"runs/([\w-]+)/([\w-]+)/run\.parquet", self.first)
-
-
-@dataclass(frozen=True)
-class ListwiseEntry:
-    """A listwise reranker to finetune: its prompts show what a first stage finds, an entry of `candidates`.
-
-    base: the folder that it starts from, of a base model or of a ranker with the same docIDs, models/<entry>. The other
-    fields are those of a ranker.
-    """
-
-    data: Name
-    docids: Name
-    loss: Name
-    seed: Seed
-    candidates: Name
-    base: str
-    arguments: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

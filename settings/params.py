@@ -229,11 +229,7 @@ def _runs_of_other(entry: Mapping[str, Any], names: Mapping[str, str]) -> dict[s
     >>> _runs_of_other({"first": "runs/w/w-dual/run.parquet", "depth": 9}, {"w": "mine", "w-dual": "mine-dual"})
     {'first': 'runs/mine/mine-dual/run.parquet'}
     """
-    named = {
-        key: entry[key]
-        for key in ("first", "second", "ranker", "candidates", "base")
-        if isinstance(entry.get(key), str)
-    }
+    named = {key: entry[key] for key in ("first", "second", "ranker") if isinstance(entry.get(key), str)}
     return {
         key: value if value.startswith("/") else "/".join(names.get(part, part) for part in value.split("/"))
         for key, value in named.items()

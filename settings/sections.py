@@ -27,7 +27,6 @@ from settings.entries import (
     Docids,
     Evaluate,
     FusionEntry,
-    ListwiseEntry,
     Name,
     RankerEntry,
     RerankedEntry,
@@ -38,6 +37,8 @@ from settings.explain import nearest
 from settings.terms import check_terms
 
 CONTROLS = ("random", "root_first", "copy", "neighbours", "popularity", "bm25")  # systems of every data set
+
+LEARNED = " (learned, so a ranker or an entry of candidates)"  # they rank validation queries
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,6 @@ class Settings:
     baselines: dict[Name, Annotated[BaselineEntry, Field(discriminator="kind")]]
     fit_baseline: FitBaseline
     candidates: dict[Name, Candidates]
-    listwise: dict[Name, ListwiseEntry]
     ngram: dict[Name, Ngrams]
     fusions: dict[Name, FusionEntry]
     reranked: dict[Name, RerankedEntry]
@@ -143,12 +143,6 @@ def references(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
             yield f"{where}.docids (a catalogue of {entry.data})", entry.docids, of_data
     for where, entry in having(settings, "loss").items():
         yield f"{where}.loss", entry.loss, list(settings.losses)
-    for name, entry in settings.listwise.items():
-        same = [key for key, first_stage in settings.candidates.items() if first_stage.data == entry.data]
-        yield f"listwise.{name}.candidates (of {entry.data})", entry.candidates, same
-        if entry.base.startswith("models/"):
-            ranker = f"listwise.{name}.base (a ranker of {entry.data}-{entry.docids})"
-            yield ranker, entry.base.removeprefix("models/"), rankers_of(settings, entry.data, entry.docids)
     table = settings.finetune.teacher.table
     if table.startswith("candidates/"):
         entry_of_table = table.removeprefix("candidates/").removesuffix(".parquet")
@@ -170,8 +164,11 @@ def rankers_of(settings: Settings, data: str, docids: str) -> list[str]:
 def references_to_runs(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     """As `references`, of what fusions and rerankings begin with."""
     for name, fusion in settings.fusions.items():
+        valid = run_folders(settings, fusion.data)
+        if fusion.learned:
+            valid = of_data(fusion.data, settings.rankers, settings.candidates)
         for key in ("first", "second"):
-            yield f"fusions.{name}.{key}", getattr(fusion, key), run_folders(settings, fusion.data)
+            yield f"fusions.{name}.{key}{LEARNED * fusion.learned}", getattr(fusion, key), valid
     for name, entry in settings.reranked.items():
         same = rankers_of(settings, entry.data, entry.docids)
         yield f"reranked.{name}.ranker (one of {entry.data}-{entry.docids})", entry.ranker, same
@@ -189,7 +186,7 @@ def run_folders(settings: Settings, data: str) -> list[str]:
 def unseeded(settings: Settings, data: str) -> list[str]:
     """The entries that rank a data set and are systems of their own, whatever their seeds."""
     first_stages = settings.candidates, settings.baselines
-    return of_data(data, *first_stages, settings.listwise, settings.ngram, settings.fusions, settings.reranked)
+    return of_data(data, *first_stages, settings.ngram, settings.fusions, settings.reranked)
 
 
 def of_data(data: str, *sections: Mapping[str, Any]) -> list[str]:
@@ -213,7 +210,7 @@ def check_order(settings: Settings) -> None:
 
 
 def all_systems(settings: Settings, data: str) -> list[str]:
-    """The systems of a data set's tables: rankers, first stages, listwise rerankers, fusions, controls ..."""
+    """The systems of a data set's tables: rankers, first stages, fusions, controls ..."""
     others = [name.removeprefix(f"{data}-") for name in unseeded(settings, data)]
     return [*systems(settings.rankers, data), *others, *CONTROLS]
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from arrange.training.settings import NO_TEACHER
-from settings.entries import ListwiseEntry, having
+from settings.entries import having
 
 if TYPE_CHECKING:
     from settings.sections import Settings
@@ -19,8 +19,7 @@ def check_terms(settings: "Settings") -> None:
             raise ValueError(f"{what}; name a loss without `teacher`, `mined` and `terms.prefix`")
     for place, entry in having(settings, "loss", "arguments").items():
         loss, where = settings.losses[entry.loss], f"{place}.loss is {entry.loss!r}"
-        is_listwise = isinstance(entry, ListwiseEntry)
-        regime = "in_context" if is_listwise else settings.prompt.of(getattr(entry, "regime", None)).regime
+        regime = settings.prompt.of(getattr(entry, "regime", None)).regime
         if loss.teacher.weight and table == NO_TEACHER:
             what = (
                 f"{where}, which learns from a teacher, but finetune.teacher.table is {table}, a run without documents"

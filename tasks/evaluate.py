@@ -18,7 +18,7 @@ def evaluate(data: str) -> None:
     settings = params.read()
     source, results = Path("data", data), Path("results", data)
     first_stages = settings.candidates, settings.baselines
-    others = of_data(data, *first_stages, settings.listwise, settings.ngram, settings.fusions, settings.reranked)
+    others = of_data(data, *first_stages, settings.ngram, settings.fusions, settings.reranked)
     found = evaluation.evaluate(
         systems(settings.rankers, data) | {name.removeprefix(f"{data}-"): {name: 0} for name in (*others, *CONTROLS)},
         Path("runs", data),

@@ -20,7 +20,6 @@ KEPT = {  # entries of the quickstart that a small clone keeps; the others are t
     "rankers": ["wordnet-ntp", "wordnet-item"],
     "baselines": [],
     "candidates": [],
-    "listwise": [],
     "ngram": [],
     "fusions": [],
     "reranked": [],

@@ -1,6 +1,6 @@
 """Finetuning from a base model's folder to a saved ranker, validated by ranking."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -34,13 +34,12 @@ def finetune(
     arguments: Mapping[str, Any],
     seed: int,
     augmented: tuple[pl.DataFrame, Mix] | None = None,
-    others: Sequence[JudgedQueries] = (),
     progress: Callable[[int, str], AbstractContextManager[Callable[[int], object]]],
 ) -> list[dict[str, float]]:
     """Train `settings.model` on the queries of `learnt` and save it in `out_folder`; the history of `train`.
 
     validated: queries that are ranked at every evaluation. augmented: further examples, a table of
-    `arrange.data.augmented`, and how they are mixed in. others: further queries that it must have positions for.
+    `arrange.data.augmented`, and how they are mixed in.
     arguments: go over those of `settings`. progress: as `train_baseline` takes it.
     Raises UserError where memory, disc or the model's context are too small.
     """
@@ -52,7 +51,7 @@ def finetune(
     if augmented is not None:
         table, mix = augmented
         lists, names = with_augmented(lists, table, catalogue, prompt), [*names, *table["doc_id"]]
-    every = [(lists, names), *((each.examples, each.query_ids) for each in (validated, *others))]
+    every = [(lists, names), (validated.examples, validated.query_ids)]
     positions = examples.longest_sequence([each for each, _ in every], catalogue.tokenizer, prompt)
     model = models.from_base(base, catalogue.tokenizer, positions, seed)
     for each, query_ids in every:

@@ -1,7 +1,7 @@
 """Judged queries, ranked and measured: at each evaluation of a training, by the finished ranker, and for its export."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import polars as pl
 from transformers import PreTrainedModel
@@ -34,27 +34,12 @@ def judged_queries(
     seed: int,
     about: About,
     most: int | None = None,
-    candidates: pl.DataFrame | None = None,
 ) -> JudgedQueries:
-    """The first `most` queries of a data set, all by default. `seed` decides the order of judged documents in prompts.
-
-    candidates: the documents that are ranked (query_id, doc_id) in place of the judged ones, and shown in this order;
-    an unjudged one counts as a judged negative. A query without candidates isn't ranked, but keeps its judgements.
-    """
+    """The first `most` queries of a data set, all by default. seed: of the order of judged documents in prompts."""
     queries = dataset.queries.head(most) if most is not None else dataset.queries
     qrels = dataset.qrels.join(queries, on="query_id", how="semi")
-    lists = qrels
-    if candidates is not None:
-        lists = candidates.join(qrels, on=["query_id", "doc_id"], how="left", maintain_order="left")
-        queries = queries.join(lists, on="query_id", how="semi", maintain_order="left")
-    prepared = replace(of_queries(queries, lists, catalogue, prompt, seed), in_order=candidates is not None)
+    prepared = of_queries(queries, qrels, catalogue, prompt, seed)
     return JudgedQueries(queries["query_id"].to_list(), qrels, prepared, about)
-
-
-def with_an_answer(candidates: pl.DataFrame, qrels: pl.DataFrame) -> pl.DataFrame:
-    """The candidates of the queries that have a ranked document among them: the others' lists teach no order."""
-    ranked = candidates.join(qrels.drop_nulls("rank"), on=["query_id", "doc_id"], how="semi")
-    return candidates.join(ranked, on="query_id", how="semi", maintain_order="left")
 
 
 def rank_queries(
@@ -80,13 +65,6 @@ def rank_judged(
     doc_ids = catalogue.docids["doc_id"].to_list()
     run = runs.make_run(queries.query_ids, lists, doc_ids, depth=max(map(len, lists)))
     return runs.leave_out_itself(run, queries.about.queries_are_documents)
-
-
-def in_order_of(found: pl.DataFrame, qrels: pl.DataFrame) -> pl.DataFrame:
-    """The judged documents in the order of a run; those that it has not come last, by their ids."""
-    first = found.select("query_id", "doc_id", place="rank")
-    judged = qrels.select("query_id", "doc_id").join(first, on=["query_id", "doc_id"], how="left")
-    return judged.sort("query_id", "place", "doc_id", nulls_last=True).drop("place")
 
 
 def measure(

@@ -5,7 +5,7 @@
     trie.safetensors    of all docIDs
     documents.parquet   doc_id, docid, tokens, text: a row per document, numbered as in the trie
     validation.parquet  query_id, cluster and each measure, a row per validation query (`arrange.serving.champion`);
-                        a listwise reranker and what `arrange.finetune` makes have none
+                        what `arrange.finetune` makes has none
     export.json         the recipe for ranking, and the card: data, ranker, parameters, hashes, metrics
     README.md           the card as a page
 
@@ -50,8 +50,8 @@ class Recipe:
     """How prompts are written and documents are ranked.
 
     template, query_tokens, candidate: see `Prompt.templates` in `arrange.training.settings`; candidate is None for a
-    ranker of the whole corpus. seed: of the candidates' order in the prompt. in_order: they are shown as given, in the
-    order of a first stage. The others: see `arrange.decoding.rank.rank`.
+    ranker of the whole corpus. seed: of the candidates' order in the prompt. The others: see
+    `arrange.decoding.rank.rank`.
     """
 
     template: str
@@ -62,7 +62,6 @@ class Recipe:
     batch_size: int
     normaliser: Normaliser
     seed: int
-    in_order: bool = False
 
 
 class Ranked(NamedTuple):
@@ -169,8 +168,7 @@ class Exported:
     ) -> list[list[Ranked]]:
         """The best `k` documents of each query, best first; fewer where there are fewer.
 
-        among: ids of the documents to choose from; None for all. A ranker of the regime `in_context` needs it; for
-        a listwise reranker they stand in the order of its first stage, best first.
+        among: ids of the documents to choose from; None for all. A ranker of the regime `in_context` needs it.
         beams: the width of the beam search, at least k; None for the recipe's own, or k if that is more.
         Raises UserError for a query without text, k below 1, a beam narrower than k, and unknown ids.
 
@@ -229,13 +227,12 @@ class Exported:
         return {doc_id: row for row, doc_id in enumerate(self.catalogue.docids["doc_id"])}
 
     def _rows(self, doc_ids: Sequence[str]) -> NDArray[np.int64]:
-        """The rows of some documents, each once: in their own order, or as given if the recipe says so."""
+        """The rows of some documents, each once, in their own order."""
         unknown = [doc_id for doc_id in doc_ids if doc_id not in self._row_of]
         if unknown:
             what = f"{len(unknown)} of {len(doc_ids)} ids are of no document, the first {unknown[0]!r}"
             raise UserError(what, "leave them out")
-        rows = [self._row_of[doc_id] for doc_id in dict.fromkeys(doc_ids)]
-        return np.array(rows if self.recipe.in_order else sorted(rows), np.int64)
+        return np.array(sorted({self._row_of[doc_id] for doc_id in doc_ids}), np.int64)
 
     def _search(
         self, queries: Sequence[Sequence[str]], beams: int, rows: Sequence[NDArray[np.int64] | None]
@@ -268,7 +265,7 @@ class Exported:
         listed = [(np.arange(len(rows)), np.full(len(rows), np.nan))]
         around = around_docid(tokenizer, self.recipe.candidate)
         recipe, trie = self.recipe, self.catalogue.trie
-        how: Any = {"seed": recipe.seed, "trie": trie, "in_order": recipe.in_order}
+        how: Any = {"seed": recipe.seed, "trie": trie}
         examples = [
             Examples([prompt], listed, docids, tokenizer.pad_token_id, around, **how)
             for prompt in self._prompts(queries)

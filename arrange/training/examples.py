@@ -41,7 +41,7 @@ class Examples:
 
     lists: rows of the document table and their ranks, nan for judged negatives.
     candidate: the tokens before and behind each candidate's docID in the prompt; None leaves candidates out.
-    seed: of the candidates' order. in_order: show them as the lists have them, not in a drawn order.
+    seed: of the candidates' order.
     trie: of all docIDs; only normalisers other than `vocabulary` need it.
     teacher: a teacher's scores of each list, nan where it has none; None without a teacher.
     """
@@ -54,7 +54,6 @@ class Examples:
     seed: int = 0
     trie: Trie | None = None
     teacher: Sequence[NDArray[np.float64]] | None = None
-    in_order: bool = False
 
 
 def judged_lists(query_ids: pl.Series, qrels: pl.DataFrame, doc_ids: pl.Series) -> list[JudgedList]:
@@ -102,9 +101,8 @@ class Order(Dataset[Item]):
 def prompt_of(examples: Examples, query: int, place: int | None = None) -> list[int]:
     """The tokens of a query's prompt.
 
-    Its candidates, if it has any, come in the order of the list with `in_order`. Otherwise their order is drawn by the
-    seed and the `place` in the training; without a place by the seed and the query's tokens, from the candidates in the
-    order of the document table.
+    The order of its candidates, if it has any, is drawn by the seed and the `place` in the training; without a place by
+    the seed and the query's tokens, from the candidates in the order of the document table.
     """
     head, tail = examples.prompts[query]
     if examples.candidate is None:
@@ -112,8 +110,7 @@ def prompt_of(examples: Examples, query: int, place: int | None = None) -> list[
     before, behind = examples.candidate
     key = (examples.seed, *head) if place is None else (examples.seed, place)
     rows_D = examples.lists[query][0]
-    if not examples.in_order:
-        rows_D = np.random.default_rng(key).permutation(np.sort(rows_D) if place is None else rows_D)
+    rows_D = np.random.default_rng(key).permutation(np.sort(rows_D) if place is None else rows_D)
     tokens = [examples.docids.tokens_DT[row, : examples.docids.length_D[row] - 1].tolist() for row in rows_D]
     return [*head, *(id_ for docid in tokens for id_ in (*before, *docid, *behind)), *tail]
 

@@ -1,9 +1,7 @@
 """Judged queries and the measures of a ranker on them."""
 
 from dataclasses import replace
-from itertools import chain
 
-import numpy as np
 import polars as pl
 import pytest
 import tiny
@@ -11,13 +9,12 @@ import tiny
 from arrange.data.tables import About, Dataset
 from arrange.decoding import rank
 from arrange.decoding.settings import Decoding
-from arrange.decoding.validation import in_order_of, judged_queries, means, measure, validate, with_an_answer
+from arrange.decoding.validation import judged_queries, means, measure, validate
 from arrange.docids import trie
 from arrange.docids.catalogue import Catalogue
 from arrange.docids.tokens import train_tokenizer
 from arrange.evaluation import measures
 from arrange.models.ranker import from_scratch
-from arrange.training.examples import prompt_of
 from arrange.training.settings import Prompt
 
 TEXTS = ["red", "a red dog", "blue", "a dog"]
@@ -113,43 +110,10 @@ def test_a_measure_that_applies_to_no_query_has_no_mean():
     assert "CVR" not in means(per_query)
 
 
-CANDIDATES = pl.DataFrame({"query_id": ["a", "a", "b", "c"], "doc_id": ["z", "x", "y", "z"]})
-SOME = DATASET._replace(qrels=DATASET.qrels.filter(~((pl.col("query_id") == "c") & (pl.col("doc_id") == "z"))))
-
-
-def test_candidates_are_shown_in_place_of_the_judged_documents():
-    queries = judged_queries(SOME, CATALOGUE, replace(PROMPT, regime="in_context"), 1, ABOUT, candidates=CANDIDATES)
-    assert queries.query_ids == ["a", "b", "c"]  # d has no candidates
-    assert [rows_D.tolist() for rows_D, _ in queries.examples.lists] == [[2, 0], [1], [2]]
-    ranks = [ranks_D.tolist() for _, ranks_D in queries.examples.lists]
-    assert ranks[:2] == [[3.0, 1.0], [2.0]]
-    assert np.isnan(ranks[2]).all()  # z isn't judged for c: it counts as a judged negative
-    assert queries.qrels.equals(SOME.qrels)  # the measures count what the first stage missed
-    in_order = prompt_in_order(queries.examples, [2, 0])
-    assert [prompt_of(queries.examples, 0, place) for place in (None, 7)] == [in_order, in_order]
-
-
-def prompt_in_order(made, rows):
-    """The prompt of the first query with these documents, as they come."""
-    (head, tail), (before, behind) = made.prompts[0], made.candidate
-    shown = [[*before, *made.docids.tokens_DT[row, : made.docids.length_D[row] - 1].tolist(), *behind] for row in rows]
-    return [*head, *chain(*shown), *tail]
-
-
-def test_judged_documents_come_in_the_order_of_a_run_and_the_others_last():
-    run = pl.DataFrame({"query_id": ["a", "a", "b"], "doc_id": ["w", "z", "x"], "rank": [1, 2, 1]})
-    qrels = pl.DataFrame({"query_id": ["a", "a", "a", "b"], "doc_id": ["y", "x", "z", "x"], "rank": [1, 2, 3, 1]})
-    assert in_order_of(run, qrels).rows() == [("a", "z"), ("a", "x"), ("a", "y"), ("b", "x")]
-
-
-def test_lists_without_an_answer_teach_nothing():
-    kept = with_an_answer(CANDIDATES, SOME.qrels)
-    assert kept["query_id"].to_list() == ["a", "a", "b"]
-
-
 def test_the_common_loss_is_over_the_queries_with_a_ranked_document(model):
     prompt = replace(PROMPT, regime="in_context")
-    every = judged_queries(SOME, CATALOGUE, prompt, 1, ABOUT, candidates=CANDIDATES)
-    without_c = judged_queries(SOME, CATALOGUE, prompt, 1, ABOUT, candidates=CANDIDATES.head(3))
-    losses = [rank.common_loss(model, queries.examples, 2) for queries in (every, without_c)]
+    unranked = DATASET.qrels.with_columns(rank=pl.when(pl.col("query_id") != "d").then("rank"))  # d's are no answers
+    every = judged_queries(DATASET._replace(qrels=unranked), CATALOGUE, prompt, 1, ABOUT)
+    without_d = judged_queries(DATASET, CATALOGUE, prompt, 1, ABOUT, most=3)
+    losses = [rank.common_loss(model, queries.examples, 2) for queries in (every, without_d)]
     assert losses[0] == losses[1] > 0

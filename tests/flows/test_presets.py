@@ -56,7 +56,7 @@ def test_a_reranking_waits_for_its_first_stage_and_a_fusion_for_both_its_systems
     needed(params.effective(SECTIONS, "full", {"fusions": fusions}), tmp_path)
     before = stages.graph(tmp_path, ["evaluate"]).before
     assert {"controls@wordnet", "rank@wordnet-plackett_luce"} < {*before["rerank@wordnet-plackett_luce_bm25"]}
-    assert before["fuse@wordnet-both"] == ["rerank@wordnet-plackett_luce_bm25", "baselines@wordnet-dual"]
+    assert {"rerank@wordnet-plackett_luce_bm25", "baselines@wordnet-dual"} < {*before["fuse@wordnet-both"]}
     assert {"rerank@wordnet-plackett_luce_bm25", "fuse@wordnet-both"} < {*before["evaluate@wordnet"]}
 
 
@@ -66,7 +66,6 @@ def test_stages_that_work_with_a_language_model_are_known_by_their_rooms(preset,
     wanted = stages.graph(tmp_path, ["track"])
     kinds = {stage.partition("@")[0] for stage in wanted.with_model}
     assert {"finetune", "rank", "rerank", "baselines", "export", "swap"} <= kinds
-    assert ("listwise" in kinds) == any(stage.startswith("listwise@") for stage in wanted.before)
     assert not kinds & {"search", "prepare", "docids", "controls", "evaluate", "ranking_report", "track"}
 
 

@@ -135,23 +135,6 @@ def test_candidates_in_the_prompt_are_scored_in_full(tmp_path, score):
     assert reader.rank(QUERIES, among=[]) == [[], [], []]
 
 
-def test_a_listwise_reranker_shows_the_candidates_in_the_order_of_its_first_stage(tmp_path):
-    reader = exported.load(small_export.write(tmp_path / "read", **IN_CONTEXT, in_order=True))
-    around = tokens.literal(reader.catalogue.tokenizer, ""), tokens.literal(reader.catalogue.tokenizer, "; ")
-    [prompt] = tokens.encode_prompts(reader.catalogue.tokenizer, IN_CONTEXT["template"], QUERIES[:1], 12)
-    docids = docid_tokens(reader.catalogue.docids["tokens"].to_list())
-    seen = []
-    for rows in ([7, 1, 4], [4, 7, 1]):
-        shown = examples.Examples([prompt], [(np.array(rows), np.ones(3))], docids, 0, around, in_order=True)
-        scores = scores_of(reader, examples.prompt_of(shown, 0), rows)
-        given = [f"d{row}" for row in rows]
-        [found] = reader.rank(QUERIES[:1], among=[*given, given[0]])  # an id that comes twice counts once
-        assert ids(found) == best(scores)
-        assert [each.log_probability for each in found] == pytest.approx(sorted(scores.values())[::-1], abs=1e-5)
-        seen.append(sorted(scores.items()))
-    assert seen[0] != seen[1]
-
-
 def test_in_context_the_exported_ranker_gives_the_scores_of_the_run(reader):
     """The run's queries stand in other rows, and their judgements in another order, than what is asked later."""
     among = {"q2": ["d7", "d1", "d4", "d0"], "q0": ["d3", "d2", "d6"], "q1": IDS}

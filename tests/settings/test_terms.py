@@ -110,21 +110,8 @@ def test_checkpoints_fall_on_the_steps_of_a_search():
         options.check(params.validate(off, "here"))
 
 
-def test_a_listwise_rerankers_arguments_are_checked_before_any_stage():
-    entry = {"data": "wordnet", "docids": "text", "loss": "item", "seed": 1, "candidates": "wordnet-first"}
-    entry |= {"base": "models/wordnet-item"}
-    wrong = changed(FIRST, ("listwise.wordnet-lw", entry | {"arguments": {"learning_rte": 1.0}}))
-    with pytest.raises(UserError, match=r"^listwise\.wordnet-lw\.arguments"):
-        options.check(params.validate(wrong, "here"))
-    with pytest.raises(UserError, match=r"listwise\.wordnet-lw\.candidates \(of wordnet\) is 'wordnet-frist'"):
-        params.validate(changed(FIRST, ("listwise.wordnet-lw", entry | {"candidates": "wordnet-frist"})), "here")
-    with pytest.raises(UserError, match=r"listwise\.wordnet-lw\.base \(a ranker of wordnet-text\) is 'wordnet-itm'"):
-        params.validate(changed(FIRST, ("listwise.wordnet-lw", entry | {"base": "models/wordnet-itm"})), "here")
-
-
 def test_a_run_without_documents_is_there_and_a_stage_depends_on_the_table_that_is_named():
     assert (PROJECT / NO_TEACHER).read_bytes() == b""
     stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
-    for stage in ("finetune", "listwise"):
-        assert "${finetune.teacher.table}" in stages[stage]["do"]["deps"]
+    assert "${finetune.teacher.table}" in stages["finetune"]["do"]["deps"]
     assert SECTIONS["finetune"]["teacher"]["table"] == NO_TEACHER

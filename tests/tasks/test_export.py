@@ -19,7 +19,7 @@ from arrange.evaluation import measures, runs
 from arrange.models import ranker as model
 from arrange.serving import exported
 from settings import params
-from tasks import export, export_listwise
+from tasks import export
 
 TEXTS = ["a small wolf", "a tame cat", "a red fox", "a dog at home", "cats", "a young dog", "lions", "hens"]
 SPLITS = ["validation"] * 6 + ["train", "test"]
@@ -208,27 +208,3 @@ def test_the_card_names_the_base_model_by_its_name_on_the_hub_and_its_licence(pr
 def test_data_without_rankers_gives_an_empty_folder(project):
     export.export("products")
     assert list(Path("exports/products").iterdir()) == []
-
-
-def test_a_listwise_reranker_is_exported_with_what_reranking_needs(project):
-    entry = {"data": "wordnet", "docids": "text", "loss": "item", "seed": 1, "candidates": "wordnet-first"}
-    first = ("candidates", {"wordnet-first": {"data": "wordnet", "depths": {"bm25": 9}, "apart": "query"}})
-    listwise = ("listwise", {"wordnet-lw": entry | {"base": "base_models/scratch"}})
-    configure(first, listwise, ("prompt.score", "validation"))
-    trained = model.load(Path("models/wordnet-item"))
-    trained.config.docid_score = "mean"
-    model.save(trained, Path("models/wordnet-lw"))
-    write_history("wordnet-lw", [("20", "3.0", "2.0", "0.4")])
-    tabled = pl.read_parquet("results/wordnet/per_query.parquet")
-    mine = tabled.filter(system="ntp").with_columns(system=pl.lit("lw"))
-    pl.concat([tabled, mine]).write_parquet("results/wordnet/per_query.parquet")
-    export_listwise.export_listwise("wordnet-lw")
-    reranker = exported.load(Path("exports/wordnet-lw"))
-    assert (reranker.card["ranker"], reranker.card["validated"]) == ("wordnet-lw", {"wordnet-lw": 0.4})
-    assert reranker.card["metrics"]["test"]["nDCG@10"] == 0.9
-    assert reranker.card["parameters"]["base_model"]["source"] == "scratch"
-    assert (reranker.recipe.in_order, reranker.recipe.score) == (True, "mean")
-    [found] = reranker.rank(["a red fox"], among=["d4", "d3"])
-    assert sorted(one.doc_id for one in found) == ["d3", "d4"]
-    assert "--among ID" in Path("exports/wordnet-lw/README.md").read_text()
-    assert not Path("exports/wordnet-lw/validation.parquet").exists()
