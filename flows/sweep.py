@@ -76,7 +76,7 @@ def rankers_of(
         "evaluate": {"reference": reference},
         "sweep": there,
         "compare": {"data": data},
-        "swap": there | {"loss": loss, "of": []},
+        "swap": there | {"loss": loss, "of": [], "known": []},
     }
 
 

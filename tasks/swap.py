@@ -1,29 +1,53 @@
 """Stage `swap`: the autoregressive ranker with each activation in its feed-forward layers."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
-from arrange.activations.search.finalists import sources_of_groups
-from arrange.activations.transfer.ranker import SWAPPED, ranker_task, swap_activations, with_reference
+from arrange.activations.portfolio import CLASSICAL
+from arrange.activations.search.finalists import portfolios, sources_of, sources_of_groups
+from arrange.activations.transfer.ranker import (
+    SWAPPED,
+    RankerTask,
+    ranker_task,
+    swap_activations,
+    with_portfolios,
+)
 from arrange.files import replacing
 from settings import params
+from settings.sections import Settings
 from tasks import stage
 
 
 def swap() -> None:
-    """activations/found/, data/, docids/ -> activations/swapped.parquet: nDCG@10 of each activation and query.
+    """activations/found/, data/, docids/ -> activations/swapped.parquet: nDCG@10 of each activation, seed and query.
 
-    The reference GELU is always among them. Without groups in `swap.of` the table is empty.
+    The classical portfolio's members, GELU first, are always among them. Without groups in `swap.of` and without
+    functions in `swap.known` the table is empty.
     """
     settings = params.read()
     swapping = settings.swap
     finalists = pl.read_parquet(Path("activations", "found", "finalists.parquet"))
     scores = pl.DataFrame(schema=SWAPPED)
-    if swapping.of:
-        sources = with_reference(sources_of_groups(swapping.of, finalists))
-        task = ranker_task(
+    if swapping.of or swapping.known:
+        sources = sources_of([*CLASSICAL["classical"], *swapping.known], "swap.known")
+        sources |= sources_of_groups(swapping.of, finalists)
+        with stage.progress(len(sources) * len(swapping.seeds), "activations") as reached:
+            trained = swap_activations(sources, ranker_tasks(settings), settings.sandbox.flops, reached)
+        found = portfolios(finalists) if "found" in swapping.of else {}
+        scores = with_portfolios(trained, {**{name: tuple(one) for name, one in found.items()}, **CLASSICAL})
+    with replacing(Path("activations", "swapped.parquet")) as part:
+        scores.write_parquet(part)
+
+
+def ranker_tasks(settings: Settings) -> Iterator[RankerTask]:
+    """The ranker's task for each seed, one after the other."""
+    swapping = settings.swap
+    for seed in swapping.seeds:
+        yield ranker_task(
             swapping,
+            seed,
             Path("data", swapping.data),
             Path("docids", f"{swapping.data}-{swapping.docids}"),
             settings.finetune,
@@ -31,7 +55,3 @@ def swap() -> None:
             settings.losses[swapping.loss],
             settings.rank,
         )
-        with stage.progress(len(sources), "activations") as reached:
-            scores = swap_activations(sources, task, settings.sandbox.flops, reached)
-    with replacing(Path("activations", "swapped.parquet")) as part:
-        scores.write_parquet(part)

@@ -5,8 +5,9 @@ from pathlib import Path
 import polars as pl
 import torch
 
+from arrange.activations.portfolio import CLASSICAL
 from arrange.activations.search.finalists import portfolios, sources_of
-from arrange.activations.transfer.experiment import CLASSICAL, count_steps, run_transfer
+from arrange.activations.transfer.experiment import count_steps, run_transfer
 from arrange.files import replacing
 from settings import params
 from tasks import stage

@@ -107,7 +107,8 @@ def test_what_a_sweep_tests_against_and_its_swap_name_what_is_there():
     _, settings = swept_from(sections)
     assert settings.evaluate.reference == "combined-a0-b0_5-g1"
     swap = settings.swap
-    assert (swap.data, swap.docids, swap.loss, swap.of) == ("wordnet", "text", "combined-a0-b0_5-g1", ())
+    assert (swap.data, swap.docids, swap.loss) == ("wordnet", "text", "combined-a0-b0_5-g1")
+    assert (swap.of, swap.known) == ((), ())  # no ranker is trained
 
 
 def test_a_sweep_over_another_data_set():

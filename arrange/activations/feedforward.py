@@ -4,7 +4,7 @@ LA and MoA are those of "Mixture of Activations" (arXiv 2605.26647).
 Shapes: B any leading axes, D the width, H the hidden width, N branches, K the functions of the dictionary.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import torch
@@ -71,8 +71,9 @@ def swap(model: nn.Module, activation: Activation) -> int:
 
 
 class FeedForward(nn.Module):
-    """W2 sum_k a_k s_k(W1 x) with the functions s_k of DICTIONARY; subclasses define the coefficients a_k.
+    """W2 sum_k a_k s_k(W1 x) with the s_k of a dictionary of functions; subclasses define the coefficients a_k.
 
+    The dictionary is the paper's by default; a portfolio (`portfolio.load`) is one too.
     With `branches=2`, as in a gated layer (SwiGLU), W2 multiplies the product of two such sums. Each has its own W1
     and its own coefficients. There are no biases, as in Llama.
 
@@ -80,8 +81,11 @@ class FeedForward(nn.Module):
     torch.Size([2, 5, 8])
     """
 
-    def __init__(self, width: int, hidden: int, branches: int = 1) -> None:
+    def __init__(
+        self, width: int, hidden: int, branches: int = 1, dictionary: Mapping[str, Activation] = DICTIONARY
+    ) -> None:
         super().__init__()
+        self.functions = tuple(dictionary.values())
         self.up = nn.ModuleList(nn.Linear(width, hidden, bias=False) for _ in range(branches))
         self.down = nn.Linear(hidden, width, bias=False)
 
@@ -91,15 +95,18 @@ class FeedForward(nn.Module):
 
     def forward(self, x_BD: Tensor) -> Tensor:
         """B x D, as x."""
-        return self.down(prod(mix(up(x_BD), self.coefficients(x_BD, branch)) for branch, up in enumerate(self.up)))
+        parts = (mix(self.functions, up(x_BD), self.coefficients(x_BD, branch)) for branch, up in enumerate(self.up))
+        return self.down(prod(parts))
 
 
 class LA(FeedForward):
     """Learnable activation: the coefficients are unconstrained parameters of the layer, 1 at the start."""
 
-    def __init__(self, width: int, hidden: int, branches: int = 1) -> None:
-        super().__init__(width, hidden, branches)
-        self.weight_NK = nn.Parameter(torch.ones(branches, len(DICTIONARY)))
+    def __init__(
+        self, width: int, hidden: int, branches: int = 1, dictionary: Mapping[str, Activation] = DICTIONARY
+    ) -> None:
+        super().__init__(width, hidden, branches, dictionary)
+        self.weight_NK = nn.Parameter(torch.ones(branches, len(dictionary)))
 
     def coefficients(self, x_BD: Tensor, branch: int) -> Tensor:
         return self.weight_NK[branch]
@@ -111,15 +118,17 @@ class MoA(FeedForward):
     The u_k start at 0 (our choice, since the paper does not say), where the layer is an LA with all coefficients 1/2.
     """
 
-    def __init__(self, width: int, hidden: int, branches: int = 1) -> None:
-        super().__init__(width, hidden, branches)
-        self.gate_NKD = nn.Parameter(torch.zeros(branches, len(DICTIONARY), width))
+    def __init__(
+        self, width: int, hidden: int, branches: int = 1, dictionary: Mapping[str, Activation] = DICTIONARY
+    ) -> None:
+        super().__init__(width, hidden, branches, dictionary)
+        self.gate_NKD = nn.Parameter(torch.zeros(branches, len(dictionary), width))
 
     def coefficients(self, x_BD: Tensor, branch: int) -> Tensor:
         return torch.sigmoid(x_BD @ self.gate_NKD[branch].T)
 
 
-def mix(x_BH: Tensor, coefficients_BK: Tensor) -> Tensor:
+def mix(functions: Sequence[Activation], x_BH: Tensor, coefficients_BK: Tensor) -> Tensor:
     """sum_k a_k s_k(x), B x H. The coefficients are K numbers, or K for each token."""
-    terms = zip(coefficients_BK.unbind(-1), DICTIONARY.values(), strict=True)
+    terms = zip(coefficients_BK.unbind(-1), functions, strict=True)
     return sum((a_B.unsqueeze(-1) * s(x_BH) for a_B, s in terms), start=torch.zeros_like(x_BH))

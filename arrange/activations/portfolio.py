@@ -23,8 +23,20 @@ from arrange.activations.programs import files
 from arrange.activations.programs.admission import admit
 from arrange.errors import UserError
 
+CLASSICAL = {"classical": ("gelu", "silu", "sin")}  # the portfolio that a search has to beat
+CONTROL = "best of"
 Measured = Sequence[Measurement]  # of one activation
 Model = TypeVar("Model")
+
+
+def titled(name: str) -> str:
+    """What tables call a portfolio."""
+    return f"portfolio {name}"
+
+
+def control(count: int, activation: str = "gelu") -> str:
+    """What tables call the control of equal training: the best of so many networks with one activation."""
+    return f"{CONTROL} {count} {activation}"
 
 
 class Step(NamedTuple):

@@ -211,10 +211,15 @@ class Transfer:
 class Swap:
     """The autoregressive ranker with other activations in its feed-forward layers."""
 
-    of: tuple[Group, ...]  # found: the members of all portfolios; empty: no ranker is trained
+    of: tuple[Group, ...]  # found: the members of all portfolios
+    known: tuple[str, ...]  # functions that take part beside the groups; without both no ranker is trained
     data: str
     docids: str
     loss: str
-    seed: Seed
+    seeds: Seeds  # the rate is picked for each of them, and so is a portfolio's member
     steps: Count
     rates: Rates
+
+    def __post_init__(self) -> None:
+        if len({*self.seeds}) < len(self.seeds):
+            raise ValueError(f"seeds has one seed twice: {', '.join(map(str, self.seeds))}; give each of them once")

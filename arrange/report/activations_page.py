@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from arrange.activations import load
+from arrange.activations import load, portfolio
 from arrange.activations.classical import CLASSICAL
 from arrange.activations.evaluation import Activation
 from arrange.activations.search.candidates import SEED
@@ -123,6 +123,8 @@ def transferred(made: Path, folder: Path) -> list[str]:
     parts = ["### Portfolios on what no search saw", PORTFOLIOS]
     for (group,), compared in read["portfolios"].group_by("group", maintain_order=True):
         parts.append(f"#### Portfolios, on {group}\n\n{tables.rivals_table(compared)}")
+    if "learned" in read:
+        parts += ["#### One network that learns its activation", LEARNED, tables.rivals_table(read["learned"])]
     parts += ["![gain over size](growth.png)", "#### What was picked where", "![picks](picks.png)"]
     if "by_family" in read:
         figures.plot_map(read["by_family"], folder / "map.png")
@@ -139,6 +141,9 @@ def transferred(made: Path, folder: Path) -> list[str]:
 
 PORTFOLIOS = """`portfolio <search>` is what a search found, `portfolio classical` is GELU, SiLU and sine. `best of k
 gelu` is the control of equal training. Mean of log(error / error of the rival): below 0 is better."""
+LEARNED = """On the held-out families. Each hidden layer mixes all functions of the classical portfolio, with
+coefficients that it learns: the same ones for all points (`la`), or gates of the layer's input (`moa`). There is one
+network, and the best of as many as the portfolio has members."""
 TRANSFER = """Mean of log(error / error with one GELU): below 0 is better. The 95% interval is a studentised bootstrap
 over problems, p is that of Wilcoxon's signed-rank test over problems after Holm. Problems of one data set or equation
 count as one, by their mean: where the table says 20 (4), four means are tested, and p cannot be below 0.125. † uses
@@ -162,7 +167,7 @@ def swapped(made: Path, swap: Swap, *, draws: int, seed: int) -> list[str]:
     scores, heading = pl.read_parquet(made / "swapped.parquet"), "### In the ranker"
     if scores.is_empty():
         return [heading, "No table: no ranker was trained with another activation (swap.of)."]
-    per_query = scores.select("system", "query_id", "nDCG@10")
+    per_query = scores.select("system", "seed", "query_id", "nDCG@10")
     clusters = scores.select("query_id", "cluster").unique(maintain_order=True)
     resampled: dict[str, Any] = {"clusters": clusters, "draws": draws, "seed": seed}
     means = {
@@ -170,15 +175,35 @@ def swapped(made: Path, swap: Swap, *, draws: int, seed: int) -> list[str]:
         for (system,), of_system in per_query.group_by("system", maintain_order=True)
     }
     differences = statistics.differences(per_query, REFERENCE, **resampled)
+    about = {"data": swap.data, "steps": swap.steps, "seeds": len(swap.seeds), "rates": len(swap.rates)}
     return [
         heading,
-        IN_RANKER.format(steps=swap.steps, data=swap.data),
+        IN_RANKER.format(**about),
         measures_table(means, ["nDCG@10"]),
         differences_table(differences, ["nDCG@10"]),
+        *against_control(per_query, resampled),
+        "#### What validation picked, by seed",
+        tables.trained_table(scores),
     ]
 
 
-IN_RANKER = """The autoregressive ranker on `{data}`, {steps} steps from scratch, one seed, with each activation in its
-feed-forward layers: means over the test queries, then differences to GELU (permutation test, Holm). Queries with the
-same nearest document are not independent and are drawn together. Activations that use statistics of the batch are left
-out: in training they would see later tokens and other rows."""
+IN_RANKER = """The autoregressive ranker on `{data}`, {steps} steps from scratch, with each activation in its
+feed-forward layers. Seeds: {seeds}; learning rates: {rates}, of which validation picks one for each seed. First the
+means over the test queries (± is the deviation over seeds), then differences to GELU: values are averaged over seeds
+and paired by query (permutation test, Holm). Queries with the same nearest document are not independent and are drawn
+together. So intervals hold for these seeds, and the deviation shows how much training varies. `portfolio classical` has
+for each seed the best of GELU, SiLU and sine by validation, `portfolio <search>` that of what a search found, and `best
+of k gelu` the best of k seeds with GELU. Activations that use statistics of the batch are left out: in training they
+would see later tokens and other rows."""
+
+
+def against_control(per_query: pl.DataFrame, resampled: Mapping[str, Any]) -> list[str]:
+    """The portfolios against the control of equal training, where there is one."""
+    systems = per_query["system"].unique(maintain_order=True)
+    portfolios = [system for system in systems if system.startswith(portfolio.titled(""))]
+    controls = [system for system in systems if system.startswith(portfolio.CONTROL)]
+    heading = "#### Portfolios of rankers against equal training with GELU"
+    if not controls or not portfolios:
+        return [heading, "No table: it takes two seeds of GELU, and a portfolio of two members."]
+    compared = per_query.filter(pl.col("system").is_in([*portfolios, *controls]))
+    return [heading, differences_table(statistics.differences(compared, controls[0], **resampled), ["nDCG@10"])]

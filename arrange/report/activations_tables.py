@@ -126,6 +126,22 @@ def families_table(families: pl.DataFrame) -> str:
     return markdown(["activation", "mean of families", *names], rows)
 
 
+def trained_table(scores: pl.DataFrame) -> str:
+    """Systems as rows, seeds as columns: nDCG@10 on validation queries and the rate that won, `0.512 at 0.003`.
+
+    `scores` is a table of `transfer.ranker.with_portfolios`. A portfolio's cells name the activation that was picked.
+    """
+    runs = scores.unique(["system", "seed"], maintain_order=True)
+    cells = {
+        (row["system"], row["seed"]): f"{row['validation']:.3f} at {row['rate']:g}"
+        + (f", {row['activation']}" if row["activation"] != row["system"] else "")
+        for row in runs.rows(named=True)
+    }
+    systems, seeds = runs["system"].unique(maintain_order=True), runs["seed"].unique().sort()
+    rows = [[system, *(cells[system, seed] for seed in seeds)] for system in systems]
+    return markdown(["", *(f"seed {seed}" for seed in seeds)], rows)
+
+
 def expression(source: str) -> str:
     """The expression of a program of one statement, or all lines of a longer program in one."""
     lines = [line.strip() for statement in check(source).body for line in ast.unparse(statement).splitlines()]

@@ -81,8 +81,16 @@ def test_moas_coefficients_are_the_tokens_own_and_not_normalised():
 
 def test_a_mixture_by_hand():
     """At 2 with coefficients 1 to 7: 2 + 2*2 + 3*4 + 4*2 + 5 gelu + 6 silu + 7 tanh."""
-    found = mix(torch.tensor([2.0], dtype=torch.float64), torch.arange(1.0, 8.0, dtype=torch.float64))
+    x, coefficients = torch.tensor([2.0], dtype=torch.float64), torch.arange(1.0, 8.0, dtype=torch.float64)
+    found = mix(tuple(DICTIONARY.values()), x, coefficients)
     assert found.item() == pytest.approx(26 + 5 * 1.9544997 + 6 * 1.7615942 + 7 * 0.9640276, abs=1e-5)
+
+
+@pytest.mark.parametrize("layer", [LA, MoA])
+def test_a_portfolio_is_a_dictionary_too(layer):
+    layer = layer(8, 16, dictionary={"sin": torch.sin, "tanh": torch.tanh})
+    hidden, share = layer.up[0](X_BD), 1 if isinstance(layer, LA) else 0.5
+    torch.testing.assert_close(layer(X_BD), layer.down(share * (hidden.sin() + hidden.tanh())))
 
 
 @pytest.mark.parametrize(

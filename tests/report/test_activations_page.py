@@ -9,7 +9,9 @@ from arrange.activations.transfer.table import COMPARED
 from arrange.report import activations_page as page
 
 ENTRIES = {"evolution-1": SearchEntry(arm="evolution", seed=1), "random-1": SearchEntry(arm="random", seed=1)}
-SWAP = Swap(of=("found",), data="zoo", docids="text", loss="item", seed=1, steps=30, rates=(0.001,))
+SWAP = Swap(
+    of=("found",), data="zoo", docids="text", loss="item", known=(), seeds=(1, 2), steps=30, rates=(0.001, 0.003)
+)
 FINALISTS = pl.DataFrame(
     {
         "search": ["evolution-1"],
@@ -22,12 +24,22 @@ FINALISTS = pl.DataFrame(
 )
 FOUND = "import torch\nfrom torch import Tensor\n\n\ndef activation(x: Tensor) -> Tensor:\n    return torch.tanh(x)\n"
 SWAPPED = pl.DataFrame(
-    {
-        "system": ["gelu"] * 2 + ["sin"] * 2,
-        "query_id": ["a", "b"] * 2,
-        "cluster": ["x", "y"] * 2,
-        "nDCG@10": [0.5, 0.25, 0.75, 0.5],
-    }
+    [
+        (system, seed, activation, rate, validation, query, cluster, value)
+        for system, seed, activation, rate, validation, values in (
+            ("gelu", 1, "gelu", 0.001, 0.5, (0.5, 0.25)),
+            ("gelu", 2, "gelu", 0.003, 0.25, (0.25, 0.0)),
+            ("sin", 1, "sin", 0.003, 0.25, (0.75, 0.5)),
+            ("sin", 2, "sin", 0.003, 0.75, (0.5, 0.5)),
+            ("portfolio classical", 1, "gelu", 0.001, 0.5, (0.5, 0.25)),
+            ("portfolio classical", 2, "sin", 0.003, 0.75, (0.5, 0.5)),
+            ("best of 2 gelu", 1, "gelu", 0.001, 0.5, (0.5, 0.25)),
+            ("best of 2 gelu", 2, "gelu", 0.001, 0.5, (0.5, 0.25)),
+        )
+        for query, cluster, value in zip("ab", "xy", values, strict=True)
+    ],
+    ["system", "seed", "activation", "rate", "validation", "query_id", "cluster", "nDCG@10"],
+    orient="row",
 )
 
 
@@ -92,6 +104,11 @@ TABLES = {
         ["group", "activation", "rival", "log_ratio"],
         orient="row",
     ),
+    "learned": pl.DataFrame(
+        [("held-out", "moa", "gelu", -0.4), ("held-out", "moa", "portfolio classical", 0.1)],
+        ["group", "activation", "rival", "log_ratio"],
+        orient="row",
+    ),
     "picks": pl.DataFrame(
         [("evolution-1", "held-out", "chirp", "gelu", 0.25), ("evolution-1", "held-out", "chirp", "sin", 0.75)],
         ["portfolio", "group", "family", "activation", "share"],
@@ -122,6 +139,8 @@ def test_portfolios_stand_first_with_their_rivals_their_growth_and_the_map_of_fa
     text = "\n\n".join(parts)
     assert parts[0] == "### Portfolios on what no search saw"
     assert f"| {PORTFOLIO} | -0.300 (+0.000 to +0.000), p < 0.001 | -0.200 (+0.000 to +0.000), p < 0.001 |" in text
+    assert "#### One network that learns its activation\n\nOn the held-out families. Each hidden layer" in text
+    assert "| moa | -0.400 (+0.000 to +0.000), p < 0.001 | +0.100 (" in text
     assert "| sin | -0.125 | -0.500 | +0.250 |" in text
     assert {path.name for path in (made / "pictures").iterdir()} == {"growth.png", "picks.png", "map.png"}
 
@@ -134,8 +153,20 @@ def test_no_transfer_says_so(made):
 def test_the_ranker_with_another_activation_stands_against_gelu(made):
     text = "\n\n".join(page.swapped(made, SWAP, draws=50, seed=1))
     assert "The autoregressive ranker on `zoo`, 30 steps from scratch" in text
+    assert "Seeds: 2; learning rates: 2" in text
+    assert "| sin | 0.562 (0.500-0.625) ±0.088 |" in text  # the seeds' means are 0.625 and 0.5
+    assert "| sin | +0.312 (+0.250 to +0.375), p " in text
+    assert "| portfolio classical | +0.062 (+0.000 to +0.125), p " in text.partition("against equal training")[2]
+    assert "| portfolio classical | 0.500 at 0.001, gelu | 0.750 at 0.003, sin |" in text
+    assert "| sin | 0.250 at 0.003 | 0.750 at 0.003 |" in text
+
+
+def test_one_seed_has_no_control_and_says_so(made):
+    one = SWAPPED.filter(pl.col("seed") == 1, pl.col("system") != "best of 2 gelu")
+    one.write_parquet(made / "swapped.parquet")
+    text = "\n\n".join(page.swapped(made, SWAP, draws=50, seed=1))
+    assert "No table: it takes two seeds of GELU" in text
     assert "| sin | 0.625 (0.500-0.750) |" in text
-    assert "| sin | +0.250 (+0.250 to +0.250), p " in text
 
 
 def test_no_other_ranker_says_so(made):

@@ -105,6 +105,7 @@ MISTAKES = {  # what is set (or, with no value, removed); what the first line na
         "finetune.model is 'Qwen/Qwen3-0.6B', which is neither",
         "set base_models.my_model={source: hub, name: Qwen/Qwen3-0.6B}",
     ),
+    "a seed twice": (("swap.seeds", [1, 2, 1]), "seeds has one seed twice: 1, 2, 1", "give each of them once"),
     "a wheel with a broken checksum": (
         ("base_models.mine", {"source": "wheel", "package": "a", "version": "1", "sha256": "12", "path": "b"}),
         "base_models.mine",

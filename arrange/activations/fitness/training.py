@@ -7,7 +7,8 @@ Shapes: P problems, S seeds, R rates, M = P S R members in this order, K paramet
 W width. Points are the last axis, which makes the products with the last layer's single row several times as fast.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import Tensor
 from arrange.activations.evaluation import Activation, Arrays
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam (Kingma and Ba 2015)
-Layer = tuple[Tensor, Tensor]  # weight M x out x in, bias M x out x 1
+Shape = tuple[int, int]
 
 
 def fit(activation: Activation, arrays: Arrays, settings: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -34,32 +35,58 @@ def fit(activation: Activation, arrays: Arrays, settings: Mapping[str, Any]) -> 
     """
     if not arrays:
         return {}
-    shape_PSR = (*arrays["keys"].shape, len(settings["rates"]))
-    sizes = [arrays["train_x"].shape[2], *[settings["width"]] * settings["depth"], 1]
     applied = activation if settings["pointwise"] else torch.func.vmap(lambda z_WN: activation(z_WN.T).T)
-    gain = settings["gain"]
+    sizes = sizes_of(arrays, settings)
+    first_QK = initial(arrays["keys"], arrays["inputs"], sizes)
+    return train(partial(forward, applied, settings["gain"]), first_QK, shapes_of(sizes), arrays, settings)
+
+
+def train(
+    outputs: Callable[[Sequence[Tensor], Tensor], Tensor],
+    first_QK: Tensor,
+    shapes: Sequence[Shape],
+    arrays: Arrays,
+    settings: Mapping[str, Any],
+) -> dict[str, np.ndarray]:
+    """Train members whose parameters have these shapes, and predict, as `fit` does.
+
+    outputs: of the members' parameters (each M x shape) and of points M x D x N, the predictions M x N.
+    first_QK: the first parameters of each problem and seed, Q = P S; all rates begin with the same ones.
+    """
+    shape_PSR = (*arrays["keys"].shape, len(settings["rates"]))
     x_MDN = {name: _members(arrays[f"{name}_x"], shape_PSR).mT.contiguous() for name in ("train", "valid", "ood")}
     y_MN = _members(arrays["train_y"], shape_PSR)
-    first_MK = initial(arrays["keys"], arrays["inputs"], sizes).repeat_interleave(shape_PSR[2], dim=0)
     rate_M = torch.tensor(settings["rates"]).repeat(arrays["keys"].size)
-    adam = Adam(first_MK, rate_M, settings["clip"])
-    layers = views(adam.parameters_MK, sizes)
-    leaves = [tensor for layer in layers for tensor in layer]
+    adam = Adam(first_QK.repeat_interleave(shape_PSR[2], dim=0), rate_M, settings["clip"])
+    leaves = views(adam.parameters_MK, shapes)
     for step in range(settings["steps"]):
-        error_MN = forward(applied, layers, x_MDN["train"], gain) - y_MN
+        error_MN = outputs(leaves, x_MDN["train"]) - y_MN
         loss = error_MN.square().sum() / y_MN.shape[1]
         adam.step(torch.autograd.grad(loss, leaves), scheduled(step, settings["steps"], settings["warmup"]))
     with torch.no_grad():
-        return {name: forward(applied, layers, x, gain).unflatten(0, shape_PSR).numpy() for name, x in x_MDN.items()}
+        return {name: outputs(leaves, x).unflatten(0, shape_PSR).numpy() for name, x in x_MDN.items()}
 
 
-def forward(activation: Activation, layers: Sequence[Layer], x_MDN: Tensor, gain: float) -> Tensor:
-    """The networks' outputs, M x N. The gain is applied to the next layer's weights, which costs less."""
-    (weight, bias), *rest = layers
+def forward(activation: Activation, gain: float, leaves: Sequence[Tensor], x_MDN: Tensor) -> Tensor:
+    """The networks' outputs, M x N. The gain is applied to the next layer's weights, which costs less.
+
+    leaves: the weight (M x out x in) and the bias (M x out x 1) of each layer, in turn.
+    """
+    (weight, bias), *rest = zip(leaves[::2], leaves[1::2], strict=True)
     z_MWN = torch.baddbmm(bias, weight, x_MDN)
     for weight, bias in rest:
         z_MWN = torch.baddbmm(bias, weight * gain, activation(z_MWN))
     return z_MWN.squeeze(1)
+
+
+def sizes_of(arrays: Arrays, settings: Mapping[str, Any]) -> list[int]:
+    """The widths of a network's layers, from its inputs to its one output."""
+    return [arrays["train_x"].shape[2], *[settings["width"]] * settings["depth"], 1]
+
+
+def shapes_of(sizes: Sequence[int]) -> list[Shape]:
+    """The shapes of the layers' weights and biases, in turn."""
+    return [shape for before, after in pairwise(sizes) for shape in ((after, before), (after, 1))]
 
 
 def initial(keys_PS: np.ndarray, inputs_P: np.ndarray, sizes: Sequence[int]) -> Tensor:
@@ -80,12 +107,10 @@ def _first(key: int, inputs: int, sizes: Sequence[int]) -> np.ndarray:
     return np.concatenate(parts).astype(np.float32)
 
 
-def views(parameters_MK: Tensor, sizes: Sequence[int]) -> list[Layer]:
-    """The layers as views of the parameters: leaves of autograd that change together with the parameters."""
-    shapes = [shape for before, after in pairwise(sizes) for shape in ((after, before), (after, 1))]
+def views(parameters_MK: Tensor, shapes: Sequence[Shape]) -> list[Tensor]:
+    """The parameters in these shapes, as views: leaves of autograd that change together with the parameters."""
     columns = parameters_MK.split([rows * columns for rows, columns in shapes], dim=1)
-    leaves = [part.unflatten(1, shape).detach().requires_grad_() for part, shape in zip(columns, shapes, strict=True)]
-    return list(zip(leaves[::2], leaves[1::2], strict=True))
+    return [part.unflatten(1, shape).detach().requires_grad_() for part, shape in zip(columns, shapes, strict=True)]
 
 
 def scheduled(step: int, steps: int, warmup: int) -> float:

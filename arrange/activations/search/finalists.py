@@ -105,11 +105,14 @@ def portfolios(finalists: pl.DataFrame) -> dict[str, dict[str, str]]:
     }
 
 
-def sources_of(names: Sequence[str]) -> dict[str, str]:
-    """The programs of known functions: of `evolve.KNOWN` and `evolve.SEEDS`. Raises UserError for an unknown name."""
+def sources_of(names: Sequence[str], key: str = "transfer.known") -> dict[str, str]:
+    """The programs of known functions: of `evolve.KNOWN` and `evolve.SEEDS`.
+
+    Raises UserError for an unknown name, which says the key that has it.
+    """
     known = {**KNOWN, **SEEDS}
     if unknown := [name for name in names if name not in known]:
-        raise UserError(f"transfer.known: there is no function {unknown[0]!r}", f"take some of {', '.join(known)}")
+        raise UserError(f"{key}: there is no function {unknown[0]!r}", f"take some of {', '.join(known)}")
     return {name: known[name] for name in names}
 
 

@@ -8,8 +8,10 @@ import polars as pl
 from arrange.activations import portfolio
 from arrange.activations.evaluation import Activation, Admitted, Evaluation, Measurement
 from arrange.activations.fitness.evaluator import evaluator
+from arrange.activations.fitness.learned import KINDS, measure_learned
 from arrange.activations.fitness.scoring import fitness_of
 from arrange.activations.fitness.trial import draw_trial
+from arrange.activations.portfolio import CLASSICAL, control, titled
 from arrange.activations.problems.families import LISTED
 from arrange.activations.programs.check import compile_program
 from arrange.activations.settings import Fitness, Sandbox, Transfer
@@ -18,8 +20,7 @@ from arrange.activations.transfer.digits import digits
 from arrange.activations.transfer.networks import DataSet, measure
 from arrange.activations.transfer.tabular import tabular
 
-REFERENCE, RELU = "gelu", "relu"
-CLASSICAL = {"classical": (REFERENCE, "silu", "sin")}  # the portfolio that a search has to beat
+REFERENCE = "gelu"
 HELD_OUT = "held-out"
 Reached = Callable[[int, str], object]  # called with the number of steps done and what was done
 Compiled = Mapping[str, tuple[Activation, Admitted]]  # by name
@@ -41,9 +42,10 @@ def run_transfer(
 
     sources: programs by name, all members and those of CLASSICAL among them. portfolios: the members that each search
     found. controls: those of the portfolios that a random search found. `reached` is called after each of
-    `count_steps` steps. Returns the tables measurements, by_group, by_family (of the held-out families, if asked for),
-    portfolios (against each rival), picks, growth, extrapolation: see `transfer.table`, `what_is_picked`, `growth` and
-    `transfer.extrapolation`.
+    `count_steps` steps. Returns the tables measurements, by_group, portfolios (against each rival), picks, growth,
+    extrapolation: see `transfer.table`, `what_is_picked`, `growth` and `transfer.extrapolation`. Where held-out
+    families are asked for, there are by_family, and learned: LA and MoA over the classical portfolio, one network of
+    each and the best of as many as it has members, against each rival.
     """
     evaluations = evaluate_held_out(sources, fitness, sandbox, transfer, reached)
     compiled = {
@@ -52,24 +54,31 @@ def run_transfer(
         if evaluation.admitted and not evaluation.reason
     }
     sets = data_sets(transfer)
+    everyone = {name: usable(members, compiled) for name, members in {**portfolios, **CLASSICAL}.items()}
     measured: Groups = {}
     if "held_out" in transfer.to:
         measured[HELD_OUT] = {name: list(one.measurements) for name, one in evaluations.items() if one.measurements}
-    measured |= measure_on_data(compiled, sets, transfer, lambda done, note: reached(len(sources) + done, note))
-    everyone = {name: usable(members, compiled) for name, members in {**portfolios, **CLASSICAL}.items()}
+        measured[HELD_OUT] |= learn(
+            *(compiled, everyone["classical"], fitness, transfer),
+            lambda more, note: reached(len(sources) + more, note),
+        )
+    done = count_steps(sources, transfer) - len(sources) * len(sets)
+    measured |= measure_on_data(compiled, sets, transfer, lambda more, note: reached(done + more, note))
     size = max(map(len, everyone.values()))
     joint = {group: as_activations(of_group, everyone, size) for group, of_group in measured.items()}
     measurements = table.long(
         {group: measured[group] | joint[group] for group in measured}, shared_sources(sets, fitness, transfer.seed)
     )
-    admitted = {name: one for name, (_, one) in compiled.items()}
-    for name, members in everyone.items():
-        admitted[titled(name)] = together([admitted[member] for member in members])
-    admitted[control(size)] = together([admitted[REFERENCE]] * size)
-    compare = partial(table.compare, admitted=admitted, draws=transfer.resamples, seed=transfer.seed)
+    costs = cost(compiled, everyone, size)
+    compare = partial(table.compare, admitted=costs, draws=transfer.resamples, seed=transfer.seed)
     tables = {"measurements": measurements, "by_group": compare(measurements, reference=REFERENCE)}
     if "held_out" in transfer.to:
-        tables["by_family"] = compare(measurements.filter(group=HELD_OUT), reference=REFERENCE, by="family")
+        held_out = measurements.filter(group=HELD_OUT)
+        tables["by_family"] = compare(held_out, reference=REFERENCE, by="family")
+        count = len(everyone["classical"])
+        learned = [name for kind in KINDS for name in (kind, control(count, kind))]
+        rivals = [REFERENCE, control(count), titled("classical")]
+        tables["learned"] = compare_with_rivals(held_out, learned, rivals, compare)
     rivals = [REFERENCE, control(size), titled("classical"), *map(titled, controls)]
     subjects = [*map(titled, everyone), control(size)]
     tables["portfolios"] = compare_with_rivals(measurements, subjects, rivals, compare)
@@ -80,19 +89,31 @@ def run_transfer(
     return {**tables, "extrapolation": extrapolation.lines({n: compiled[n] for n in drawn}, problems, fitness)}
 
 
-def titled(name: str) -> str:
-    """What the tables call a portfolio."""
-    return f"portfolio {name}"
-
-
-def control(count: int) -> str:
-    """What the tables call the control of equal training."""
-    return f"best of {count} gelu"
-
-
 def usable(members: Sequence[str], compiled: Compiled) -> list[str]:
     """The members that could be measured."""
     return [member for member in members if member in compiled]
+
+
+def learn(
+    compiled: Compiled, dictionary: Sequence[str], fitness: Fitness, transfer: Transfer, reached: Reached
+) -> dict[str, list[Measurement]]:
+    """LA and MoA over these activations, on the held-out families."""
+    functions = [compiled[name][0] for name in dictionary]
+    measured: dict[str, list[Measurement]] = {}
+    for kind in KINDS:
+        measured[kind] = measure_learned(kind, functions, fitness, transfer.seed)
+        reached(len(measured), f"{kind} on held-out families")
+    return measured
+
+
+def cost(compiled: Compiled, portfolios: Portfolios, size: int) -> dict[str, Admitted]:
+    """What everyone of the tables costs, by title. LA and MoA compute all functions of the classical portfolio."""
+    costs = {name: one for name, (_, one) in compiled.items()}
+    costs |= {titled(name): together([costs[member] for member in members]) for name, members in portfolios.items()}
+    costs |= dict.fromkeys(KINDS, costs[titled("classical")])
+    counts = {size, len(portfolios["classical"])}
+    names = (REFERENCE, *KINDS)
+    return costs | {control(count, name): together([costs[name]] * count) for name in names for count in counts}
 
 
 def together(members: Sequence[Admitted]) -> Admitted:
@@ -103,17 +124,23 @@ def together(members: Sequence[Admitted]) -> Admitted:
 def as_activations(
     measured: Mapping[str, list[Measurement]], portfolios: Portfolios, size: int
 ) -> dict[str, list[Measurement]]:
-    """The portfolios and the control of equal training as if each were one activation, by their titles.
+    """The portfolios and the controls of equal training as if each were one activation, by their titles.
 
-    The control takes the best of as many seeds of GELU as the largest portfolio has members, or of all where there are
-    fewer.
+    A control takes the best of as many seeds of GELU as the largest portfolio has members, or of all where there are
+    fewer. Where LA and MoA were measured, there are controls of as many networks as the classical portfolio has members
+    too, of GELU and of both.
     """
     joint = {
         titled(name): portfolio.measurements({member: measured[member] for member in members})
         for name, members in portfolios.items()
     }
+    counts = [(REFERENCE, size)]
+    if learned := [kind for kind in KINDS if kind in measured]:
+        counts += [(name, len(portfolios["classical"])) for name in (REFERENCE, *learned)]
     seeds = len({one.seed for one in measured[REFERENCE]})
-    return joint | {control(size): portfolio.best_of_seeds(measured[REFERENCE], min(size, seeds))}
+    return joint | {
+        control(count, name): portfolio.best_of_seeds(measured[name], min(count, seeds)) for name, count in counts
+    }
 
 
 def what_is_picked(measured: Groups, portfolios: Portfolios) -> pl.DataFrame:
@@ -152,8 +179,12 @@ GROWTH = pl.Schema({"portfolio": pl.String(), "group": pl.String(), "size": pl.I
 
 
 def count_steps(sources: Mapping[str, str], transfer: Transfer) -> int:
-    """The number of steps of `run_transfer`: each program once in the sandbox and once for each group of data."""
-    return len(sources) * (1 + len({*transfer.to} - {"held_out"}))
+    """The number of steps of `run_transfer`: each program once in the sandbox and once for each group of data.
+
+    On the held-out families LA and MoA are a step each.
+    """
+    learned = len(KINDS) if "held_out" in transfer.to else 0
+    return learned + len(sources) * (1 + len({*transfer.to} - {"held_out"}))
 
 
 def evaluate_held_out(

@@ -1,6 +1,6 @@
 """The autoregressive ranker with other activations: short trainings from scratch, then ranking by beam search."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 import polars as pl
 from transformers import PreTrainedModel
 
-from arrange.activations.classical import CLASSICAL
 from arrange.activations.evaluation import Activation, Admitted
 from arrange.activations.feedforward import normalised, swap
+from arrange.activations.portfolio import control, titled
 from arrange.activations.programs.admission import admit
 from arrange.activations.programs.check import compile_program
-from arrange.activations.programs.files import source_of
 from arrange.activations.settings import Swap
 from arrange.data import tables
 from arrange.decoding.settings import Decoding
@@ -30,7 +29,8 @@ from arrange.training.training import train
 
 REFERENCE, MEASURE = "gelu", "nDCG@10"
 SWAPPED = pl.Schema(
-    {"system": pl.String(), "rate": pl.Float64()}
+    {"system": pl.String(), "seed": pl.Int64(), "activation": pl.String()}
+    | dict.fromkeys(("rate", "validation"), pl.Float64())
     | dict.fromkeys(("query_id", "cluster"), pl.String())
     | {MEASURE: pl.Float64()}
 )
@@ -38,7 +38,10 @@ SWAPPED = pl.Schema(
 
 @dataclass(frozen=True, eq=False)
 class RankerTask:
-    """What all activations share: queries, the first weights, and how the ranker is trained. Made by `ranker_task`."""
+    """What all activations share under one seed: queries, first weights, and how the ranker is trained.
+
+    Made by `ranker_task`.
+    """
 
     make: Callable[[], PreTrainedModel]  # a fresh model, always with the same weights
     learnt: JudgedQueries
@@ -65,19 +68,26 @@ class Trained(NamedTuple):
 
 
 def ranker_task(
-    swap: Swap, data: Path, catalogue: Path, finetune: Finetune, prompt: Prompt, loss: ListLoss, decoding: Decoding
+    swap: Swap,
+    seed: int,
+    data: Path,
+    catalogue: Path,
+    finetune: Finetune,
+    prompt: Prompt,
+    loss: ListLoss,
+    decoding: Decoding,
 ) -> RankerTask:
-    """The task of a prepared data set and a catalogue. The model starts from `finetune.model`."""
+    """The task of a prepared data set, a catalogue and one of the seeds. The model starts from `finetune.model`."""
     opened = open_catalogue(catalogue)
 
     def queries(split: tables.SplitName, most: int | None = None) -> JudgedQueries:
         dataset, about = tables.read(data, splits=[split]), tables.read_about(data)
-        return judged_queries(dataset, opened, prompt, swap.seed, about, most)
+        return judged_queries(dataset, opened, prompt, seed, about, most)
 
     learnt, validation, test = queries("train"), queries("validation", finetune.validation_queries), queries("test")
     positions = longest_sequence([each.examples for each in (learnt, validation, test)], opened.tokenizer, prompt)
     return RankerTask(
-        make=lambda: models.from_base(Path(finetune.model), opened.tokenizer, positions, swap.seed),
+        make=lambda: models.from_base(Path(finetune.model), opened.tokenizer, positions, seed),
         learnt=learnt,
         validation=validation,
         test=test,
@@ -87,39 +97,69 @@ def ranker_task(
         decoding=decoding,
         score=prompt.score,
         rates=swap.rates,
-        seed=swap.seed,
+        seed=seed,
         threads=finetune.threads,
         normaliser=finetune.normaliser,
         temperature=finetune.temperature,
     )
 
 
-def with_reference(sources: Mapping[str, str]) -> dict[str, str]:
-    """The programs with that of GELU first, with which the others are compared."""
-    return {REFERENCE: source_of(CLASSICAL[REFERENCE])} | dict(sources)
-
-
 def swap_activations(
-    sources: Mapping[str, str], task: RankerTask, flops: float, reached: Callable[[int, str], object]
+    sources: Mapping[str, str], tasks: Iterable[RankerTask], flops: float, reached: Callable[[int, str], object]
 ) -> pl.DataFrame:
-    """nDCG@10 of the ranker with each program on each test query: SWAPPED.
+    """nDCG@10 of the ranker with each program on each test query, once per task: SWAPPED.
 
-    The cluster of a query is that of `measures.nearest_documents`. Programs that are not pointwise are left out: in
-    training, a statistic of the batch would tell a token something of later tokens. Raises Rejected for a program that
-    costs more than `flops` per element. `reached` is called after each program.
+    The tasks have seeds of their own. The cluster of a query is that of `measures.nearest_documents`. Programs that are
+    not pointwise are left out: in training, a statistic of the batch would tell a token something of later tokens.
+    Raises Rejected for a program that costs more than `flops` per element. `reached` is called after each program of
+    each task.
     """
-    clusters = nearest_documents(task.test.qrels)
-    scores = [pl.DataFrame(schema=SWAPPED)]
-    for done, (name, source) in enumerate(sources.items(), start=1):
-        activation = compile_program(source)
-        admitted = admit(activation, flops)
-        if admitted.pointwise:
-            trained = train_with(activation, admitted, task)
-            per_query = trained.per_query.join(clusters, on="query_id", maintain_order="left")
-            names = {"system": pl.lit(name), "rate": pl.lit(trained.rate)}
-            scores.append(per_query.with_columns(**names).select(list(SWAPPED)))
-        reached(done, name)
+    activations = {name: compile_program(source) for name, source in sources.items()}
+    admitted = {name: admit(activation, flops) for name, activation in activations.items()}
+    scores, done = [pl.DataFrame(schema=SWAPPED)], 0
+    for task in tasks:
+        clusters = nearest_documents(task.test.qrels)
+        for name, activation in activations.items():
+            if admitted[name].pointwise:
+                trained = train_with(activation, admitted[name], task)
+                per_query = trained.per_query.join(clusters, on="query_id", maintain_order="left")
+                names = {"system": name, "seed": task.seed, "activation": name}
+                values = {"rate": trained.rate, "validation": trained.validation}
+                columns = {column: pl.lit(value, SWAPPED[column]) for column, value in (names | values).items()}
+                scores.append(per_query.with_columns(**columns).select(list(SWAPPED)))
+            done += 1
+            reached(done, name)
     return pl.concat(scores)
+
+
+def with_portfolios(scores: pl.DataFrame, portfolios: Mapping[str, Sequence[str]]) -> pl.DataFrame:
+    """The scores, and those of each portfolio and of the control of equal training as systems by their titles: SWAPPED.
+
+    A portfolio has, for each seed, the ranker of the member with the highest nDCG@10 on the validation queries, the
+    first of equals; `activation` says which. Members that were not trained are left out, and so is a portfolio with one
+    member. The control is `portfolio.best_of_seeds` with GELU: the best of as many seeds as the largest portfolio has
+    members, or of all where there are fewer. With one seed there is none.
+    """
+    seeds = scores["seed"].unique().sort().to_list()
+    trained = set(scores["system"])
+    usable = {name: [member for member in members if member in trained] for name, members in portfolios.items()}
+    parts, size = [scores], 1
+    for name, members in usable.items():
+        if len(members) > 1:
+            parts += [_best(scores, [(member, seed) for member in members], titled(name), seed) for seed in seeds]
+            size = min(len(seeds), max(size, len(members)))
+    if size > 1:
+        turned = [[seeds[(place + shift) % len(seeds)] for shift in range(size)] for place in range(len(seeds))]
+        pairs = zip(turned, seeds, strict=True)
+        parts += [_best(scores, [(REFERENCE, one) for one in among], control(size), seed) for among, seed in pairs]
+    return pl.concat(parts)
+
+
+def _best(scores: pl.DataFrame, among: Sequence[tuple[str, int]], title: str, seed: int) -> pl.DataFrame:
+    """The rows of the system and seed with the highest validation, under another title and seed."""
+    runs = [scores.filter(system=system, seed=own) for system, own in among]
+    best = max(runs, key=lambda run: run["validation"][0])  # the first of equals
+    return best.with_columns(system=pl.lit(title), seed=pl.lit(seed, pl.Int64))
 
 
 def train_with(activation: Activation, admitted: Admitted, task: RankerTask) -> Trained:

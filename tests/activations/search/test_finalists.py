@@ -128,6 +128,8 @@ def test_known_functions_by_name_and_an_unknown_name():
     assert sources_of(["tanh", "gelu_half"]) == {"tanh": KNOWN["tanh"], "gelu_half": SEEDS["gelu_half"]}
     with pytest.raises(UserError, match=r"transfer\.known: there is no function 'tan'\ntake some of "):
         sources_of(["tan"])
+    with pytest.raises(UserError, match=r"swap\.known: there is no function 'tan'\n"):
+        sources_of(["tan"], "swap.known")
 
 
 def test_a_seed_keeps_its_name_among_the_finalists():

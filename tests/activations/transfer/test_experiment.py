@@ -28,6 +28,7 @@ SOURCES = {
 FOUND = {"evolution": ["gelu", "evolution-7", "sin", "silu"], "random": ["gelu", "random-9"]}
 FITNESS = fitness(test=rung(10, 2, 2, (1e-3, 1e-2), HELD_OUT))
 TITLES = {"portfolio evolution", "portfolio random", "portfolio classical", "best of 4 gelu"}
+LEARNED = {"la", "moa", "best of 3 la", "best of 3 moa"}  # as many networks as the dictionary has functions
 
 
 def transferred(*to):
@@ -44,18 +45,23 @@ def transferred(*to):
 @pytest.mark.filterwarnings("ignore:the sandbox has no filter")
 def test_held_out_families_and_digits():
     tables = transferred("held_out", "digits")
-    names = ["measurements", "by_group", "by_family", "portfolios", "picks", "growth", "extrapolation"]
+    names = ["measurements", "by_group", "by_family", "learned", "portfolios", "picks", "growth", "extrapolation"]
     assert list(tables) == names
     rows = tables["measurements"].group_by("group", "activation").len().sort("group", "activation").rows()
     everyone = sorted({*SOURCES, *TITLES})
-    assert rows == [(group, name, n) for group, n in (("digits", 24), ("held-out", 20)) for name in everyone]
-    for group in ("held-out", "digits"):
-        assert set(tables["by_group"].filter(group=group)["activation"]) == {*everyone} - {"gelu"}
+    held_out = sorted({*everyone, *LEARNED, "best of 3 gelu"})
+    assert rows == [("digits", name, 24) for name in everyone] + [("held-out", name, 20) for name in held_out]
+    for group, names in (("held-out", held_out), ("digits", everyone)):
+        assert set(tables["by_group"].filter(group=group)["activation"]) == {*names} - {"gelu"}
     assert set(tables["by_family"]["group"]) == set(HELD_OUT)
     rivals = tables["portfolios"].group_by("rival", maintain_order=True).agg("activation").rows()
     assert [(rival, set(names)) for rival, names in rivals] == [
         ("gelu", TITLES),
         *((rival, TITLES - {rival}) for rival in ("best of 4 gelu", "portfolio classical", "portfolio random")),
+    ]
+    learned = tables["learned"].group_by("rival", maintain_order=True).agg("activation").rows()
+    assert [(rival, set(names)) for rival, names in learned] == [
+        (rival, LEARNED) for rival in ("gelu", "best of 3 gelu", "portfolio classical")
     ]
     assert set(tables["extrapolation"]["activation"]) == set(SOURCES)
 
@@ -81,6 +87,19 @@ def test_portfolios_and_the_control_stand_in_the_table_like_activations():
     assert {name: [one.ood for one in measured] for name, measured in found.items()} == {
         "portfolio both": pytest.approx([exp(-0.6), exp(-0.4)]),
         "best of 3 gelu": pytest.approx([exp(-0.4), exp(-0.4)]),
+    }
+
+
+def test_learned_activations_have_a_control_of_as_many_networks_as_the_classical_portfolio_has_members():
+    of_group = MEASURED["toy"] | {"la": measured((1, -0.5), (2, 9.0)), "moa": measured((2, -0.1), (2, -0.2))}
+    found = as_activations(of_group, {"classical": ["gelu", "sin"], "long": ["gelu", "sin", "gelu"]}, 3)
+    assert {name: [one.ood for one in measured] for name, measured in found.items()} == {
+        "portfolio classical": pytest.approx([exp(-0.6), exp(-0.4)]),
+        "portfolio long": pytest.approx([exp(-0.6), exp(-0.4)]),
+        "best of 3 gelu": pytest.approx([exp(-0.4), exp(-0.4)]),
+        "best of 2 gelu": pytest.approx([exp(-0.4), exp(-0.4)]),
+        "best of 2 la": pytest.approx([exp(-0.5), exp(-0.5)]),
+        "best of 2 moa": pytest.approx([exp(-0.1), exp(-0.2)]),
     }
 
 

@@ -11,7 +11,8 @@ import torch
 
 from arrange.activations.classical import CLASSICAL
 from arrange.activations.evaluation import Admitted
-from arrange.activations.transfer.ranker import SWAPPED, RankerTask, swap_activations, train_with, with_reference
+from arrange.activations.programs.files import source_of
+from arrange.activations.transfer.ranker import SWAPPED, RankerTask, swap_activations, train_with, with_portfolios
 from arrange.data.tables import About
 from arrange.decoding.settings import Decoding
 from arrange.decoding.validation import JudgedQueries
@@ -89,9 +90,50 @@ def test_the_activation_and_its_gain_are_what_is_trained():
 def test_the_table_has_a_row_per_query_and_leaves_out_what_uses_batch_statistics():
     programs = {"sine": "def activation(x): return torch.sin(x)", "mean": "def activation(x): return x - x.mean()"}
     reached = []
-    table = swap_activations(with_reference(programs), shortened(), 100.0, lambda *step: reached.append(step))
+    sources = {"gelu": source_of(CLASSICAL["gelu"])} | programs
+    tasks = [shortened(seed=seed, rates=rates) for seed, rates in ((1, (2e-2,)), (7, (1e-2,)))]
+    table = swap_activations(sources, tasks, 100.0, lambda *step: reached.append(step))
     assert table.schema == SWAPPED
-    assert table["system"].to_list() == ["gelu"] * 4 + ["sine"] * 4
-    assert table["query_id"].to_list() == IDS * 2
+    assert table["system"].to_list() == (["gelu"] * 4 + ["sine"] * 4) * 2
+    assert table["activation"].equals(table["system"])
+    assert table["seed"].to_list() == [1] * 8 + [7] * 8
+    assert table["rate"].to_list() == [2e-2] * 8 + [1e-2] * 8
+    assert table["query_id"].to_list() == IDS * 4
     assert set(table["cluster"]) == {"z"}  # the document of rank 1
-    assert reached == [(1, "gelu"), (2, "sine"), (3, "mean")]
+    assert reached == list(enumerate(["gelu", "sine", "mean"] * 2, start=1))
+
+
+VALIDATION = {("gelu", 1): 0.5, ("gelu", 2): 0.75, ("gelu", 3): 0.25, ("sin", 1): 0.5, ("sin", 2): 0.25, ("sin", 3): 1}
+
+
+def scores(seeds):
+    """Two queries of each system and seed; a query's value tells the system (0 or 10) and the seed."""
+    rows = [
+        (system, seed, system, 1e-3, value, query, "c", 10.0 * (system == "sin") + seed)
+        for (system, seed), value in VALIDATION.items()
+        for query in "ab"
+        if seed in seeds
+    ]
+    return pl.DataFrame(rows, SWAPPED, orient="row")
+
+
+def test_a_portfolio_picks_a_member_for_each_seed_and_its_control_a_seed_of_gelu():
+    found = with_portfolios(scores({1, 2, 3}), {"both": ["gelu", "sin", "tanh"], "alone": ["gelu"]})
+    assert found.schema == SWAPPED
+    assert found.head(12).equals(scores({1, 2, 3}))
+    rows = found.slice(12).filter(query_id="a").select("system", "seed", "activation", "validation", "nDCG@10").rows()
+    assert rows == [
+        ("portfolio both", 1, "gelu", 0.5, 1.0),  # the first of equals
+        ("portfolio both", 2, "gelu", 0.75, 2.0),
+        ("portfolio both", 3, "sin", 1.0, 13.0),
+        ("best of 2 gelu", 1, "gelu", 0.75, 2.0),
+        ("best of 2 gelu", 2, "gelu", 0.75, 2.0),
+        ("best of 2 gelu", 3, "gelu", 0.5, 1.0),  # of the seeds 3 and 1
+    ]
+
+
+def test_the_control_has_as_many_seeds_as_there_are_and_one_seed_gives_none():
+    of_two = with_portfolios(scores({1, 2}), {"three": ["gelu", "sin", "gelu"]})
+    assert set(of_two["system"]) == {"gelu", "sin", "portfolio three", "best of 2 gelu"}
+    of_one = with_portfolios(scores({1}), {"both": ["gelu", "sin"]})
+    assert set(of_one["system"]) == {"gelu", "sin", "portfolio both"}
