@@ -41,6 +41,7 @@ def export_listwise(name: str) -> None:
         model=model,
         catalogue=catalogue_folder,
         documents=docids.join(documents, on="doc_id", how="left", maintain_order="left"),
+        adapters=settings.export.adapters,
         recipe=Recipe(**prompt.templates(), score=score, **settings.rank.search(), seed=entry.seed, in_order=True),
         card={
             "data": entry.data,
