@@ -2,10 +2,7 @@
 
 import dataclasses
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -70,7 +67,7 @@ def test_they_are_small_and_say_which_base_model_they_need(tmp_path):
     assert noted == {"folder": str(tmp_path / "base"), "sha256": adapters.weights(tmp_path / "base")}
     assert noted["sha256"].keys() == {"model.safetensors"}
     names = json.loads((folder / adapters.FOLDER / "adapter_config.json").read_text())["target_modules"]
-    assert names == sorted(names)
+    assert names == sorted(names)  # peft keeps a set, in another order in each process
     assert len(names) > 3
 
 
@@ -151,18 +148,3 @@ def test_damaged_adapters_are_named(apart, tmp_path, damage):
     else:
         (copy / adapters.FOLDER / "adapter_config.json").write_text("{")
     assert str(copy) in refusal(adapters.load, copy, apart.parent / "base")
-
-
-def test_the_same_training_gives_the_same_bytes_in_another_process(tmp_path):
-    """peft's sets of names are in another order there."""
-    tests = Path(__file__).parents[1]
-    paths = f"sys.path[:0] = {[str(tests.parent), str(tests), str(tests / 'models')]}"
-    code = f"import sys, pathlib; {paths}; import test_adapters as t; t.trained(pathlib.Path('there'))"
-    made = []
-    for number in ("1", "2"):
-        (tmp_path / number / "there").mkdir(parents=True)
-        hashed = os.environ | {"PYTHONHASHSEED": number}
-        subprocess.run([sys.executable, "-c", code], cwd=tmp_path / number, env=hashed, check=True)
-        folder = tmp_path / number / "there" / "model" / adapters.FOLDER
-        made.append({path.name: path.read_bytes() for path in folder.iterdir()})
-    assert made[0] == made[1]
