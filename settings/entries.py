@@ -60,11 +60,15 @@ class RankerEntry:
 
 @dataclass(frozen=True)
 class FusionEntry:
-    """Two systems of a data set as one: the names of their folders in runs/<data>."""
+    """Two systems of a data set as one: the names of their folders in runs/<data>.
+
+    learned: boosted trees, fitted on the validation queries, in place of reciprocal ranks; of rankers and first stages.
+    """
 
     data: Name
     first: Name
     second: Name
+    learned: bool = False
 
     def __post_init__(self) -> None:
         if self.first == self.second:

@@ -40,6 +40,8 @@ from settings.terms import check_terms
 
 CONTROLS = ("random", "root_first", "copy", "neighbours", "popularity", "bm25")  # systems of every data set
 
+LEARNED = " (learned, so a ranker or an entry of candidates)"  # they rank validation queries
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -185,8 +187,11 @@ def rankers_of(settings: Settings, data: str, docids: str) -> list[str]:
 def references_to_runs(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     """As `references`, of what fusions and rerankings begin with."""
     for name, fusion in settings.fusions.items():
+        valid = run_folders(settings, fusion.data)
+        if fusion.learned:
+            valid = of_data(fusion.data, settings.rankers, settings.candidates)
         for key in ("first", "second"):
-            yield f"fusions.{name}.{key}", getattr(fusion, key), run_folders(settings, fusion.data)
+            yield f"fusions.{name}.{key}{LEARNED * fusion.learned}", getattr(fusion, key), valid
     for name, entry in settings.reranked.items():
         same = rankers_of(settings, entry.data, entry.docids)
         yield f"reranked.{name}.ranker (one of {entry.data}-{entry.docids})", entry.ranker, same

@@ -16,14 +16,18 @@ from arrange.training import examples
 from settings import params
 from tasks import stage
 
+MOST = 1000  # validation queries that are ranked, for fusions to learn from
+
 
 def rank(name: str) -> None:
     """models/<name>, docids, data -> runs/<data>/<name>/{run,judged}.{parquet,trec}, and diagnostics in results/<data>.
 
-    judged: the run of each query's judged documents alone. The diagnostics are {} for the regime `in_context`.
+    judged: the run of each query's judged documents alone. validation.parquet, beside them: the run of the validation
+    queries, from which fusions learn. The diagnostics are {} for the regime `in_context`.
     """
     settings = params.read()
     ranker, decoding = settings.rankers[name], settings.rank
+    folder = Path("runs", ranker.data, name)
     prompt = settings.prompt.of(ranker.regime)
     torch.set_num_threads(decoding.threads)
     catalogue = open_catalogue(Path("docids", f"{ranker.data}-{ranker.docids}"))
@@ -41,6 +45,10 @@ def rank(name: str) -> None:
             end, pad = catalogue.tokenizer.eos_token_id, catalogue.tokenizer.pad_token_id
             how = {**decoding.search(), "end_token_id": end, "pad_token_id": pad}
             diagnostics = diagnose(model, prompts, catalogue.trie, **how)
-    runs.write_runs(Path("runs", ranker.data, name), run, judged)
+    validation = tables.read(Path("data", ranker.data), splits=["validation"])
+    chosen = judged_queries(validation, catalogue, prompt, ranker.seed, about, MOST)
+    with stage.progress(len(chosen.query_ids), "validation queries") as reached:
+        stage.write_validation(folder, rank_queries(model, chosen, catalogue, decoding, prompt.score, reached))
+    runs.write_runs(folder, run, judged)
     with replacing(Path("results", ranker.data, f"{name}.diagnostics.json")) as part:
         part.write_text(json.dumps(diagnostics, indent=1))

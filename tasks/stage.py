@@ -26,6 +26,7 @@ from arrange.files import remove, replacing, sha256
 from settings.params import PARAMS
 
 STARTER = "ARRANGE_STARTER"  # the process that a stage may not outlive, beside its parent
+VALIDATION = "validation.parquet"  # in a folder of runs/
 
 _notes: dict[str, Any] = {}
 # looked up here, not in `end_with_parent`: between fork and exec another thread's lock on the linker is never freed
@@ -109,6 +110,12 @@ def progress(total: int, unit: str) -> Iterator[Callable[..., None]]:
                 print(json.dumps(line), file=file, flush=True)
 
         yield reached
+
+
+def write_validation(folder: Path, run: pl.DataFrame) -> None:
+    """Write a system's run of the validation queries beside its others: fusions learn from it."""
+    with replacing(folder / VALIDATION) as part:
+        run.write_parquet(part)
 
 
 def write_history(history: list[dict[str, float]], path: Path) -> None:

@@ -59,6 +59,24 @@ def test_candidates_are_the_first_documents_of_each_system():
     assert run.filter(query_id="q2")["score"].to_list() == [1 / 2, 1 / 2]  # of reciprocal ranks with k 1
 
 
+def test_training_queries_teach_the_order_and_each_is_ranked_by_what_others_taught():
+    """BM25 is right and the vote is wrong: reciprocal ranks put the vote's first, the learned order BM25's."""
+    rows = [(f"t{number:02}", "train", f"word{number % 12} other{number % 5}") for number in range(60)]
+    rows += [(f"v{number:02}", "test", f"word{number % 12} other{number % 7}") for number in range(12)]
+    queries = pl.DataFrame(rows, ["query_id", "split", "text"], orient="row")
+    documents = pl.DataFrame({"doc_id": [f"d{n:02}" for n in range(12)], "text": [f"word{n} thing" for n in range(12)]})
+    qrels = pl.DataFrame(
+        [(query, f"d{int(query[1:]) % 12:02}", 1) for query, *_ in rows], schema=QRELS.schema, orient="row"
+    )
+    dataset = Dataset(queries, documents, qrels)
+    run = candidates(dataset, queries, {"bm25": 3, "neighbours": 9}, voters=5, apart="best_document")
+    best = run.filter(rank=1).join(qrels, on=["query_id", "doc_id"], how="semi")
+    assert best["query_id"].to_list() == queries["query_id"].sort().to_list()
+    of_test = queries.filter(split="test")
+    alone = candidates(dataset, of_test, {"bm25": 3, "neighbours": 9}, voters=5, apart="best_document")
+    assert alone.equals(run.join(of_test, on="query_id", how="semi"))
+
+
 def test_a_sentence_encoder_finds_the_nearest_by_cosine(bert):
     folder = bert("encoder")
     run = candidates(DATASET, DATASET.queries, {str(folder): 3}, voters=1, apart="query")
