@@ -95,6 +95,10 @@ test-newest: .venv/ready ## the library's tests with the newest versions of what
 	@.venv/newest/bin/python -m pytest -m "not slow" $(LIBRARY_TESTS) \
 		--deselect tests/training/test_arguments.py::test_each_argument_of_transformers_counts_or_is_refused
 
+.PHONY: test-package
+test-package: .venv/ready ## the wheel and the sdist: built, and installed into an empty environment
+	@$(IN_VENV) -m pytest tests/test_package.py
+
 lock: .venv/ready ## requirements.lock anew from pyproject.toml
 	@echo torch > .venv/excluded
 	@$(IN_VENV) -m uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \

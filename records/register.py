@@ -23,7 +23,7 @@ from records import service, store
 
 ALIAS = "champion"
 PACKAGES = (
-    *("annotated_types", "huggingface_hub", "mlflow", "numpy", "pandas", "polars", "safetensors"),
+    *("annotated_types", "huggingface_hub", "mlflow", "numpy", "pandas", "peft", "polars", "safetensors"),
     *("threadpoolctl", "tokenizers", "torch", "transformers"),
 )
 

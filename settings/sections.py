@@ -15,11 +15,12 @@ from pydantic import Field
 
 from arrange.activations.settings import Fitness, Llm, Sandbox, Search, SearchEntry, Select, Swap, Transfer
 from arrange.augmentation.settings import Augment
-from arrange.base_models.settings import BaseModel
+from arrange.base_models.settings import BaseModel, Scratch
 from arrange.baselines.settings import BaselineEntry, Candidates, Controls, FitBaseline
 from arrange.data.datasets import DownloadEsci, DownloadWordnet, Source
 from arrange.decoding.settings import Decoding, Ngrams
 from arrange.models.vectors import TFIDF_SVD
+from arrange.serving.settings import Export
 from arrange.training.losses import Loss
 from arrange.training.settings import NO_TEACHER, Finetune, Prompt
 from settings.entries import (
@@ -57,6 +58,7 @@ class Settings:
     losses: dict[Name, Annotated[Loss, Field(discriminator="rule")]]
     finetune: Finetune
     rank: Decoding
+    export: Export
     baselines: dict[Name, Annotated[BaselineEntry, Field(discriminator="kind")]]
     fit_baseline: FitBaseline
     candidates: dict[Name, Candidates]
@@ -88,6 +90,7 @@ class Settings:
                     f"catalogues.{name} has {catalogue.docids} docIDs of {catalogue.data}; name it {wanted}"
                 )
         check_origins(self)
+        check_export(self)
         for data in self.datasets:
             check_systems(self, data)
         check_order(self)
@@ -103,6 +106,18 @@ def check_origins(settings: Settings) -> None:
             if not getattr(settings.augment, origin):
                 remedy = f"augment.{origin} makes none: set it, or leave {origin} out"
                 raise ValueError(f"{where}.augmented.origins has {origin!r}; {remedy}")
+
+
+def check_export(settings: Settings) -> None:
+    """Raise ValueError where exports shall hold adapters alone, and the trainings make none of a base model."""
+    if settings.export.adapters == "merged":
+        return
+    base = settings.base_models.get(settings.finetune.model.removeprefix("base_models/"))
+    what = "finetune.lora is null, so there are none" if settings.finetune.lora is None else ""
+    if isinstance(base, Scratch):
+        what = f"finetune.model is {settings.finetune.model!r}, whose random weights are kept nowhere"
+    if what:
+        raise ValueError(f"export.adapters is 'apart', but {what}; mend it, or give export.adapters=merged")
 
 
 def base_folders(settings: Settings) -> Iterator[tuple[str, str]]:

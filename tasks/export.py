@@ -47,6 +47,7 @@ def export(data: str) -> None:
         catalogue=catalogue_folder,
         documents=catalogue.docids.join(dataset.documents, on="doc_id", how="left", maintain_order="left"),
         validation=validation,
+        adapters=settings.export.adapters,
         recipe=Recipe(**prompt.templates(), score=score, **decoding.search(), seed=ranker.seed),
         card={
             "data": data,

@@ -111,7 +111,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer({"error": "You already created this model repo", "url": self.url_of(repository)}, 409)
         else:
             self.hub.add(repository, {".gitattributes": b"*.safetensors filter=lfs\n"})
-            self.hub.private[repository] = wanted.get("visibility") == "private"
+            # older clients ask by a flag
+            self.hub.private[repository] = wanted.get("visibility") == "private" or wanted.get("private") is True
             self.answer({"url": self.url_of(repository)}, 200)
 
     def url_of(self, repository: str) -> str:

@@ -19,7 +19,7 @@ def changed(*assignments):
         for name in sections_above:
             section = section[name]
         if value:
-            section[key] = value[0]
+            section[key] = copy.deepcopy(value[0])  # later assignments may change it
         else:
             del section[key]
     return sections

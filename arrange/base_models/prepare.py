@@ -62,6 +62,8 @@ def _from_export(entry: Exported, out: Path) -> None:
     folder = Path(entry.folder)
     if not all((folder / part).is_dir() for part in ("model", "tokenizer")):
         raise UserError(f"{folder} is no export: it has no model and tokenizer", "give a folder of exports/")
+    if not any((folder / "model").glob("*.safetensors")):
+        raise UserError(f"{folder} holds adapters alone", "give an export that is merged (export.adapters=merged)")
     for part in ("model", "tokenizer"):
         shutil.copytree(folder / part, out, dirs_exist_ok=True)
 

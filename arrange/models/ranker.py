@@ -1,6 +1,6 @@
 """The ranker: a causal language model, with random weights or pretrained."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol, get_type_hints
@@ -104,7 +104,7 @@ def new_tokens(base: Path, tokenizer: PreTrainedTokenizerFast) -> list[int]:
     return sorted(id_ for token, id_ in tokenizer.get_vocab().items() if token not in known)
 
 
-def by_name(name: str, tokenizer: PreTrainedTokenizerFast, seed: int) -> PreTrainedModel:
+def by_name(name: str, tokenizer: Sized, seed: int) -> PreTrainedModel:
     """A causal language model from a local folder or the hub, with rows for all tokens of `tokenizer`.
 
     Tokens that are new to it (codes of docIDs) get random embeddings, drawn like the old ones, the same for the same
@@ -121,6 +121,7 @@ def by_name(name: str, tokenizer: PreTrainedTokenizerFast, seed: int) -> PreTrai
 def _grow(model: PreTrainedModel, tokens: int, seed: int) -> None:
     """Give the model rows for `tokens` tokens; the new ones have the old ones' mean and spread in each dimension."""
     old = len(model.get_input_embeddings().weight)  # type: ignore[arg-type]
+    model.config.new_rows_seed = seed  # for `arrange.models.adapters`, which draws them again
     model.resize_token_embeddings(tokens, mean_resizing=False)
     for number, layer in enumerate((model.get_input_embeddings(), model.get_output_embeddings())):
         if number and model.config.get_text_config().tie_word_embeddings:
@@ -221,6 +222,11 @@ def load(folder: Path) -> PreTrainedModel:
         raise UserError(
             f"{folder}: cannot load a model: {reason}", "train it again, or give its right folder"
         ) from error
+    return checked(loaded, folder)
+
+
+def checked(loaded: PreTrainedModel, folder: Path) -> PreTrainedModel:
+    """The model that was read from a folder. Raises UserError where a weight is no number."""
     if name := no_number(loaded):
         what = f"{folder}: the weights {name} are not all numbers (nan or infinite), so the model ranks nothing"
         raise UserError(what, "train it again with a lower learning rate or a longer warm-up")

@@ -22,7 +22,7 @@ A causal language model that ranks by generating docIDs along the trie of all do
 
 or `arrange.serving.hub.from_pretrained(place).rank(["a query"], k=10)`, the place being this folder or a repository of
 the hub. No file is a pickle.
-
+{base}
 ## Measures
 Means over the queries of a split; the ranker was chosen among {rivals} by nDCG@10 of validation queries.
 
@@ -42,6 +42,12 @@ It repeats what its data say. Nothing here shows that it is fit for a use that a
 """
 
 
+BASE = """
+It holds adapters alone, and needs its base model, whose weights have the hashes below: in `{folder}`, or in the folder
+that the environment variable ARRANGE_BASE_MODEL names{hub}.
+"""
+
+
 def readme(card: Mapping[str, Any], documents: int, candidates: bool) -> str:
     """The page in Markdown, for a card as `arrange.serving.exported.write` takes it and the number of documents.
 
@@ -54,6 +60,7 @@ def readme(card: Mapping[str, Any], documents: int, candidates: bool) -> str:
         data=card["data"],
         documents=documents,
         among=" --among ID ID ..." if candidates else "",
+        base=_base(card) if "base" in card else "",
         rivals="one" if len(card["validated"]) == 1 else len(card["validated"]),
         measures=_measures(card["metrics"]),
         training="\n".join(f"- {name}: {_listed(card['parameters'][name])}" for name in ("ranker", "loss")),
@@ -61,6 +68,13 @@ def readme(card: Mapping[str, Any], documents: int, candidates: bool) -> str:
             f"- {kind}/{name}: `{digest}`" for kind, files in card["sha256"].items() for name, digest in files.items()
         ),
     )
+
+
+def _base(card: Mapping[str, Any]) -> str:
+    """What a ranker needs that holds adapters alone."""
+    entry = card["parameters"].get("base_model", {})
+    hub = f", or from the hub ({entry['name']})" if entry.get("source") == "hub" else ""
+    return BASE.format(folder=card["base"], hub=hub)
 
 
 def _metadata(card: Mapping[str, Any]) -> str:

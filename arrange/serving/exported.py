@@ -1,6 +1,6 @@
 """An exported ranker: a folder with all that ranking needs, and a card that describes the ranker.
 
-    model/              weights (safetensors) and configuration
+    model/              weights (safetensors) and configuration; or, apart from its base model, adapters alone
     tokenizer/          with the docIDs' codes among its tokens
     trie.safetensors    of all docIDs
     documents.parquet   doc_id, docid, tokens, text: a row per document, numbered as in the trie
@@ -34,9 +34,11 @@ from arrange.docids.subsets import subsets
 from arrange.docids.tokens import Prompt, encode_prompts
 from arrange.errors import UserError
 from arrange.files import check_text, replacing, sha256
+from arrange.models import adapters as apart
 from arrange.models import ranker as models
 from arrange.models.normaliser import Normaliser
 from arrange.serving.card import readme
+from arrange.serving.settings import Adapters
 from arrange.training.examples import Examples, around_docid, check_length
 from arrange.training.packing import docid_tokens
 from arrange.training.settings import Score
@@ -90,17 +92,23 @@ def write(
     validation: pl.DataFrame | None = None,
     recipe: Recipe,
     card: Mapping[str, Any],
+    adapters: Adapters = "merged",
 ) -> None:
     """Write the folder, whole or not at all. It gets copies of the model and of the catalogue's tokenizer and trie.
 
     documents, validation: the tables described above. card: describes the ranker, in JSON's types: `data` and `ranker`
     (names), `validated` (nDCG@10 of each ranker that it was chosen from), `parameters` by section, `metrics` by split,
-    `sha256` by kind of file.
+    `sha256` by kind of file. adapters: "apart" copies them in place of the whole weights, and the card says which base
+    model they need. Raises UserError where the model has none.
     """
+    left_out = apart.FOLDER
+    if adapters == "apart":
+        base, left_out = apart.noted_base(model), "model*.safetensors*"
+        card = {**card, "base": base["folder"], "sha256": {**card["sha256"], base["folder"]: base["sha256"]}}
     content = {"format": FORMAT, "version": VERSION, "recipe": asdict(recipe), **card}
     with replacing(folder) as part:
         part.mkdir()
-        shutil.copytree(model, part / "model")
+        shutil.copytree(model, part / "model", ignore=shutil.ignore_patterns(left_out))
         shutil.copytree(catalogue / "tokenizer", part / "tokenizer")
         shutil.copy(catalogue / "trie.safetensors", part / "trie.safetensors")
         documents.select("doc_id", "docid", "tokens", "text").write_parquet(part / "documents.parquet")
@@ -150,8 +158,15 @@ def load(folder: str | Path, device: str = "cpu") -> "Exported":
     except (KeyError, TypeError) as error:
         raise UserError(f"{folder} is damaged: export.json has no whole recipe: {error}", REMEDY) from None
     catalogue = open_catalogue(folder, "documents.parquet")
-    model: Any = models.load(folder / "model")
+    model: Any = _model(folder / "model", card)
     return Exported(card, recipe, model.to(device), catalogue)
+
+
+def _model(folder: Path, card: Mapping[str, Any]) -> PreTrainedModel:
+    """The ranker's model: whole, or made of its base model and its adapters."""
+    if not (folder / apart.FOLDER).is_dir():
+        return models.load(folder)
+    return apart.load(folder, apart.base_of(folder, card["parameters"].get("base_model", {})))
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,23 +7,27 @@ import torch
 from torch import Tensor
 
 from arrange.errors import UserError
-from arrange.files import replacing
+from arrange.files import remove, replacing
+from arrange.models import adapters
 from arrange.models import ranker as model
 from arrange.training import packed_pass as packed
 from arrange.training.examples import Examples, batch
 
 QUERIES = 4  # that are compared
 NATS = 0.05  # by which log-probabilities of whole docIDs may differ: adapters round otherwise once they are merged
+NATS_APART = 0.001  # the same, between adapters that were merged before they were saved and after
 
 
 def save(ranker: torch.nn.Module, lists: Examples, folder: Path) -> None:
-    """Save a ranker, whole or not at all. Adapters are merged.
+    """Save a ranker, whole or not at all. Adapters are merged; they are kept beside it if the base model and they give
+    the same ranker again.
 
     Raises UserError unless the saved model gives the docIDs of some queries the log-probabilities of `ranker`. A
     tied output layer that adapters changed would not come back, for one.
     """
     expected_D = _scores(ranker, lists)
     with replacing(folder) as part:
+        adapters.save(ranker, part / adapters.FOLDER)
         model.save(ranker, part)
         device: Any = next(ranker.parameters()).device  # so that both round alike
         found_D = _scores(model.load(part).to(device), lists)
@@ -32,6 +36,19 @@ def save(ranker: torch.nn.Module, lists: Examples, folder: Path) -> None:
                 f"what was saved ranks otherwise than what was trained: log-probabilities differ by {difference:.2g}",
                 "leave embed_tokens and lm_head out of finetune.lora.target_modules, or train without LoRA",
             )
+        if not _same_apart(part, lists, found_D, device):
+            remove(part / adapters.FOLDER)
+
+
+def _same_apart(folder: Path, lists: Examples, merged_D: Tensor, device: Any) -> bool:
+    """Whether the ranker can be made again of its base model and its adapters."""
+    if not (folder / adapters.FOLDER).is_dir():
+        return False
+    try:
+        made: Any = adapters.load(folder, Path(adapters.noted_base(folder)["folder"]))
+    except UserError:  # some ways to begin adapters change the base model's weights
+        return False
+    return (_scores(made.to(device), lists) - merged_D).abs().max().item() < NATS_APART
 
 
 @torch.no_grad()

@@ -251,6 +251,23 @@ def test_systems_have_names_of_their_own_and_one_recipe(assignments, named):
     assert "name" in failure.value.remedy or "seed" in failure.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("lora", "base", "problem"),
+    [
+        (None, "base_models/small", "finetune.lora is null, so there are none"),
+        ({"r": 2}, "base_models/scratch", "finetune.model is 'base_models/scratch', whose random weights"),
+    ],
+)
+def test_exports_apart_need_adapters_of_a_base_model(lora, base, problem):
+    small = ("base_models.small", {"source": "hub", "name": "someone/small"})
+    entries = [small, ("finetune.lora", lora), ("finetune.model", base)]
+    with pytest.raises(UserError) as failure:
+        params.validate(changed(*entries, ("export.adapters", "apart")), "here")
+    assert f"export.adapters is 'apart', but {problem}" in failure.value.what
+    assert "export.adapters=merged" in failure.value.remedy
+    assert params.validate(changed(*entries, ("export.adapters", "merged")), "here").export.adapters == "merged"
+
+
 def test_a_system_is_called_as_its_entry_without_the_seed_and_a_second_scheme_renames_nothing():
     before = systems(params.validate(SECTIONS, "").rankers, "wordnet")
     settings = params.validate(

@@ -15,7 +15,9 @@ from arrange.data.tables import About
 from arrange.decoding.rank import rank_lists
 from arrange.decoding.validation import judged_queries
 from arrange.docids import tokens, trie
+from arrange.errors import UserError
 from arrange.evaluation import measures, runs
+from arrange.models import adapters
 from arrange.models import ranker as model
 from arrange.serving import exported
 from settings import params
@@ -203,6 +205,27 @@ def test_the_card_names_the_base_model_by_its_name_on_the_hub_and_its_licence(pr
     export.export("wordnet")
     front = yaml.safe_load(Path("exports/wordnet/README.md").read_text().split("---\n")[1])
     assert (front["base_model"], front["license"]) == ("someone/small", "mit")
+
+
+def test_a_ranker_with_adapters_is_exported_apart_where_that_is_wanted(project):
+    entry = {"source": "hub", "name": "someone/small"}
+    apart = [("base_models.small", entry), ("finetune.model", "base_models/small"), ("finetune.lora", {"r": 2})]
+    configure(*apart, ("export.adapters", "apart"))
+    with pytest.raises(UserError, match=r"models/wordnet-item keeps no adapters"):
+        export.export("wordnet")
+    assert not Path("exports/wordnet").exists()
+    base, folder = Path("base_models/small"), Path("models/wordnet-item")
+    model.load(folder).save_pretrained(base)
+    adapted = model.with_lora(model.by_name(str(base), range(300), 1), {"r": 2}, seed=1)
+    adapters.save(adapted, folder / "adapter")
+    export.export("wordnet")
+    ranker, card = exported.load(Path("exports/wordnet")), exported.read_card(Path("exports/wordnet"))
+    assert card["base"] == "base_models/small"
+    assert not Path("exports/wordnet/model/model.safetensors").exists()
+    assert torch.equal(ranker.model.lm_head.weight, model.load(folder).lm_head.weight)
+    configure(*apart)
+    export.export("wordnet")
+    assert not Path("exports/wordnet/model/adapter").exists()
 
 
 def test_data_without_rankers_gives_an_empty_folder(project):
