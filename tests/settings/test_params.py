@@ -199,6 +199,13 @@ def test_fusions_and_rerankings_are_systems_and_take_any_system_of_their_data():
         ({"fusions.wordnet-x": FUSION | {"second": "bm25"}}, "second is 'bm25' too", "name two different systems"),
         ({"fusions.wordnet-item": FUSION}, "two systems of wordnet are called item", "another name"),
         ({"fusions.wordnet-x": FUSION, "reranked.wordnet-x": RERANKED}, "are called x", "another name"),
+        (
+            {
+                "fusions.wordnet-x": FUSION | {"second": "wordnet-item", "learned": True}
+            },  # BM25 ranks no validation query
+            "fusions.wordnet-x.first (learned, so a ranker or an entry of candidates) is 'bm25'",
+            "valid: ",
+        ),
         ({"fusions.wordnet-x": FUSION | {"first": "wordnet-x"}}, "made of each other: wordnet-x", "another run"),
         ({"reranked.wordnet-x": RERANKED | {"ranker": "wordnet-itm"}}, "ranker (one of wordnet-text)", "wordnet-item?"),
         ({"reranked.wordnet-x": RERANKED | {"ranker": "products-item"}}, "ranker (one of wordnet-text)", "valid: "),
