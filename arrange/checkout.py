@@ -39,13 +39,13 @@ def main(words: Sequence[str]) -> None:
     named = bool(words) and not words[0].startswith("-")
     asks = words[:1] if named or [*words[:1]] in (["-h"], ["--help"]) else []
     flow = parser().parse_args(asks).flow
-    if not Path("flows", f"{flow}.py").is_file() or not Path("dvc.yaml").is_file():
+    if not Path("flows", "__main__.py").is_file() or not Path("dvc.yaml").is_file():
         what = f"{Path.cwd()} is no checkout of arrange, and the package has no pipeline"
         raise UserError(what, "clone the repository and run this at its top; `arrange search` needs no checkout")
     if missing := [tool for tool in ("prefect", "dvc", "mlflow") if find_spec(tool) is None]:
         what = f"{sys.executable} has no {', '.join(missing)}"
         raise UserError(what, "start the run by `make run`, which makes .venv with the pinned tools")
     os.environ.setdefault("DO_NOT_TRACK", "true")  # as the Makefile does
-    command = [sys.executable, "-m", f"flows.{flow}", *words[named:]]
+    command = [sys.executable, "-m", "flows", flow, *words[named:]]
     sys.stdout.flush()
     os.execv(sys.executable, command)

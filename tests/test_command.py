@@ -103,7 +103,7 @@ def test_run_in_a_checkout_is_the_flow_with_its_options():
 def test_run_without_the_tools_says_what_has_them(tmp_path):
     (tmp_path / "dvc.yaml").touch()
     (tmp_path / "flows").mkdir()
-    (tmp_path / "flows" / "pipeline.py").touch()
+    (tmp_path / "flows" / "__main__.py").touch()
     hidden = "from arrange import checkout\ncheckout.find_spec = lambda tool: None if tool == 'dvc' else tool\n"
     hidden += "from arrange import command\ncommand.main(['run'])"
     done = subprocess.run(
