@@ -235,14 +235,19 @@ def ways(settings: Settings, data: str) -> dict[str, list[str]]:
     of_bm25 = f"runs/{data}/bm25/run.parquet"
     fused = {name: {each.first, each.second} for name, each in settings.fusions.items() if each.data == data}
     again = [name for name, each in settings.reranked.items() if each.data == data and each.first == of_bm25]
-    made, first_stages = {*of_data(data, settings.rankers), *again}, {*settings.candidates}
+    made, found_first = {*of_data(data, settings.rankers), *again}, {*settings.candidates}
     found = {
         "a ranker": [*systems(settings.rankers, data)],
         "a ranker fused with BM25": [name for name, two in fused.items() if "bm25" in two and two & made],
-        "a ranker fused with a first stage": [name for name, two in fused.items() if two & first_stages and two & made],
+        "a ranker fused with a first stage": [name for name, two in fused.items() if two & found_first and two & made],
         "a ranker that reranks BM25's documents": again,
     }
     return {way: [name.removeprefix(f"{data}-") for name in names] for way, names in found.items()}
+
+
+def first_stages(settings: Settings, data: str) -> list[str]:
+    """The systems of a data set's tables that are first stages."""
+    return [name.removeprefix(f"{data}-") for name in of_data(data, settings.candidates)]
 
 
 def systems(rankers: Mapping[str, RankerEntry], data: str) -> dict[str, dict[str, int]]:

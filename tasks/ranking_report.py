@@ -8,7 +8,7 @@ from arrange.report.answer import answer
 from arrange.report.rankers_page import Conditions, Ranker, loss_of
 from arrange.report.results import read_results
 from settings import params
-from settings.sections import Settings, systems, ways
+from settings.sections import Settings, first_stages, systems, ways
 
 
 def ranking_report() -> None:
@@ -27,7 +27,9 @@ def ranking_report() -> None:
             data: read_results(Path("results", data), [entry for one in of_data.values() for entry in one.seeds])
             for data, of_data in rankers.items()
         }
-        answers = (answer(results, ways(settings, data)) for data, results in found.items())
+        answers = [
+            answer(results, ways(settings, data), first_stages(settings, data)) for data, results in found.items()
+        ]
         parts = [*filter(None, answers), rankers_page.this_run(rankers, conditions)]
         for data, of_data in rankers.items():
             results = found[data]

@@ -1,6 +1,7 @@
 """The report's first lines: does a ranker help on these data, by how much?"""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from arrange.data.coverage import warnings
 from arrange.formats import interval, markdown, p_value
@@ -11,30 +12,38 @@ FIRST = "bm25"  # the first stage that a search engine has anyhow
 MEASURE = "nDCG@10"
 
 
-def answer(results: Results, ways: Mapping[str, Sequence[str]]) -> str:
+def answer(results: Results, ways: Mapping[str, Sequence[str]], first_stages: Sequence[str] = ()) -> str:
     """Which of the `ways` of using a ranker is better than BM25, and by how much; the best system of each way.
 
-    ways: a name ("ranker alone") -> the systems of the tables that are so made.
+    ways: a name ("ranker alone") -> the systems of the tables that are so made. first_stages: systems without a ranker,
+    which show how much of the gain is theirs.
     """
     if FIRST not in results.metrics:
         return ""
-    bm25, rows, best = results.metrics[FIRST][MEASURE], [], None
     by_system = {row["system"]: row for row in results.against_bm25.filter(measure=MEASURE).rows(named=True)}
-    for way, systems in ways.items():
-        known = [system for system in systems if by_system.get(system, {}).get("difference") is not None]
-        if not known:
-            continue
-        system = max(known, key=lambda name: by_system[name]["difference"])
-        row = by_system[system]
-        if best is None or row["difference"] > best["difference"]:
-            best = row
-        against = f"{interval(row['difference'], row['low'], row['high'])}, p {p_value(row['p_holm'])}"
-        rows.append([way, f"`{system}`", cell(results.metrics[system][MEASURE]), against])
-    if best is None:
+    bests = {way: found for way, systems in ways.items() if (found := best_of(systems, by_system))}
+    if not bests:
         return ""
-    heads = ["", "system", MEASURE, "against BM25"]
-    table = markdown(heads, [*rows, ["BM25", "`bm25`", cell(bm25), "-"]], left=(1,))
-    return ANSWER.format(data=results.data, verdict=verdict(best, results.data), table=table)
+    told = verdict(max(bests.values(), key=lambda row: row["difference"]), results.data)
+    if alone := best_of(first_stages, by_system):
+        bests["a first stage, no ranker"] = alone
+        told += f" Without a ranker {alone['system']} has {results.metrics[alone['system']][MEASURE]['mean']:.3f}."
+    rows = [
+        [
+            *(way, f"`{row['system']}`", cell(results.metrics[row["system"]][MEASURE])),
+            f"{interval(row['difference'], row['low'], row['high'])}, p {p_value(row['p_holm'])}",
+        ]
+        for way, row in bests.items()
+    ]
+    heads, bm25 = ["", "system", MEASURE, "against BM25"], cell(results.metrics[FIRST][MEASURE])
+    table = markdown(heads, [*rows, ["BM25", f"`{FIRST}`", bm25, "-"]], left=(1,))
+    return ANSWER.format(data=results.data, verdict=told, table=table)
+
+
+def best_of(systems: Sequence[str], by_system: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """The row of the system that is best against BM25; None where none of them was compared."""
+    rows = [by_system[system] for system in systems if by_system.get(system, {}).get("difference") is not None]
+    return max(rows, key=lambda row: row["difference"], default=None)
 
 
 ANSWER = """## Does a ranker help on `{data}`?

@@ -47,6 +47,15 @@ def test_the_best_of_each_way_stands_beside_bm25(results):
     assert rows[0].endswith("| -0.200 (-0.300 to -0.100), p 0.020 |")
 
 
+def test_what_a_first_stage_has_without_a_ranker_is_told(results):
+    gains = against(results, item=(0.3, 0.2, 0.4), first_stage=(0.28, 0.2, 0.36), worse=(0.1, 0.0, 0.2))
+    text = answer(gains, WAYS, ["worse", "first_stage"])
+    assert "(0.200 to 0.400) nDCG@10. Without a ranker first_stage has 0.500.**" in text
+    rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    assert [row.split("`")[1] for row in rows] == ["item", "first_stage", "bm25"]
+    assert answer(gains, {"a ranker": []}, ["first_stage"]) == ""  # there is no ranker to ask about
+
+
 def test_where_bm25_is_better_or_nothing_is_shown_that_is_said(results):
     worse = answer(against(results, ntp=(-0.4, -0.5, -0.3), item=(-0.2, -0.3, -0.1)), WAYS)
     assert "**No: BM25 is better on wordnet, by 0.200 (0.100 to 0.300) nDCG@10 than the best of them, item.**" in worse
