@@ -83,6 +83,7 @@ def test_what_mlflow_holds_after_the_first_run(first_run):
         "wordnet-item/judged.trec",
         "wordnet-item/run.parquet",
         "wordnet-item/run.trec",
+        "wordnet-item/validation.parquet",
     ]
     assert found["docids@wordnet-text"].data.metrics["documents"] == 72
     search = found["search@evolution-1"].info.run_id
