@@ -231,13 +231,19 @@ def all_systems(settings: Settings, data: str) -> list[str]:
 
 
 def ways(settings: Settings, data: str) -> dict[str, list[str]]:
-    """The systems of a data set's tables by how they use a ranker: alone, fused, or to rerank BM25's run."""
+    """The systems of a data set's tables by how they use a ranker: alone, fused, or to rerank BM25's run.
+
+    Rankers of another regime than the run's stay out: who is given the documents to order can't be compared with BM25,
+    which finds them.
+    """
+    regime = settings.prompt.regime
+    rankers = {name: each for name, each in settings.rankers.items() if (each.regime or regime) == regime}
     of_bm25 = f"runs/{data}/bm25/run.parquet"
     fused = {name: {each.first, each.second} for name, each in settings.fusions.items() if each.data == data}
     again = [name for name, each in settings.reranked.items() if each.data == data and each.first == of_bm25]
-    made, found_first = {*of_data(data, settings.rankers), *again}, {*settings.candidates}
+    made, found_first = {*of_data(data, rankers), *again}, {*settings.candidates}
     found = {
-        "a ranker": [*systems(settings.rankers, data)],
+        "a ranker": [*systems(rankers, data)],
         "a ranker fused with BM25": [name for name, two in fused.items() if "bm25" in two and two & made],
         "a ranker fused with a first stage": [name for name, two in fused.items() if two & found_first and two & made],
         "a ranker that reranks BM25's documents": again,
