@@ -82,7 +82,7 @@ def test_a_deployment_runs_with_overrides(finished, prefect, server):
     state = state_of(server, said)
     assert state["type"] == "COMPLETED"
     lines = state["message"].splitlines()
-    assert lines[0] == "Stages: 6 ran, 13 restored."
+    assert lines[0] == "Stages: 6 ran, 14 restored."
     assert lines[-1] == "Again:  .venv/bin/python -m flows pipeline --set evaluate.resamples=25"
     assert finished.bytes_of("params.yaml", "dvc.lock") == before
 
