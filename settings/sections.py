@@ -38,8 +38,7 @@ from settings.entries import (
 from settings.explain import nearest
 
 CONTROLS = ("random", "root_first", "copy", "neighbours", "popularity", "bm25")  # systems of every data set
-
-LEARNED = " (learned, so a ranker or an entry of candidates)"  # they rank validation queries
+LEARNED = " (learned, so a ranker or an entry of candidates)"
 
 
 @dataclass(frozen=True)
@@ -179,11 +178,11 @@ def rankers_of(settings: Settings, data: str, docids: str) -> list[str]:
 def references_to_runs(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     """As `references`, of what fusions and rerankings begin with."""
     for name, fusion in settings.fusions.items():
-        valid = run_folders(settings, fusion.data)
-        if fusion.learned:
-            valid = of_data(fusion.data, settings.rankers, settings.candidates)
+        of, valid = "", run_folders(settings, fusion.data)
+        if fusion.learned:  # from the validation queries, which only these rank
+            of, valid = LEARNED, of_data(fusion.data, settings.rankers, settings.candidates)
         for key in ("first", "second"):
-            yield f"fusions.{name}.{key}{LEARNED * fusion.learned}", getattr(fusion, key), valid
+            yield f"fusions.{name}.{key}{of}", getattr(fusion, key), valid
     for name, entry in settings.reranked.items():
         same = rankers_of(settings, entry.data, entry.docids)
         yield f"reranked.{name}.ranker (one of {entry.data}-{entry.docids})", entry.ranker, same

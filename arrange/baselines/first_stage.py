@@ -20,7 +20,6 @@ from arrange.models import encoders
 
 MAX_TOKENS = 64  # of a text that an encoder reads
 TEACHERS = 1000  # more teach hardly more, and an encoder reads them all
-K = 1  # of the reciprocal ranks: few documents of each system, of which the first says the most
 
 
 def candidates(
@@ -56,7 +55,7 @@ def candidates(
     table = learned.features(found)
     taught = table.join(teachers, on="query_id", how="semi", maintain_order="left")
     if not learned.enough(taught, qrels):
-        return reciprocal_rank([run.join(queries, on="query_id", how="semi") for run in found], k=K)
+        return reciprocal_rank([run.join(queries, on="query_id", how="semi") for run in found], k=learned.K)
     asked = table.join(others, on="query_id", how="semi", maintain_order="left")
     run = learned.rank_by(learned.learn(taught, qrels), asked)
     return pl.concat([run, learned.cross_fitted(taught, qrels)]).sort("query_id", "rank") if len(asked_train) else run

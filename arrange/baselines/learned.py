@@ -12,11 +12,13 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from arrange.baselines.fusion import reciprocal_rank
+from arrange.evaluation.measures import nearest_documents
 from arrange.evaluation.runs import from_scores
 
 PAIR = ["query_id", "doc_id"]
 FOLDS = 5
 MISSING = 1e9  # in place of null: scikit-learn's trees refuse a column of nulls alone
+K = 1  # of the reciprocal ranks where there are fewer queries: few documents of each system, the first says the most
 FEWEST = 50  # queries that trees learn from; fewer teach less than reciprocal ranks know
 TREES = {"max_iter": 100, "learning_rate": 0.1, "max_leaf_nodes": 7, "min_samples_leaf": 40}
 
@@ -67,22 +69,21 @@ def fused(
     """
     table = features(known)
     if not enough(table, qrels):
-        return reciprocal_rank(found, k=1)
+        return reciprocal_rank(found, k=K)
     return cross_fitted(features(found), qrels) if crossed else rank_by(learn(table, qrels), features(found))
 
 
 def enough(table: pl.DataFrame, qrels: pl.DataFrame) -> bool:
     """Whether the table's queries can teach an order: 50 of them, with a best document in each fold."""
-    of_queries = groups(table, qrels)["group"]
+    of_queries = groups(table, qrels)["cluster"]
     return len(of_queries) >= FEWEST and of_queries.n_unique() >= FOLDS
 
 
 def groups(table: pl.DataFrame, qrels: pl.DataFrame) -> pl.DataFrame:
-    """query_id, group: the best document of each query in the table, the first by its id; "" where it has none."""
-    best = qrels.filter(rank=1).group_by("query_id").agg(group=pl.col("doc_id").min())
+    """query_id, cluster: that of `measures.nearest_documents` for each query in the table, or "" where it has none."""
     queries = table.select("query_id").unique().sort("query_id")
-    named = queries.join(best, on="query_id", how="left", maintain_order="left")
-    return named.with_columns(pl.col("group").fill_null(""))
+    named = queries.join(nearest_documents(qrels), on="query_id", how="left", maintain_order="left")
+    return named.with_columns(pl.col("cluster").fill_null(""))
 
 
 def _trees() -> HistGradientBoostingRegressor:
