@@ -87,8 +87,9 @@ def table(root: Path, sections: Mapping[str, Any]) -> tuple[str, list[dict[str, 
         groups.filter(pl.col("grouping") == SEEN),
     )
     tables_ = [table_of(rows), "## What the docIDs are", table_of(of_docids)]
+    study = selection(*validated(root, sections, per_query), (root / KEPT).parent)
     with replacing(root / KEPT) as part:
-        part.write_text("\n\n".join([title, *tables_, selection(*validated(root, sections, per_query))]) + "\n")
+        part.write_text("\n\n".join([title, *tables_, study]) + "\n")
     return title, rows
 
 
