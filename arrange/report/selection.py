@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from arrange.evaluation.selection import iso_nll_pairs, selectors
+from arrange.evaluation.selection import PREFERS, iso_nll_pairs, selectors
 from arrange.evaluation.statistics import correlations
 from arrange.formats import markdown
 from arrange.report.figures import Panel, plot_points
@@ -33,6 +33,7 @@ def selection(candidates: pl.DataFrame, checkpoints: pl.DataFrame, folder: Path)
         selectors=markdown(SELECTORS, selectors_rows(candidates), left=(0, 1, 5)),
         picture=PICTURE,
         correlations=markdown(["", "n", *CORRELATED], correlations_rows(candidates, checkpoints), left=(0,)),
+        left_out=left_out(candidates),
         trainings=trainings,
         elsewhere=elsewhere,
         given_up=number(given_up),
@@ -54,9 +55,11 @@ and how much nDCG@10 its choices lose on average. The last two columns are what 
 
 ![common loss, nDCG@10 and score]({picture})
 
-On the left a dot is a checkpoint; one with a black rim was kept. Spearman's correlations of `nll`, nDCG@10 and score:
-checkpoints of one training are not independent of each other. A dash: there are fewer than three with both values, or
-one of the two never changes.
+Contenders are losses that reach half of the best nDCG@10 of the validation queries: any selector tells the others from
+them. Not drawn, because they are none: {left_out}. On the left a dot is a checkpoint; one with a black rim was kept.
+
+Spearman's correlations of `nll`, nDCG@10 and score: checkpoints of one training are not independent of each other. A
+dash: there are fewer than three with both values, or one of the two never changes.
 
 {correlations}
 
@@ -70,11 +73,27 @@ nDCG@10 of the validation queries. The farthest apart:
 
 
 def panels(candidates: pl.DataFrame, checkpoints: pl.DataFrame, title: str = "") -> list[Panel]:
-    """Dots of nll and quality of all checkpoints, of nll and score of the kept ones, of quality and score of these."""
+    """Dots of nll and quality of all checkpoints, of nll and score of the kept ones, of quality and score of these.
+
+    All of contenders alone: a loss that is far off would push the others together.
+    """
+    drawn = contenders(candidates)
     of_all, *of_kept = (
-        Panel(title, (LABELS[x], LABELS[y]), candidates.select("system", x, y)) for x, y in CORRELATED.values()
+        Panel(title, (LABELS[x], LABELS[y]), drawn.select("system", x, y)) for x, y in CORRELATED.values()
     )
-    return [Panel(title, of_all.labels, checkpoints.select(of_all.dots.columns), of_all.dots), *of_kept]
+    dots = checkpoints.join(drawn, on="system", how="semi", maintain_order="left").select(of_all.dots.columns)
+    return [Panel(title, of_all.labels, dots, of_all.dots), *of_kept]
+
+
+def contenders(candidates: pl.DataFrame) -> pl.DataFrame:
+    """The candidates of losses that reach half of the best quality: any selector tells the others from them."""
+    return candidates.filter(pl.col("quality").max().over("system") >= pl.col("quality").max() / 2)
+
+
+def left_out(candidates: pl.DataFrame) -> str:
+    """The losses that are no contenders, as a text."""
+    others = candidates.join(contenders(candidates), on="system", how="anti", maintain_order="left")
+    return ", ".join(f"`{name}`" for name in others["system"].unique(maintain_order=True)) or "none"
 
 
 def correlations_rows(candidates: pl.DataFrame, checkpoints: pl.DataFrame) -> list[list[str]]:
@@ -82,8 +101,10 @@ def correlations_rows(candidates: pl.DataFrame, checkpoints: pl.DataFrame) -> li
     within = checkpoints.partition_by("system", as_dict=True, maintain_order=True)
     by_loss = correlations({str(name): part for (name,), part in within.items()}, "quality", "nll")
     rows = [[f"checkpoints of {name}", str(count), signed(value), "-", "-"] for name, count, value in by_loss.rows()]
-    kept = [correlations({"kept": candidates}, y, x).row(0) for x, y in CORRELATED.values()]
-    return [*rows, ["kept checkpoints", str(kept[0][1]), *(signed(value) for _, _, value in kept)]]
+    for name, part in (("kept checkpoints", candidates), ("kept ones of contenders", contenders(candidates))):
+        kept = [correlations({name: part}, y, x).row(0) for x, y in CORRELATED.values()]
+        rows.append([name, str(kept[0][1]), *(signed(value) for _, _, value in kept)])
+    return rows
 
 
 def best_checkpoints(checkpoints: pl.DataFrame) -> tuple[int, int, float | None]:
@@ -106,10 +127,13 @@ def apart(pairs: pl.DataFrame) -> int:
 
 
 def selectors_rows(candidates: pl.DataFrame) -> list[list[str]]:
-    """The rows of `selectors` as text, in the columns SELECTORS."""
+    """The rows of `selectors` as text, in the columns SELECTORS; pairs of two losses for contenders alone too."""
+    of_contenders = selectors(contenders(candidates)).filter(among="two losses")
+    in_order = pl.col("selector").cast(pl.Enum(list(PREFERS)))
+    found = pl.concat([selectors(candidates), of_contenders.with_columns(among=pl.lit("two contenders"))])
     return [
         [selector, among, str(pairs), number(right), number(lost), picked or "-", number(score)]
-        for selector, among, pairs, right, lost, picked, score in selectors(candidates).rows()
+        for selector, among, pairs, right, lost, picked, score in found.sort(in_order, maintain_order=True).rows()
     ]
 
 

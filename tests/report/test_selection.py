@@ -3,7 +3,15 @@
 import polars as pl
 import pytest
 
-from arrange.report.selection import best_checkpoints, correlations_rows, panels, selection
+from arrange.report.selection import (
+    best_checkpoints,
+    contenders,
+    correlations_rows,
+    left_out,
+    panels,
+    selection,
+    selectors_rows,
+)
 
 CANDIDATES = pl.DataFrame(
     {"system": ["item", "pl"], "seed": [1, 1], "nll": [10.0, 12.0], "quality": [0.5, 0.6], "score": [0.4, 0.55]}
@@ -47,6 +55,7 @@ def test_correlations_by_hand_with_ties_and_nulls():
             "-",
         ],  # ranks 1, 2.5, 2.5, 4, 5, 6 and 4, 3, 1.5, 1.5, 5, 6: 8.75 of 17
         ["kept checkpoints", "4", "+0.80", "+0.87", "+0.87"],  # with a score three: 1, 2, 3 and 1.5, 1.5, 3
+        ["kept ones of contenders", "4", "+0.80", "+0.87", "+0.87"],
     ]
 
 
@@ -63,6 +72,27 @@ def test_what_the_lowest_nll_gives_up_within_a_training():
     found = best_checkpoints(pl.DataFrame(rows, CHECKPOINTS.schema, orient="row"))
     assert found == (3, 1, pytest.approx(0.1 / 3))
     assert best_checkpoints(CHECKPOINTS.clear()) == (0, 0, None)
+
+
+def test_a_loss_that_reaches_half_of_the_best_is_a_contender():
+    """And with all its seeds. The pair of two contenders is the one that nll gets wrong."""
+    rows = [
+        ("ntp", 1, 20.0, 0.29, 0.3),
+        ("pl", 1, 12.0, 0.6, 0.55),
+        ("item", 1, 10.0, 0.1, 0.4),
+        ("item", 2, 9.0, 0.3, 0.2),
+    ]
+    candidates = pl.DataFrame(rows, CANDIDATES.schema, orient="row")
+    assert contenders(candidates)["system"].to_list() == ["pl", "item", "item"]
+    assert left_out(candidates) == "`ntp`"
+    assert left_out(CANDIDATES) == "none"
+    found = {tuple(row[:2]): row[2:4] for row in selectors_rows(candidates)}
+    assert found["nll", "two losses"] == ["5", "0.400"]  # item-1 and pl-1 are both above ntp
+    assert found["nll", "two contenders"] == ["2", "0.000"]
+    of_all, *_ = panels(candidates, CHECKPOINTS.with_columns(system=pl.Series(["ntp", "pl"])))
+    assert of_all.dots["system"].to_list() == ["pl"]
+    unvalidated = candidates.with_columns(quality=pl.lit(None, pl.Float64))
+    assert contenders(unvalidated).is_empty()
 
 
 def test_panels_show_checkpoints_and_what_selectors_see_of_the_kept_ones():
