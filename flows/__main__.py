@@ -14,15 +14,14 @@ from prefect.exceptions import TerminationSignal
 
 from arrange.data.hub import folder_of
 from arrange.errors import UserError
-from flows import servers, show, supervision
-from flows.stages import problem_of_disk
+from flows import servers, show
 from flows.workspace import check_checkout
 from records import store
 from settings import params
 
 MODULES = {  # of the flows
     **dict.fromkeys(("pipeline", "ranking", "activations", "data"), "flows.pipeline"),
-    **{"sweep": "flows.sweep", "compare": "flows.compare"},
+    **dict.fromkeys(("sweep", "compare"), "flows.compare"),
 }
 STOPPED = "stopped\nthe same command goes on from here"
 LOST = (
@@ -42,8 +41,6 @@ def main() -> None:
     where = "rank data of your own: a folder of queries, documents and qrels, or hf://datasets/owner/name"
     parser.add_argument("--data", metavar="FOLDER", help=where)
     parser.add_argument("--parallel", type=int, default=2, help="stages at once (default: 2)")
-    parser.add_argument("--hours", type=float, help="stop after so many hours; the next run goes on from there")
-    parser.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler whose workers run the stages")
     words = parser.parse_args()
     flow = getattr(import_module(MODULES[words.flow]), words.flow)
     try:
@@ -51,8 +48,7 @@ def main() -> None:
         show.as_script()
         show.console.print("Prefect starts ...")
         with servers.prefect_for_a_run():
-            given = {name: getattr(words, name) for name in ("preset", "parallel", "hours", "cluster")}
-            state = until_told_to_stop(flow, overrides=overrides, **given)
+            state = until_told_to_stop(flow, preset=words.preset, overrides=overrides, parallel=words.parallel)
     except UserError as error:
         sys.exit(str(error))
     finish(state)
@@ -83,15 +79,9 @@ def until_told_to_stop(flow: Flow[..., State], **parameters: Any) -> State:
     try:
         return flow(**parameters, return_state=True)
     except (KeyboardInterrupt, TerminationSignal) as told:
-        code = 128 + (told.signal if isinstance(told, TerminationSignal) else signal.SIGINT)
-        try:
-            servers.check_prefect()
-        except UserError:
-            supervision.leave(STOPPED, code)
-        sys.stderr.write(f"\n{STOPPED}\n")
-        sys.exit(code)
+        servers.leave(STOPPED, 128 + (told.signal if isinstance(told, TerminationSignal) else signal.SIGINT))
     except HTTPError:
-        supervision.leave(problem_of_disk(Path.cwd()) or LOST)
+        servers.leave(LOST, 1)
 
 
 def stop(number: int, _: object) -> None:

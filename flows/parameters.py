@@ -61,7 +61,3 @@ def overrides_form() -> dict[str, Any]:
 Preset = Annotated[str | None, Says(f"A name under `presets` in {PARAMS}; none takes the sections as they stand")]
 Overrides = Annotated[dict[str, Any] | None, WithJsonSchema(overrides_form())]
 Parallel = Annotated[int, Says("How many stages may work at once")]
-Hours = Annotated[float | None, Says("After so many hours the run is stopped; the next one goes on from there")]
-Cluster = Annotated[
-    str | None, Says("The address of a Dask scheduler whose workers run the stages, e.g. tcp://10.0.0.1:8786")
-]

@@ -35,7 +35,7 @@ def forget(checkout: Checkout, *stages: str) -> None:
     entries = {stage: lock["stages"].pop(stage) for stage in (*stages, "track")}
     (checkout.path / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
     for stage, entry in entries.items():
-        (checkout.path / "state" / stage / "progress.jsonl").unlink(missing_ok=True)
+        (checkout.path / "logs" / f"{stage}.log").unlink(missing_ok=True)
         for out in entry.get("outs", []):
             path = checkout.path / out["path"]
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -78,7 +78,7 @@ class Background:
 
 
 def has_started(checkout: Checkout, stage: str) -> bool:
-    return (checkout.path / "state" / stage / "progress.jsonl").exists()
+    return (checkout.path / "logs" / f"{stage}.log").exists()
 
 
 def processes(checkout: Checkout) -> list[psutil.Process]:
@@ -158,7 +158,6 @@ def assert_mended(checkout: Checkout, first: Checkout) -> None:
     assert checkout.lock() == first.lock()
     assert checkout.is_up_to_date()
     assert not psutil.wait_procs(processes(checkout), timeout=60)[1]
-    assert not list(checkout.path.glob("state/*.flow_run"))
     assert not [path for path in checkout.path.rglob("*") if path.name.endswith(UNFINISHED)]
     objects = [path for path in (checkout.path / ".dvc/cache/files/md5").rglob("*") if path.is_file()]
     names = {path.parent.name + path.name.removesuffix(".dir") for path in objects}

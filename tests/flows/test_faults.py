@@ -297,20 +297,6 @@ def test_a_prefect_server_that_comes_back_in_time_is_waited_for(first_run, copy)
 
 
 @pytest.mark.slow
-@pytest.mark.soak
-def test_a_temporary_prefect_server_that_is_killed_is_started_again(first_run, copy):
-    def kill() -> None:
-        (server,) = [each for each in faults.processes(copy) if faults.is_temporary_server(each.info["cmdline"])]
-        server.kill()
-
-    code, lines = first_run_until(copy, "controls@wordnet", kill)
-    assert code == 0, "\n".join(lines)
-    assert not [line for line in lines if "ERROR" in line]
-    faults.assert_mended(copy, first_run[0])
-    assert faults.flow_states(copy) == {"COMPLETED"}
-
-
-@pytest.mark.slow
 def test_a_prefect_server_that_is_down_is_told_before_the_work(finished):
     finished.env["PREFECT_API_URL"] = "http://127.0.0.1:9/api"
     what, remedy = finished.flow(code=1).splitlines()

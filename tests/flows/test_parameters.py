@@ -10,11 +10,10 @@ from jsonschema import Draft202012Validator
 from sections import SECTIONS
 
 from flows.__main__ import MODULES
-from flows.compare import compare
+from flows.compare import compare, sweep
 from flows.parameters import partial
 from flows.pipeline import activations, data, pipeline, ranking
 from flows.run import command
-from flows.sweep import sweep
 from settings import params
 
 FLOWS = {flow.name: flow for flow in (data, ranking, activations, pipeline, sweep, compare)}
@@ -29,7 +28,7 @@ def refused(flow, **given):
 @pytest.mark.parametrize("name", FLOWS)
 def test_flows_have_the_same_parameters_and_all_are_described(name):
     properties = FLOWS[name].parameters.properties
-    assert list(properties) == ["preset", "overrides", "parallel", "hours", "cluster"]
+    assert list(properties) == ["preset", "overrides", "parallel"]
     assert all(schema["description"] for schema in properties.values())
     assert FLOWS[name].description
 
@@ -48,7 +47,7 @@ def test_flows_have_the_same_parameters_and_all_are_described(name):
     ],
 )
 def test_a_part_of_the_sections_fits_the_form(overrides):
-    assert refused(pipeline, overrides=overrides, preset=None, hours=0.5) == []
+    assert refused(pipeline, overrides=overrides, preset=None, parallel=3) == []
 
 
 @pytest.mark.parametrize(
@@ -107,5 +106,4 @@ def test_deployments_are_of_flows_that_take_their_parameters():
         assert refused(FLOWS[name], **deployment.get("parameters", {})) == []
         assert deployment["concurrency_limit"]["limit"] == 1
         assert not any(schedule["active"] for schedule in deployment.get("schedules", []))
-        assert deployment["parameters"]["hours"] > 0
     assert {deployment["entrypoint"].partition(":")[2] for deployment in deployments} >= FLOWS.keys()

@@ -6,7 +6,6 @@ import sys
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from math import inf
 from pathlib import Path
 from threading import Event
 
@@ -19,10 +18,9 @@ from prefect.states import Completed, Failed
 from arrange.errors import UserError
 from flows import servers
 from flows.results import next_steps
-from flows.schedule import Place, runner_on, without_running
+from flows.schedule import without_running
 from flows.show import latest
 from flows.stages import RAN, REUSED, problem_in
-from flows.supervision import at_work
 from flows.workspace import assignments, locked
 from settings.params import parse_overrides
 
@@ -91,25 +89,6 @@ def test_a_lock_is_held_once_and_freed_after(tmp_path):
         pass
 
 
-def test_a_stage_works_as_long_as_its_flow_run_and_its_hours_last(tmp_path):
-    mark = tmp_path / "checkout.flow_run"
-
-    def place(ends):
-        return Place(tmp_path, {}, mark, "mine", ends)
-
-    assert place(inf).reason_to_stop().startswith("it was stopped with its flow run\n")
-    with at_work(mark, "mine"):
-        assert place(inf).reason_to_stop() == ""
-        assert place(0).reason_to_stop().startswith("the run's hours are over\n")
-        mark.write_text("another's")
-        assert place(inf).reason_to_stop().startswith("it was stopped")
-    assert not mark.exists()
-    with pytest.raises(KeyboardInterrupt), at_work(mark, "mine"):
-        raise KeyboardInterrupt
-    assert place(inf).reason_to_stop().startswith("it was stopped")
-    assert mark.with_suffix(".stopped").read_text() == "mine"
-
-
 def test_a_stage_that_is_told_to_stop_ends_with_all_that_it_started(tmp_path):
     script = "import subprocess; child = subprocess.Popen(['sleep', '600']); print(child.pid, flush=True); child.wait()"
     (tmp_path / "stage.py").write_text(script)
@@ -121,11 +100,6 @@ def test_a_stage_that_is_told_to_stop_ends_with_all_that_it_started(tmp_path):
     servers.end(process)
     assert not psutil.wait_procs([child], timeout=30)[1]
     assert process.returncode is not None
-
-
-def test_a_cluster_that_is_not_there_is_told():
-    with pytest.raises(UserError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9\n"):
-        runner_on("tcp://127.0.0.1:9", 2)
 
 
 @pytest.mark.parametrize(
