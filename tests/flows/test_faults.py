@@ -5,7 +5,6 @@ The user is told in two lines, and when it is mended one plain run finishes.
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,11 +14,9 @@ import faults
 import pytest
 from checkout import PROJECT, Checkout, outcomes
 from faults import Background
-from mlflow import MlflowClient
 
 from flows.__main__ import LOST
 from flows.stages import mend_lock, problem_in, problem_of_disk
-from records import log, store
 from tasks.stage import STARTER
 
 TASK = """
@@ -141,28 +138,6 @@ def test_of_dvc_s_locks_those_that_are_cut_short_are_removed(tmp_path, text):
     lock.write_text(text)
     mend_lock(tmp_path)
     assert lock.exists() == text.endswith("}")
-
-
-def test_of_a_recording_that_was_cut_short_everything_is_recorded_again(tmp_path, monkeypatch):
-    """Also what it had finished: below a parent that isn't whole nobody would find it."""
-    monkeypatch.chdir(tmp_path)
-    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
-    experiment = client.create_experiment("arrange")
-
-    def run(folder: Path, **tags: str) -> str:
-        return client.create_run(experiment, tags={"workspace": f"{socket.gethostname()}:{folder}"} | tags).info.run_id
-
-    mine, others = run(tmp_path), run(tmp_path / "other")
-    for parent, key in ((mine, "a"), (others, "b")):
-        client.set_terminated(run(tmp_path, stage_hash=key, **{"mlflow.parentRunId": parent}))
-    assert store.find_logged(client, experiment, "a")
-    log.close_abandoned(client, experiment)
-    assert client.get_run(mine).info.status == "KILLED"
-    assert client.get_run(others).info.status == "RUNNING"
-    assert (store.find_logged(client, experiment, "a"), bool(store.find_logged(client, experiment, "b"))) == (
-        None,
-        True,
-    )
 
 
 def first_run_until(checkout: Checkout, stage: str, happens: Callable[[], object]) -> tuple[int, list[str]]:
