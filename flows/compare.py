@@ -70,14 +70,13 @@ def cells(sections: Mapping[str, Any]) -> dict[str, Any]:
         *product([0.0], [1.0], grid["gamma"]),  # one row, where documents count alike
     ]
     losses: dict[str, dict[str, Any]] = {
-        combined(*each): {"rule": "combined"} | dict(zip(("alpha", "beta", "gamma"), each, strict=True))
-        for each in weights
-    } | {f"geometric-r{word(rho)}": {"rule": "geometric", "rho": rho} for rho in grid["rho"]}
+        named("combined", a=a, b=b, g=g): {"rule": "combined", "alpha": a, "beta": b, "gamma": g} for a, b, g in weights
+    } | {named("geometric", r=rho): {"rule": "geometric", "rho": rho} for rho in grid["rho"]}
     if not losses:
         raise UserError(
             "the grid of section sweep is empty", "give sweep.rho, sweep.gamma, or sweep.alpha and beta values"
         )
-    usual = combined(1.0, 1.0, 1.0)
+    usual = named("combined", a=1.0, b=1.0, g=1.0)
     reference = usual if usual in losses else next(iter(losses))
     compared = {loss: (grid["docids"], loss) for loss in losses}
     return rankers_of(sections, grid, compared, reference) | {"losses": losses, "rank": {"split": "validation"}}
@@ -114,18 +113,13 @@ def rankers_of(
     }
 
 
-def combined(alpha: float, beta: float, gamma: float) -> str:
-    """The name of a combined loss."""
-    return f"combined-a{word(alpha)}-b{word(beta)}-g{word(gamma)}"
+def named(rule: str, **parameters: float) -> str:
+    """The name of a loss in a grid.
 
-
-def word(value: float) -> str:
-    """A number as part of a name: 0_5, inf.
-
-    >>> word(0.5), word(2.0)
-    ('0_5', '2')
+    >>> named("combined", a=0.5, b=2.0), named("geometric", r=0.7)
+    ('combined-a0_5-b2', 'geometric-r0_7')
     """
-    return f"{value:g}".replace(".", "_")
+    return "-".join([rule, *(f"{key}{value:g}" for key, value in parameters.items())]).replace(".", "_")
 
 
 def table(root: Path, sections: Mapping[str, Any]) -> tuple[str, list[dict[str, str]]]:

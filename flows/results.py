@@ -1,7 +1,7 @@
 """How a flow run ends: a table on the terminal, a table and the report in Prefect, and where to look next."""
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,7 @@ from rich.table import Table
 
 from arrange.formats import interval, markdown, p_value
 from flows.show import console
-from flows.stages import RAN, Place
-from records.states import read_record
+from flows.stages import Place
 
 REPORTS = {  # the fuller one first
     "report": "reports/report.md",
@@ -42,18 +41,10 @@ def conclude(place: Place, sections: Mapping[str, Any], states: Mapping[str, Sta
     create_markdown_artifact(f"{report.read_text()}\n\n{outcomes}" if report else outcomes, key="report")
     counts = Counter(str(state.name) for state in states.values())
     message = ", ".join(f"{counts[name]} {name.lower()}" for name in ("Ran", "Restored", "Reused") if counts[name])
-    if cost := seconds(place.root, states):
-        message += f".\nSeconds: {cost}"
-    return Completed(message=f"Stages: {message}.\n{next_steps(Path.cwd(), report, place.env['ARRANGE_COMMAND'])}")
-
-
-def seconds(root: Path, states: Mapping[str, State]) -> str:
-    """What the stages that ran took, by kind of stage."""
-    took: defaultdict[str, float] = defaultdict(float)
-    for stage, state in states.items():
-        if state.name == RAN:
-            took[stage.partition("@")[0]] += read_record(stage, root).get("seconds", 0)
-    return ", ".join(f"{kind} {value:,.0f}" for kind, value in took.items())
+    lines = [f"Stages: {message}."]
+    lines += [f"Report: {report.with_suffix('.html').relative_to(Path.cwd())}"] if report else []
+    lines += ["Next:   make ui (browse the runs), make help", f"Again:  {place.env['ARRANGE_COMMAND']}"]
+    return Completed(message="\n".join(lines))
 
 
 def means(root: Path, sections: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
@@ -89,19 +80,3 @@ def portfolios(path: Path) -> list[dict[str, str]]:
         }
         for row in pl.read_parquet(path).rows(named=True)
     ]
-
-
-def next_steps(home: Path, report: Path | None, again: str) -> str:
-    """Where the report is, and the commands that come next; `again` repeats the run."""
-    more = "make run PRESET=full                       every loss, trained baselines, longer searches"
-    if report and report.match("activations/report/*"):
-        more = "make activations PRESET=thorough           five seeds of each arm: hours"
-    return "\n".join(
-        [
-            *([f"Report: {report.with_suffix('.html').relative_to(home)}"] if report else []),
-            "Next:   make ui                                    browse the runs",
-            '        make run SET="losses.item.alpha=2"         change a parameter (params.yaml has them all)',
-            f"        {more}",
-            f"Again:  {again}",
-        ]
-    )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from dvc.exceptions import CyclicGraphError
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
@@ -25,7 +26,7 @@ from flows.stages import REUSED, Place, graph, mend_lock, problem_of_disk
 from flows.workspace import assignments, lock_of, opened
 from records import opening, store
 from settings import params
-from tasks.stage import STARTER, end_with_parent
+from tasks.stage import end_with_parent
 
 RECORDED = Path("state", "recorded")  # in a workspace
 
@@ -59,6 +60,8 @@ def run(
             return run_in(place_of(root, preset, overrides or {}), sections, targets, parallel, table)
     except UserError as error:
         return Failed(message=str(error))
+    except CyclicGraphError as error:
+        return Failed(message=f"stages wait for each other: {error}\ncheck the entries of fusions and reranked")
     except Exception as error:
         if problem := problem_of_disk(Path.cwd(), str(error)):
             return Failed(message=problem)
@@ -168,7 +171,7 @@ def note_in(tool: str, place: Place, words: Sequence[str]) -> bool:
     log = place.root / "logs" / f"record-{tool}.log"
     log.parent.mkdir(exist_ok=True)  # no stage may have run here: `dvc pull` brings outputs too
     with log.open("w") as file:
-        env = os.environ | place.env | {STARTER: str(os.getpid())}
+        env = os.environ | place.env
         done = subprocess.run([sys.executable, "-m", *words], cwd=place.root, env=env, stdout=file, stderr=file)
     if done.returncode:
         say(f"{tool} has no record of this run: {log} says why")

@@ -18,7 +18,6 @@ from networkx import descendants
 
 from flows import servers
 from records.states import read_lock
-from tasks.stage import STARTER
 
 REUSED, RESTORED, RAN = "Reused", "Restored", "Ran"
 ROOM_OF_MODELS = "arrange/training"  # what trains a language model, or runs one, depends on it
@@ -83,7 +82,7 @@ def repro(place: Place, stage: str, look: Callable[[], None]) -> tuple[str, str]
     progress_of(root, stage).unlink(missing_ok=True)  # an earlier run's
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # DVC's commands say `python`
     words = ["dvc", "--wait-for-lock", "repro", "--single-item", stage]
-    process = servers.start(words, log, {**place.env, "PATH": path, STARTER: str(os.getpid())}, root)
+    process = servers.start(words, log, {**place.env, "PATH": path}, root)
     while process.poll() is None:
         if place.stopping.is_set():
             servers.end(process)

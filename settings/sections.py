@@ -6,7 +6,6 @@ settings/entries.py declares the others. What the sections say of each other is 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -92,7 +91,6 @@ class Settings:
         check_export(self)
         for data in self.datasets:
             check_systems(self, data)
-        check_order(self)
         check_terms(self)
 
 
@@ -206,21 +204,6 @@ def unseeded(settings: Settings, data: str) -> list[str]:
 def of_data(data: str, *sections: Mapping[str, Any]) -> list[str]:
     """The names of the sections' entries that are of a data set."""
     return [name for section in sections for name, entry in section.items() if entry.data == data]
-
-
-def check_order(settings: Settings) -> None:
-    """Raise ValueError where fusions and rerankings wait for each other."""
-    made_of = {
-        (each.data, name): [(each.data, each.first), (each.data, each.second)]
-        for name, each in settings.fusions.items()
-    }
-    for name, entry in settings.reranked.items():
-        made_of[entry.data, name] = [(run[1], run[2])] if (run := entry.of_pipeline) else []
-    try:
-        TopologicalSorter(made_of).prepare()
-    except CycleError as error:
-        circle = ", ".join(sorted({name for _, name in error.args[1]}))
-        raise ValueError(f"these runs are made of each other: {circle}; begin one of them with another run") from None
 
 
 def all_systems(settings: Settings, data: str) -> list[str]:

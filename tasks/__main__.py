@@ -5,5 +5,6 @@ from importlib import import_module
 
 from tasks import stage
 
+stage.end_with_parent()  # before the stage's imports, which take seconds
 name = sys.argv.pop(1)
 stage.run(getattr(import_module(f"tasks.{name}"), name))

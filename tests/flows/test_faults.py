@@ -17,7 +17,6 @@ from faults import Background
 
 from flows.__main__ import LOST
 from flows.stages import mend_lock, problem_in, problem_of_disk
-from tasks.stage import STARTER
 
 TASK = """
 from pathlib import Path
@@ -62,31 +61,21 @@ def fill(path: Path) -> None:
     assert shutil.disk_usage(path).free == 0
 
 
-def run_task(folder: Path, starter: int) -> subprocess.CompletedProcess[str]:
+def run_task(folder: Path) -> subprocess.CompletedProcess[str]:
     """A stage as flows start it, in this folder."""
     (folder / "thing.py").write_text(TASK)
     (folder / "params.yaml").write_text("{}")
-    env = os.environ | {"PYTHONPATH": str(PROJECT), "DVC_STAGE": "thing", STARTER: str(starter)}
+    env = os.environ | {"PYTHONPATH": str(PROJECT), "DVC_STAGE": "thing"}
     return subprocess.run([sys.executable, "thing.py"], cwd=folder, env=env, capture_output=True, text=True)
 
 
 def test_a_stage_on_a_full_disk_is_two_lines_and_leaves_nothing(disk):
     folder = disk("1m")
-    done = run_task(folder, os.getpid())
+    done = run_task(folder)
     what, remedy = done.stderr.splitlines()
     assert (done.returncode, what.partition(": ")[0]) == (1, "No space left on device")
     assert remedy == "make room or mend the permissions, then run again"
     assert list((folder / "out").iterdir()) == []
-
-
-def test_a_stage_whose_flow_has_ended_while_it_was_importing_does_nothing(tmp_path):
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    done = run_task(tmp_path, gone.pid)
-    assert done.stderr == "the flow that started this stage has ended\nthe same command goes on from here\n"
-    assert (done.returncode, (tmp_path / "out").exists()) == (1, False)
-    assert run_task(tmp_path, os.getpid()).returncode == 0
-    assert (tmp_path / "out" / "table").stat().st_size == 2_000_000
 
 
 @pytest.mark.parametrize(

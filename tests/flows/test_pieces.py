@@ -17,7 +17,6 @@ from prefect.states import Completed, Failed
 
 from arrange.errors import UserError
 from flows import servers
-from flows.results import next_steps
 from flows.schedule import without_running
 from flows.show import latest
 from flows.stages import RAN, REUSED, problem_in
@@ -51,34 +50,10 @@ def test_dvc_s_own_failure_is_told():
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["rank.beams=3", "transfer.to=[digits]", "datasets.wordnet.root=a b", "rankers=null", r'a.b="1\n\n2"']],
+    [[], ["rank.beams=3", "transfer.to=[digits]", "datasets.wordnet={root: a b}", "rankers=null"]],
 )
 def test_overrides_give_the_words_that_give_them(words):
     assert list(assignments(parse_overrides(words))) == words
-
-
-@pytest.mark.parametrize(
-    ("report", "more"),
-    [
-        (
-            "reports/report.md",
-            "make run PRESET=full                       every loss, trained baselines, longer searches",
-        ),
-        (
-            "rankings/report.md",
-            "make run PRESET=full                       every loss, trained baselines, longer searches",
-        ),
-        ("activations/report/report.md", "make activations PRESET=thorough           five seeds of each arm: hours"),
-    ],
-)
-def test_what_comes_next(tmp_path, report, more):
-    assert next_steps(tmp_path, tmp_path / "w" / report, "the same").splitlines() == [
-        f"Report: w/{report.replace('.md', '.html')}",
-        "Next:   make ui                                    browse the runs",
-        '        make run SET="losses.item.alpha=2"         change a parameter (params.yaml has them all)',
-        f"        {more}",
-        "Again:  the same",
-    ]
 
 
 def test_a_lock_is_held_once_and_freed_after(tmp_path):

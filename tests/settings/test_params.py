@@ -206,7 +206,6 @@ def test_fusions_and_rerankings_are_systems_and_take_any_system_of_their_data():
             "fusions.wordnet-x.first (learned, so a ranker or an entry of candidates) is 'bm25'",
             "valid: ",
         ),
-        ({"fusions.wordnet-x": FUSION | {"first": "wordnet-x"}}, "made of each other: wordnet-x", "another run"),
         ({"reranked.wordnet-x": RERANKED | {"ranker": "wordnet-itm"}}, "ranker (one of wordnet-text)", "wordnet-item?"),
         ({"reranked.wordnet-x": RERANKED | {"ranker": "products-item"}}, "ranker (one of wordnet-text)", "valid: "),
         ({"reranked.wordnet-x": RERANKED | {"docids": "txt"}}, "reranked.wordnet-x.docids", "did you mean text?"),
@@ -222,14 +221,6 @@ def test_fusions_and_rerankings_are_systems_and_take_any_system_of_their_data():
             "give runs/wordnet/bm25/run.parquet",
         ),
         ({"reranked.wordnet-x": RERANKED | {"depth": 0}}, "reranked.wordnet-x.depth", "greater than"),
-        (
-            {
-                "fusions.wordnet-x": FUSION | {"first": "wordnet-y"},
-                "reranked.wordnet-y": RERANKED | {"first": "runs/wordnet/wordnet-x/run.parquet"},
-            },
-            "made of each other: wordnet-x, wordnet-y",
-            "another run",
-        ),
     ],
 )
 def test_a_mistake_in_fusions_and_rerankings_is_told(entries, where, remedy):

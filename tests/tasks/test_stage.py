@@ -293,6 +293,7 @@ def test_a_stage_ends_when_its_parent_is_killed(tmp_path):
     (tmp_path / "thing.py").write_text(
         "import signal\n"
         "from tasks import stage\n\n"
+        "stage.end_with_parent()\n"
         "def thing():\n"
         "    signal.signal(signal.SIGALRM, lambda *_: print('still here', flush=True))\n"
         "    signal.alarm(30)\n"
