@@ -149,7 +149,7 @@ def record(place: Place, states: Mapping[str, State], status: str) -> None:
     if not (place.root / "dvc.lock").exists() or is_recorded(place.root):
         return
     has_tracked = "track" in states and states["track"].is_completed() and states["track"].name != REUSED
-    if (has_tracked or note_in("MLflow", place, ["tasks", "track", status])) and status == "FINISHED":
+    if (has_tracked or note_in("MLflow", place, ["tasks", "track"], ARRANGE_STATUS=status)) and status == "FINISHED":
         (place.root / RECORDED).write_text(key_of(place.root))
         if place.root != Path.cwd():  # `dvc exp show` lists it, `dvc exp apply` brings it into the checkout
             note_in("DVC", place, ["dvc", "exp", "save", "--force", "--name", f"run-{place.root.name}", *states])
@@ -166,12 +166,12 @@ def key_of(root: Path) -> str:
     return hashlib.sha256(store.identity().encode() + (root / "dvc.lock").read_bytes()).hexdigest()
 
 
-def note_in(tool: str, place: Place, words: Sequence[str]) -> bool:
+def note_in(tool: str, place: Place, words: Sequence[str], **told: str) -> bool:
     """Run a module that keeps a record, and say whether it did. A run that ended well doesn't fail without a record."""
     log = place.root / "logs" / f"record-{tool}.log"
     log.parent.mkdir(exist_ok=True)  # no stage may have run here: `dvc pull` brings outputs too
     with log.open("w") as file:
-        env = os.environ | place.env
+        env = os.environ | place.env | told
         done = subprocess.run([sys.executable, "-m", *words], cwd=place.root, env=env, stdout=file, stderr=file)
     if done.returncode:
         say(f"{tool} has no record of this run: {log} says why")

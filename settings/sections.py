@@ -14,7 +14,7 @@ from pydantic import Field
 
 from arrange.activations.settings import Fitness, Llm, Sandbox, Search, SearchEntry, Select, Swap, Transfer
 from arrange.augmentation.settings import Augment
-from arrange.base_models.settings import BaseModel, Scratch
+from arrange.base_models.settings import BaseModel
 from arrange.baselines.settings import BaselineEntry, Candidates, Controls, FitBaseline
 from arrange.data.datasets import DownloadEsci, DownloadWordnet, Source
 from arrange.decoding.settings import Decoding, Ngrams
@@ -87,34 +87,9 @@ class Settings:
                 raise ValueError(
                     f"catalogues.{name} has {catalogue.docids} docIDs of {catalogue.data}; name it {wanted}"
                 )
-        check_origins(self)
-        check_export(self)
         for data in self.datasets:
             check_systems(self, data)
         check_terms(self)
-
-
-def check_origins(settings: Settings) -> None:
-    """Raise ValueError where a training wants augmented examples of a kind that section `augment` doesn't make."""
-    wanted = {"finetune": settings.finetune.augmented}
-    wanted |= {f"rankers.{name}": ranker.augmented for name, ranker in settings.rankers.items()}
-    for where, augmented in wanted.items():
-        for origin in augmented.origins if augmented else ():
-            if not getattr(settings.augment, origin):
-                remedy = f"augment.{origin} makes none: set it, or leave {origin} out"
-                raise ValueError(f"{where}.augmented.origins has {origin!r}; {remedy}")
-
-
-def check_export(settings: Settings) -> None:
-    """Raise ValueError where exports shall hold adapters alone, and the trainings make none of a base model."""
-    if settings.export.adapters == "merged":
-        return
-    base = settings.base_models.get(settings.finetune.model.removeprefix("base_models/"))
-    what = "finetune.lora is null, so there are none" if settings.finetune.lora is None else ""
-    if isinstance(base, Scratch):
-        what = f"finetune.model is {settings.finetune.model!r}, whose random weights are kept nowhere"
-    if what:
-        raise ValueError(f"export.adapters is 'apart', but {what}; mend it, or give export.adapters=merged")
 
 
 def base_folders(settings: Settings) -> Iterator[tuple[str, str]]:

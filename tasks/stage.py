@@ -4,7 +4,6 @@ Both files written here live in state/<stage>/, outside DVC's outs, because they
 """
 
 import ctypes
-import inspect
 import json
 import logging
 import os
@@ -33,7 +32,6 @@ _prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux has it
 
 def run(task: Callable[..., None]) -> None:
     """Run a stage's task with the words of the command line; exit 1 and two lines if the user must act."""
-    os.environ.setdefault("DVC_STAGE", name_of(task))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     for noisy in ("httpx", "transformers", "bm25s"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
@@ -57,12 +55,6 @@ def run(task: Callable[..., None]) -> None:
 def is_main() -> bool:
     """Whether this is the process that writes: of those that `accelerate launch` starts, the first."""
     return os.environ.get("RANK", "0") == "0"
-
-
-def name_of(task: Callable[..., None]) -> str:
-    """The name that DVC gives this stage, when it is started by hand: finetune@wordnet-item."""
-    required = [word for word in inspect.signature(task).parameters.values() if word.default is word.empty]
-    return "@".join([task.__name__, *sys.argv[1 : 1 + len(required)]])
 
 
 def explain(error: Exception) -> str:
