@@ -71,9 +71,9 @@ def newest() -> dict[str, Any]:
     return content
 
 
-def with_table(text: str, table: str, name: str = "results") -> str:
+def with_table(text: str, table: str, name: str = "results", by: str = "docs/tables.py") -> str:
     """A page with the table between its two marks of this name made anew; the page itself if it has no such marks."""
-    begin, end = f"<!-- {name}: made by docs/tables.py -->", f"<!-- end of {name} -->"
+    begin, end = f"<!-- {name}: made by {by} -->", f"<!-- end of {name} -->"
     before, mark, rest = text.partition(begin)
     _, _, after = rest.partition(end)
     return f"{before}{begin}\n{table}\n{end}{after}" if mark else text

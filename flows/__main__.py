@@ -58,10 +58,8 @@ def checked_overrides(words: argparse.Namespace) -> dict[str, Any]:
     """The overrides that the command line asks for; raises UserError for what can be known before a server starts."""
     overrides = params.parse_overrides(words.set)
     if words.data:
-        chosen, folder = (
-            params.effective(params.load(), words.preset, {}),
-            folder_of(words.data, Path("data", "raw", "own")),
-        )
+        chosen = params.effective(params.load(), words.preset, {})
+        folder = folder_of(words.data, Path("data", "raw", "own"))
         overrides = params.merge(params.with_own_data(chosen, folder), overrides)
         chosen = params.effective(params.load(), words.preset, overrides)
         overrides = params.merge(params.with_bm25(chosen, folder), overrides)

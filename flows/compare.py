@@ -122,19 +122,23 @@ def named(rule: str, **parameters: float) -> str:
     return "-".join([rule, *(f"{key}{value:g}" for key, value in parameters.items())]).replace(".", "_")
 
 
+def trained(section: Mapping[str, Any]) -> dict[str, dict[int, str]]:
+    """The rankers of each system of a comparison by their seeds."""
+    return {name: {seed: f"{section['data']}-{name}-{seed}" for seed in section["seeds"]} for name in systems(section)}
+
+
 def table(root: Path, sections: Mapping[str, Any]) -> tuple[str, list[dict[str, str]]]:
     """The table of `arrange.report.comparison` and its title; kept in the run's folder, with docIDs and selectors."""
     section, evaluate, split = sections["compare"], sections["evaluate"], sections["rank"]["split"]
     data, compared = section["data"], systems(section)
-    results = root / "results" / data
-    trained = {name: {seed: f"{data}-{name}-{seed}" for seed in section["seeds"]} for name in compared}
+    results, rankers = root / "results" / data, trained(section)
     per_query = pl.read_parquet(results / "per_query.parquet")
     rows = comparison(
         per_query,
         nearest_documents(tables.read(root / "data" / data, splits=[split]).qrels),
         list(compared),
         list(dict.fromkeys([evaluate["reference"], VOTE])),
-        {name: seconds(root, *(f"finetune@{ranker}" for ranker in seeds.values())) for name, seeds in trained.items()},
+        {name: seconds(root, *(f"finetune@{ranker}" for ranker in seeds.values())) for name, seeds in rankers.items()},
         draws=evaluate["resamples"],
         seed=evaluate["seed"],
     )
@@ -142,18 +146,16 @@ def table(root: Path, sections: Mapping[str, Any]) -> tuple[str, list[dict[str, 
         f"{data}, {split} queries: means over seeds with 95% intervals of queries given these seeds (± between seeds), "
         f"differences with p after Holm, CPU seconds of a training; kept in {KEPT}"
     )
-    catalogues = {name: f"{data}-{docids}" for name, (docids, _) in compared.items()}
+    folders = {name: root / "docids" / f"{data}-{docids}" for name, (docids, _) in compared.items()}
     of_docids = docids_table(
-        {
-            name: json.loads((root / "docids" / each / "statistics.json").read_text())
-            for name, each in catalogues.items()
-        },
-        {name: seconds(root, f"docids@{each}") for name, each in catalogues.items()},
-        {name: beam_recall(results, seeds.values()) for name, seeds in trained.items()},
+        {name: json.loads((folder / "statistics.json").read_text()) for name, folder in folders.items()},
+        {name: seconds(root, f"docids@{folder.name}") for name, folder in folders.items()},
+        {name: beam_recall(results, seeds.values()) for name, seeds in rankers.items()},
         pl.read_parquet(results / "groups.parquet").filter(pl.col("grouping") == SEEN),
     )
-    selectors = selection(*validated(results, trained, per_query, sections["finetune"]["arguments"]))
-    parts = [title, table_of(rows), "## What the docIDs are", table_of(of_docids), selectors]
+    candidates, checkpoints = validated(results, rankers, per_query, sections["finetune"]["arguments"])
+    study = selection(candidates, checkpoints, (root / KEPT).parent)
+    parts = [title, table_of(rows), "## What the docIDs are", table_of(of_docids), study]
     with replacing(root / KEPT) as part:
         part.write_text("\n\n".join(parts) + "\n")
     return title, rows

@@ -30,15 +30,10 @@ LONGEST_PARAM = 6000  # characters, as MLflow has it
 LONGEST_NOTE = 5000  # characters: MLflow refuses tags above 8000
 
 
+@as_user_errors()
 def log(status: str) -> None:
     """Log the stages of dvc.lock that MLflow lacks below one parent run, which ends with `status`; link the others."""
     client = opened()
-    with as_user_errors():
-        log_new(client, status)
-
-
-def log_new(client: MlflowClient, status: str) -> None:
-    """What `log` does, with the store at hand."""
     experiment = store.experiment_id(client)
     close_abandoned(client, experiment)
     lock = read_lock(Path())

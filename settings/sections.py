@@ -98,7 +98,7 @@ def base_folders(settings: Settings) -> Iterator[tuple[str, str]]:
     for name, entry in settings.baselines.items():
         yield f"baselines.{name}.model", entry.model
     for name, first_stage in settings.candidates.items():
-        yield from ((f"candidates.{name}.depths", folder) for folder in first_stage.encoders)
+        yield from ((f"candidates.{name}.systems", folder) for folder in first_stage.encoders)
     if settings.augment.generated:
         yield "augment.generated.model", settings.augment.generated.model
     if settings.docids.vectoriser.name != TFIDF_SVD:

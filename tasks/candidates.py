@@ -25,7 +25,7 @@ def candidates(name: str) -> None:
     queries = dataset.queries if teaches else dataset.queries.filter(pl.col("split") != "train")
     torch.set_num_threads(1)  # another number rounds otherwise
     with stage.progress(len(dataset.documents), "documents") as reached:
-        run = library(dataset, queries, entry.depths, settings.controls.neighbours, entry.apart, reached)
+        run = library(dataset, queries, entry.systems, entry.depth, settings.controls.neighbours, entry.apart, reached)
         reached(len(dataset.documents))
     about = tables.read_about(Path("data", entry.data))
     run = runs.leave_out_itself(run, about.queries_are_documents)

@@ -49,7 +49,7 @@ def test_docids_are_compared_under_their_own_names_or_with_the_losses():
 
 
 def test_what_is_not_compared_is_not_made():
-    first = {"data": "wordnet", "depths": {"bm25": 9}, "apart": "query"}
+    first = {"data": "wordnet", "systems": ["bm25"], "depth": 9, "apart": "query"}
     others = {"catalogues": {"wordnet-rq": {"data": "wordnet", "docids": "rq"}}, "candidates": {"wordnet-first": first}}
     settings = compared(others)
     assert (list(settings.catalogues), settings.candidates) == (["wordnet-text"], {})
@@ -127,4 +127,6 @@ def test_the_table_has_what_the_run_left(tmp_path):
     assert "| item | 2.5 (at most 4) | 9 | 1 | 40 | - | 0.500 | 0.750 of 2 | - | - |" in kept
     assert "| nDCG@10 | two losses | 4 | 0.500 |" in kept  # of their best checkpoints, all at 0.4
     assert "| item-3, step 10 | token-3, step 10 | 17.10 and 17.10 | 0.300 and 0.200 |" in kept
+    assert "![common loss, nDCG@10 and score](selection.png)" in kept
+    assert (tmp_path / "state" / "selection.png").exists()
     assert "step 0" not in kept  # the first weights of a seed are the same for all losses

@@ -4,7 +4,7 @@ Rankers that are trained on a first stage need its documents for the training qu
 neighbours must not know the answer: a training query is no neighbour of its own.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import polars as pl
 from arrange.baselines import bm25, learned
 from arrange.baselines.controls import neighbours
 from arrange.baselines.fusion import reciprocal_rank
+from arrange.baselines.matches import matches
 from arrange.baselines.scores import rank
 from arrange.baselines.settings import Apart
 from arrange.data.tables import Dataset
@@ -25,16 +26,18 @@ TEACHERS = 1000  # more teach hardly more, and an encoder reads them all
 def candidates(
     dataset: Dataset,
     queries: pl.DataFrame,
-    depths: Mapping[str, int],
+    names: Sequence[str],
+    depth: int,
     voters: int,
     apart: Apart,
     progress: Callable[[int], object] = lambda done: None,
 ) -> pl.DataFrame:
     """A run with the first documents of each system for some queries of a data set, in an order that is learned.
 
-    Training queries teach it (`arrange.baselines.learned`): those among `queries`, each of which is ranked by what
-    others taught; where there are none, a thousand. Where too few could teach, reciprocal ranks order.
-    depths: how many documents `bm25`, `neighbours` and sentence encoders (folders of base models) give.
+    Training queries teach it (`arrange.baselines.learned`, with `matches` beside the systems' features): those among
+    `queries`, each of which is ranked by what others taught; where there are none, a thousand. Where too few could
+    teach, reciprocal ranks order.
+    names: `bm25`, `neighbours` and sentence encoders (folders of base models); each gives `depth` documents.
     voters: neighbours that vote. apart: which training queries are no neighbours of a training query; see
     `controls.neighbours`.
     """
@@ -49,10 +52,11 @@ def candidates(
         "neighbours": lambda: neighbours(train, qrels, ranked, voters, apart=apart),
     }
     found = []
-    for name, depth in depths.items():
+    for name in names:
         run = systems.get(name, partial(encoded, dataset.documents, ranked, Path(name), progress))()
         found.append(run.filter(pl.col("rank") <= depth))
     table = learned.features(found)
+    table = table.hstack(matches(table, ranked, dataset.documents))
     taught = table.join(teachers, on="query_id", how="semi", maintain_order="left")
     if not learned.enough(taught, qrels):
         return reciprocal_rank([run.join(queries, on="query_id", how="semi") for run in found], k=learned.K)

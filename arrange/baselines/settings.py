@@ -98,23 +98,24 @@ Apart = Literal["query", "best_document"]
 class Candidates:
     """What a first stage finds for every query of a data set: the first documents of some systems.
 
-    depths: how many documents of `bm25`, of `neighbours` (the vote of the control), and of sentence encoders, which are
-    folders of base models. apart: which training queries don't vote for a training query; see
+    systems: `bm25`, `neighbours` (the vote of the control), and sentence encoders, which are folders of base models.
+    depth: how many documents each of them gives. apart: which training queries don't vote for a training query; see
     `arrange.baselines.controls.kin`.
     """
 
     data: str
-    depths: dict[str, Count]
+    systems: list[str]
+    depth: Count
     apart: Apart
 
     def __post_init__(self) -> None:
-        if not self.depths:
-            raise ValueError("depths has no system; give e.g. {bm25: 100}")
+        if not self.systems:
+            raise ValueError("systems is empty; give e.g. [bm25]")
 
     @property
     def encoders(self) -> list[str]:
         """The folders of its sentence encoders."""
-        return [name for name in self.depths if name not in ("bm25", "neighbours")]
+        return [name for name in self.systems if name not in ("bm25", "neighbours")]
 
 
 BaselineEntry = Dual | Cross | Encoder | Reranker

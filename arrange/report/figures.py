@@ -1,7 +1,10 @@
-"""Pictures of rankers: a measure of all systems, learning curves, maps of a grid, a trie's shape."""
+"""Pictures of rankers: a measure of all systems, learning curves, dots by system, maps of a grid, a trie's shape."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -12,6 +15,18 @@ import polars as pl
 
 from arrange.evaluation.statistics import Metrics
 from arrange.files import replacing
+
+MARKERS = "osD^vP*"  # seven, so that a marker and one of ten colours tell 70 systems apart
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """A panel of `plot_points`. dots: system and the columns x and y; those of `kept` are larger, with a black rim."""
+
+    title: str
+    labels: tuple[str, str]
+    dots: pl.DataFrame
+    kept: pl.DataFrame | None = None
 
 
 def plot_measure(metrics: Metrics, measure: str, path: Path, kinds: Mapping[str, str] | None = None) -> None:
@@ -52,15 +67,39 @@ def plot_curves(histories: Mapping[str, pl.DataFrame], path: Path) -> None:
 
 
 def plot_correlation(histories: Mapping[str, pl.DataFrame], metric: str, path: Path) -> None:
-    """Validation loss against a ranking metric, one dot per checkpoint and one colour per ranker."""
-    figure, axes = plt.subplots(figsize=(5, 3.5))
-    for system, history in histories.items():
-        if "validation_loss" not in history.columns:
-            continue
-        points = history.select("validation_loss", metric).drop_nulls()
-        axes.plot(points["validation_loss"], points[metric], "o", label=system)
-    axes.set(xlabel="validation loss, nats", ylabel=metric)
-    axes.legend()
+    """Validation loss against a ranking metric, a dot per checkpoint, a colour and a marker per ranker."""
+    points = pl.concat(
+        history.select(pl.lit(system).alias("system"), "validation_loss", metric)
+        if "validation_loss" in history.columns
+        else pl.DataFrame(schema={"system": pl.String, "validation_loss": pl.Float64, metric: pl.Float64})
+        for system, history in histories.items()
+    )
+    plot_points([[Panel("", ("validation loss, nats", metric), points)]], path)
+
+
+def plot_points(rows: Sequence[Sequence[Panel]], path: Path) -> None:
+    """A grid of panels: a colour and a marker for each system, the same in all panels. Nulls are no dots."""
+    panels = list(chain(*rows))
+    systems = dict.fromkeys(name for panel in panels for name in panel.dots["system"])
+    looks: dict[str, dict[str, Any]] = {
+        system: {"color": f"C{number % 10}", "marker": MARKERS[number % len(MARKERS)], "linestyle": ""}
+        for number, system in enumerate(systems)
+    }
+    size = (1 + 3 * len(rows[0]), 0.6 + 2.8 * len(rows))
+    figure, grid = plt.subplots(len(rows), len(rows[0]), figsize=size, squeeze=False, layout="constrained")
+    for axes, panel in zip(grid.flat, panels, strict=True):
+        for table, style in ((panel.dots, {"alpha": 0.6}), (panel.kept, {"markeredgecolor": "black", "markersize": 9})):
+            if table is None:
+                continue
+            for system, look in looks.items():
+                axes.plot(*table.filter(system=system).drop_nulls().drop("system"), **look | style)
+        axes.set(title=panel.title, xlabel=panel.labels[0], ylabel=panel.labels[1])
+        axes.grid(alpha=0.3)
+    figure.legend(
+        handles=[plt.Line2D([], [], label=system, **look) for system, look in looks.items()],
+        loc="outside lower center",
+        ncols=2 * len(rows[0]),
+    )
     save(figure, path)
 
 

@@ -53,7 +53,7 @@ def test_as_many_neighbours_vote_though_kin_are_left_out():
 
 
 def test_candidates_are_the_first_documents_of_each_system():
-    run = candidates(DATASET, DATASET.queries, {"neighbours": 1, "bm25": 1}, voters=1, apart="query")
+    run = candidates(DATASET, DATASET.queries, ["neighbours", "bm25"], 1, voters=1, apart="query")
     assert found(run, "q4") == ["d1"]  # both find it
     assert {*found(run, "q2")} == {"d1", "d2"}  # the vote's d1, and BM25's d2
     assert run.filter(query_id="q2")["score"].to_list() == [1 / 2, 1 / 2]  # of reciprocal ranks with k 1
@@ -69,16 +69,16 @@ def test_training_queries_teach_the_order_and_each_is_ranked_by_what_others_taug
         [(query, f"d{int(query[1:]) % 12:02}", 1) for query, *_ in rows], schema=QRELS.schema, orient="row"
     )
     dataset = Dataset(queries, documents, qrels)
-    run = candidates(dataset, queries, {"bm25": 3, "neighbours": 9}, voters=5, apart="best_document")
+    run = candidates(dataset, queries, ["bm25", "neighbours"], 9, voters=5, apart="best_document")
     best = run.filter(rank=1).join(qrels, on=["query_id", "doc_id"], how="semi")
     assert best["query_id"].to_list() == queries["query_id"].sort().to_list()
     of_test = queries.filter(split="test")
-    alone = candidates(dataset, of_test, {"bm25": 3, "neighbours": 9}, voters=5, apart="best_document")
+    alone = candidates(dataset, of_test, ["bm25", "neighbours"], 9, voters=5, apart="best_document")
     assert alone.equals(run.join(of_test, on="query_id", how="semi"))
 
 
 def test_a_sentence_encoder_finds_the_nearest_by_cosine(bert):
     folder = bert("encoder")
-    run = candidates(DATASET, DATASET.queries, {str(folder): 3}, voters=1, apart="query")
+    run = candidates(DATASET, DATASET.queries, [str(folder)], 3, voters=1, apart="query")
     assert run.group_by("query_id").len()["len"].to_list() == [3] * 4
     assert found(run, "q1") == found(run, "q4")  # the same text

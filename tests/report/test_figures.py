@@ -58,6 +58,45 @@ def test_systems_of_one_kind_have_one_colour_and_the_first_is_on_top(monkeypatch
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b", "c", "d"]
 
 
+def dots(*rows):
+    return pl.DataFrame(rows, {"system": pl.String, "x": pl.Float64, "y": pl.Float64}, orient="row")
+
+
+PANELS = [
+    figures.Panel("all", ("x", "y"), dots(("a", 1, 2), ("b", 3, 4), ("a", 5, None)), kept=dots(("b", 3, 4))),
+    figures.Panel("b alone", ("p", "q"), dots(("b", 6, 7), ("b", 8, 9))),
+]
+
+
+def test_a_system_has_one_look_in_all_panels_and_what_was_kept_a_rim(monkeypatch, tmp_path):
+    drawn = []
+    monkeypatch.setattr(figures, "save", lambda figure, path: drawn.append(figure))
+    figures.plot_points([PANELS], tmp_path / "points.png")
+    figures.plt.close(drawn[0])
+    shown = {
+        axes.get_title(): [
+            (line.get_color(), line.get_marker(), line.get_markeredgecolor() == "black", line.get_xydata().tolist())
+            for line in axes.lines
+            if len(line.get_xydata())
+        ]
+        for axes in drawn[0].axes
+    }
+    assert shown == {
+        "all": [("C0", "o", False, [[1, 2]]), ("C1", "s", False, [[3, 4]]), ("C1", "s", True, [[3, 4]])],
+        "b alone": [("C1", "s", False, [[6, 7], [8, 9]])],
+    }
+    assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == ["a", "b"]
+    assert [(axes.get_xlabel(), axes.get_ylabel()) for axes in drawn[0].axes] == [("x", "y"), ("p", "q")]
+
+
+def test_rankers_that_were_not_validated_have_no_dot(monkeypatch, tmp_path):
+    drawn = []
+    monkeypatch.setattr(figures, "save", lambda figure, path: drawn.append(figure))
+    figures.plot_correlation({"item": HISTORY, "ntp": HISTORY.drop("validation_loss")}, "nDCG@10", tmp_path / "c.png")
+    figures.plt.close(drawn[0])
+    assert [line.get_xydata().tolist() for line in drawn[0].axes[0].lines] == [[[3.5, 0.2], [2.5, 0.4]]]
+
+
 @pytest.mark.parametrize(
     "plot",
     [
@@ -67,6 +106,7 @@ def test_systems_of_one_kind_have_one_colour_and_the_first_is_on_top(monkeypatch
         ),
         lambda path: figures.plot_curves({"item": HISTORY, "ntp": HISTORY}, path),
         lambda path: figures.plot_correlation({"item": HISTORY, "ntp": HISTORY}, "nDCG@10", path),
+        lambda path: figures.plot_points([PANELS, PANELS], path),
         lambda path: figures.plot_branching([10.0, 2.0, 1.0], path),
         lambda path: figures.plot_map(GRID, "alpha", "beta", "m", path),
     ],

@@ -14,7 +14,7 @@ from tasks.fuse import fuse
 from tasks.stage import write_validation
 
 SYSTEMS = ("wordnet-item", "wordnet-first")
-FIRST = {"data": "wordnet", "depths": {"bm25": 9}, "apart": "query"}
+FIRST = {"data": "wordnet", "systems": ["bm25"], "depth": 9, "apart": "query"}
 FUSION = {"data": "wordnet", "first": SYSTEMS[0], "second": SYSTEMS[1], "learned": True}
 
 
