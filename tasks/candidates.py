@@ -1,11 +1,12 @@
 """Stage `candidates`: the documents that a first stage finds, in an order that the training queries teach."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import torch
 
-from arrange.baselines.first_stage import candidates as library
+from arrange.baselines import first_stage
 from arrange.data import tables
 from arrange.evaluation import runs
 from arrange.files import replacing
@@ -16,17 +17,22 @@ from tasks import stage
 def candidates(name: str) -> None:
     """data/<data>, base_models -> candidates/<name>.parquet, a run; runs/<data>/<name>, a system of the tables.
 
-    The run has the training queries too where a training has it as its teacher.
+    The run has the training queries too where a training has it as its teacher. The system's folder has what an export
+    needs to search again.
     """
     settings = params.read()
     entry, split = settings.candidates[name], settings.rank.split
     teaches = Path(settings.finetune.teacher.table).stem == name
     dataset = tables.read(Path("data", entry.data), splits=tables.SPLITS)
-    queries = dataset.queries if teaches else dataset.queries.filter(pl.col("split") != "train")
     torch.set_num_threads(1)  # another number rounds otherwise
     with stage.progress(len(dataset.documents), "documents") as reached:
-        run = library(dataset, queries, entry.systems, entry.depth, settings.controls.neighbours, entry.apart, reached)
+        how: Any = {"voters": settings.controls.neighbours, "apart": entry.apart, "progress": reached}
+        how |= {"teachers": None} if teaches else {}
+        first = first_stage.fit(dataset, entry.systems, entry.depth, **how)
         reached(len(dataset.documents))
+    run = first.rank(dataset.queries.filter(pl.col("split") != "train"))
+    if teaches:
+        run = pl.concat([run, first.rank_train()]).sort("query_id", "rank")
     about = tables.read_about(Path("data", entry.data))
     run = runs.leave_out_itself(run, about.queries_are_documents)
     with replacing(Path("candidates", f"{name}.parquet")) as part:
@@ -39,3 +45,4 @@ def candidates(name: str) -> None:
     folder = Path("runs", entry.data, name)
     runs.write_runs(folder, of_split, runs.from_scores(judged, depth=len(run)))
     stage.write_validation(folder, of_validation)
+    first_stage.write(first, folder / first_stage.FOLDER)

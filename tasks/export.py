@@ -1,4 +1,4 @@
-"""Stage `export`: a data set's best ranker by the validation queries, in a folder with all that ranking needs."""
+"""Stage `export`: a data set's best ranker by the validation queries, with the first stage of a learned fusion."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +14,9 @@ from arrange.docids.catalogue import open_catalogue
 from arrange.evaluation import measures
 from arrange.files import replacing
 from arrange.models import ranker as models
+from arrange.serving.card import tabled
 from arrange.serving.exported import Recipe, hashes, write
+from arrange.serving.fusion import Parts
 from arrange.training.history import kept_value
 from settings import params
 from settings.sections import Settings, systems
@@ -22,7 +24,7 @@ from tasks import stage
 
 
 def export(data: str) -> None:
-    """models, docids, data/<data>, results/<data> -> exports/<data>; an empty folder for data without a ranker."""
+    """models, docids, {data,results,runs}/<data> -> exports/<data>; an empty folder for data without a ranker."""
     settings, out = params.read(), Path("exports", data)
     validated = validation_scores(data, settings)
     if not validated:
@@ -41,6 +43,10 @@ def export(data: str) -> None:
     with stage.progress(len(queries.query_ids), "queries") as reached:
         measured = measure(model, queries, catalogue, decoding, score, reached)
     validation = measures.nearest_documents(queries.qrels).join(measured, on="query_id", maintain_order="left")
+    fused = {entry.second for entry in settings.fusions.values() if entry.learned and entry.first == name}
+    first = min(fused & settings.candidates.keys(), default=None)
+    [system] = [system for system, entries in systems(settings.rankers, data).items() if name in entries]
+    per_query = pl.read_parquet(Path("results", data, "per_query.parquet"))
     write(
         out,
         model=Path("models", name),
@@ -48,6 +54,7 @@ def export(data: str) -> None:
         documents=catalogue.docids.join(dataset.documents, on="doc_id", how="left", maintain_order="left"),
         validation=validation,
         adapters=settings.export.adapters,
+        beside=Parts(Path("runs", data, name), Path("runs", data, first), dataset.qrels) if first else None,
         recipe=Recipe(**prompt.templates(), score=score, **decoding.search(), seed=ranker.seed),
         card={
             "data": data,
@@ -55,7 +62,7 @@ def export(data: str) -> None:
             "validated": validated,
             "parameters": parameters(settings, name),
             "sha256": hashes(data_folder, catalogue_folder),
-            "metrics": tabled(data, name, settings) | {"validation": means(validation)},
+            "metrics": tabled(per_query, system, ranker.seed, decoding.split) | {"validation": means(validation)},
         },
     )
 
@@ -79,12 +86,3 @@ def parameters(settings: Settings, name: str) -> dict[str, Any]:
     sections |= {"docids": settings.docids, "prompt": settings.prompt.of(ranker.regime), "finetune": settings.finetune}
     sections["base_model"] = settings.base_models.get(settings.finetune.model.removeprefix("base_models/"))
     return {section: asdict(values) for section, values in sections.items() if values}
-
-
-def tabled(data: str, name: str, settings: Settings) -> dict[str, dict[str, float]]:
-    """This ranker's means in the tables, and BM25's beside them. They have no part in choosing it."""
-    per_query, split = pl.read_parquet(Path("results", data, "per_query.parquet")), settings.rank.split
-    system = next(system for system, entries in systems(settings.rankers, data).items() if name in entries)
-    mine = per_query.filter((pl.col("system") == system) & (pl.col("seed") == settings.rankers[name].seed))
-    bm25 = per_query.filter(system="bm25")
-    return {split: means(mine)} | ({f"BM25 {split}": means(bm25)} if len(bm25) else {})

@@ -87,39 +87,49 @@ def neighbours(
     candidates: pl.DataFrame | None = None,
     apart: Apart | None = None,
 ) -> pl.DataFrame:
-    """The vote of the k nearest training queries: score(d) = sum over neighbours of similarity / rank of d.
+    """The vote of the k nearest training queries for the documents of their lists; see `Voters`."""
+    return Voters(train_queries, train_qrels, k, apart).vote(queries, depth, candidates)
 
-    Similarity is the cosine of TF-IDF vectors of the query texts, fitted on the training queries only.
-    Neighbours that share no word with the query do not vote. A query without neighbours gets no documents. k = 1 copies
-    the list of the nearest query, in its order. Raises UserError where no training query has a word.
+
+class Voters:
+    """Training queries, the k nearest of which vote: score(d) = sum over neighbours of similarity / rank of d.
+
+    Similarity is the cosine of TF-IDF vectors of the query texts, fitted on the training queries only. k = 1 copies the
+    list of the nearest query, in its order. Raises UserError where no training query has a word.
     apart: for queries that are training queries themselves; see `kin`.
     """
-    vectorizer = TfidfVectorizer(token_pattern=WORD)
-    relatives = kin(train_qrels, apart)
-    nearest = k + max(relatives["query_id"].value_counts()["count"].to_list(), default=0)
-    index = NearestNeighbors(n_neighbors=min(nearest, len(train_queries)), metric="cosine", algorithm="brute")
-    try:
-        index.fit(vectorizer.fit_transform(train_queries["text"].to_list()))
-    except ValueError:
-        raise UserError("neighbours: no training query has a word", "give the queries texts") from None
-    distance_QK, row_QK = index.kneighbors(vectorizer.transform(queries["text"].to_list()))
-    votes = pl.DataFrame(
-        {
-            "query_id": queries["query_id"].gather(np.repeat(np.arange(len(queries)), row_QK.shape[1])),
-            "neighbour": train_queries["query_id"].gather(row_QK.ravel()),
-            "similarity": 1 - distance_QK.ravel(),
-        }
-    ).filter(pl.col("similarity") > 1e-9)  # rounding gives 1e-16 where no word is shared
-    if len(relatives):
-        votes = votes.join(relatives, on=["query_id", "neighbour"], how="anti", maintain_order="left")
-        votes = votes.group_by("query_id", maintain_order=True).head(k)
-    scores = (
-        votes.join(train_qrels.filter(pl.col("rank").is_not_null()), left_on="neighbour", right_on="query_id")
-        .sort("query_id", "doc_id", "neighbour")  # so that sums are always taken in one order
-        .group_by("query_id", "doc_id", maintain_order=True)
-        .agg(score=(pl.col("similarity") / pl.col("rank")).sum())
-    )
-    return from_scores(among(scores, candidates), depth=depth)
+
+    def __init__(self, queries: pl.DataFrame, qrels: pl.DataFrame, k: int = 10, apart: Apart | None = None) -> None:
+        self.k, self.kin, self.query_ids = k, kin(qrels, apart), queries["query_id"]
+        self.true = qrels.filter(pl.col("rank").is_not_null()).select("query_id", "doc_id", "rank")
+        self.vectorizer = TfidfVectorizer(token_pattern=WORD)
+        nearest = k + max(self.kin["query_id"].value_counts()["count"].to_list(), default=0)
+        self.index = NearestNeighbors(n_neighbors=min(nearest, len(queries)), metric="cosine", algorithm="brute")
+        try:
+            self.index.fit(self.vectorizer.fit_transform(queries["text"].to_list()))
+        except ValueError:
+            raise UserError("neighbours: no training query has a word", "give the queries texts") from None
+
+    def vote(self, queries: pl.DataFrame, depth: int = 100, candidates: pl.DataFrame | None = None) -> pl.DataFrame:
+        """The run of some queries. A query that shares no word with any training query gets no documents."""
+        distance_QK, row_QK = self.index.kneighbors(self.vectorizer.transform(queries["text"].to_list()))
+        votes = pl.DataFrame(
+            {
+                "query_id": queries["query_id"].gather(np.repeat(np.arange(len(queries)), row_QK.shape[1])),
+                "neighbour": self.query_ids.gather(row_QK.ravel()),
+                "similarity": 1 - distance_QK.ravel(),
+            }
+        ).filter(pl.col("similarity") > 1e-9)  # rounding gives 1e-16 where no word is shared
+        if len(self.kin):
+            votes = votes.join(self.kin, on=["query_id", "neighbour"], how="anti", maintain_order="left")
+            votes = votes.group_by("query_id", maintain_order=True).head(self.k)
+        scores = (
+            votes.join(self.true, left_on="neighbour", right_on="query_id")
+            .sort("query_id", "doc_id", "neighbour")  # so that sums are always taken in one order
+            .group_by("query_id", "doc_id", maintain_order=True)
+            .agg(score=(pl.col("similarity") / pl.col("rank")).sum())
+        )
+        return from_scores(among(scores, candidates), depth=depth)
 
 
 def kin(train_qrels: pl.DataFrame, apart: Apart | None) -> pl.DataFrame:

@@ -4,76 +4,192 @@ Rankers that are trained on a first stage need its documents for the training qu
 neighbours must not know the answer: a training query is no neighbour of its own.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
+from polars.exceptions import PolarsError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from sklearn.ensemble import HistGradientBoostingRegressor
+from torch import Tensor
 
 from arrange.baselines import bm25, learned
-from arrange.baselines.controls import neighbours
+from arrange.baselines.controls import Voters
 from arrange.baselines.fusion import reciprocal_rank
 from arrange.baselines.matches import matches
 from arrange.baselines.scores import rank
 from arrange.baselines.settings import Apart
 from arrange.data.tables import Dataset
+from arrange.errors import UserError
+from arrange.files import replacing
 from arrange.models import encoders
+from arrange.models.adapters import weights
 
 MAX_TOKENS = 64  # of a text that an encoder reads
 TEACHERS = 1000  # more teach hardly more, and an encoder reads them all
+FOLDER = "first_stage"  # in a folder of runs/ and in an export
+
+Search = Callable[[pl.DataFrame], pl.DataFrame]  # from queries (query_id, text) to a run
 
 
-def candidates(
+@dataclass(frozen=True, eq=False)
+class FirstStage:
+    """Systems by name, each of which gives `depth` documents, and what teaches their order.
+
+    documents: doc_id, text. train, qrels: the training queries, and their documents by rank. taught: what the trees
+    read of the documents that were found for those that teach. voters: neighbours that vote. Made by `fit` and `load`.
+    """
+
+    systems: Mapping[str, Search]
+    depth: int
+    documents: pl.DataFrame
+    train: pl.DataFrame
+    qrels: pl.DataFrame
+    taught: pl.DataFrame
+    voters: int
+
+    def rank(self, queries: pl.DataFrame) -> pl.DataFrame:
+        """The run of queries that are no training queries; by reciprocal ranks where too few could teach."""
+        found = found_by(self.systems, self.depth, queries)
+        if self.trees is None:
+            return reciprocal_rank(found, k=learned.K)
+        return learned.rank_by(self.trees, described(found, queries, self.documents))
+
+    @cached_property
+    def trees(self) -> HistGradientBoostingRegressor | None:
+        """What the training queries have taught."""
+        return learned.learn(self.taught, self.qrels) if learned.enough(self.taught, self.qrels) else None
+
+    def rank_train(self) -> pl.DataFrame:
+        """The run of the training queries, if all of them teach: each is ranked by what others taught."""
+        if self.trees is None:
+            return self.rank(self.train)
+        return learned.cross_fitted(self.taught, self.qrels)
+
+
+def fit(
     dataset: Dataset,
-    queries: pl.DataFrame,
     names: Sequence[str],
     depth: int,
+    *,
     voters: int,
     apart: Apart,
+    teachers: int | None = TEACHERS,
     progress: Callable[[int], object] = lambda done: None,
-) -> pl.DataFrame:
-    """A run with the first documents of each system for some queries of a data set, in an order that is learned.
+) -> FirstStage:
+    """A first stage over a data set's documents, taught by its training queries.
 
-    Training queries teach it (`arrange.baselines.learned`, with `matches` beside the systems' features): those among
-    `queries`, each of which is ranked by what others taught; where there are none, a thousand. Where too few could
-    teach, reciprocal ranks order.
-    names: `bm25`, `neighbours` and sentence encoders (folders of base models); each gives `depth` documents.
-    voters: neighbours that vote. apart: which training queries are no neighbours of a training query; see
-    `controls.neighbours`.
+    names: `bm25`, `neighbours` and sentence encoders (folders of base models). voters: neighbours that vote. apart:
+    which training queries are no neighbours of a training query; see `controls.neighbours`. teachers: how many
+    training queries teach; None for all.
     """
-    train = dataset.queries.filter(split="train")
-    asked_train = train.join(queries, on="query_id", how="semi")
-    teachers = asked_train if len(asked_train) else train.sample(min(TEACHERS, len(train)), seed=0)
-    others = queries.join(train, on="query_id", how="anti", maintain_order="left")
-    qrels = dataset.qrels.join(train, on="query_id", how="semi")
-    ranked = pl.concat([others, teachers])
-    systems: dict[str, Callable[[], pl.DataFrame]] = {
-        "bm25": lambda: bm25.search(ranked, dataset.documents),
-        "neighbours": lambda: neighbours(train, qrels, ranked, voters, apart=apart),
+    train = dataset.queries.filter(split="train").select("query_id", "text")
+    qrels = dataset.qrels.join(train, on="query_id", how="semi").select("query_id", "doc_id", "rank")
+    asked = train if teachers is None else train.sample(min(teachers, len(train)), seed=0)
+    texts = dataset.documents.select("doc_id", "text")
+    systems = opened(names, texts, train, qrels, voters, apart, progress)
+    taught = described(found_by(systems, depth, asked), asked, texts)
+    return FirstStage(systems, depth, texts, train, qrels, taught, voters)
+
+
+def opened(
+    names: Sequence[str],
+    documents: pl.DataFrame,
+    train: pl.DataFrame,
+    qrels: pl.DataFrame,
+    voters: int,
+    apart: Apart | None,
+    progress: Callable[[int], object],
+) -> dict[str, Search]:
+    """The systems, ready to be asked."""
+    makers: dict[str, Callable[[], Search]] = {
+        "bm25": lambda: bm25.Index(documents).search,
+        "neighbours": lambda: Voters(train, qrels, voters, apart).vote,
     }
-    found = []
-    for name in names:
-        run = systems.get(name, partial(encoded, dataset.documents, ranked, Path(name), progress))()
-        found.append(run.filter(pl.col("rank") <= depth))
+    return {name: makers[name]() if name in makers else encoded(documents, Path(name), progress) for name in names}
+
+
+def found_by(systems: Mapping[str, Search], depth: int, queries: pl.DataFrame) -> list[pl.DataFrame]:
+    """The runs of the systems, their first `depth` documents."""
+    return [search(queries).filter(pl.col("rank") <= depth) for search in systems.values()]
+
+
+def described(found: Sequence[pl.DataFrame], queries: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame:
+    """What the trees read of each query's documents."""
     table = learned.features(found)
-    table = table.hstack(matches(table, ranked, dataset.documents))
-    taught = table.join(teachers, on="query_id", how="semi", maintain_order="left")
-    if not learned.enough(taught, qrels):
-        return reciprocal_rank([run.join(queries, on="query_id", how="semi") for run in found], k=learned.K)
-    asked = table.join(others, on="query_id", how="semi", maintain_order="left")
-    run = learned.rank_by(learned.learn(taught, qrels), asked)
-    return pl.concat([run, learned.cross_fitted(taught, qrels)]).sort("query_id", "rank") if len(asked_train) else run
+    return table.hstack(matches(table, queries, documents))
 
 
-def encoded(
-    documents: pl.DataFrame, queries: pl.DataFrame, folder: Path, progress: Callable[[int], object]
-) -> pl.DataFrame:
-    """The run of a sentence encoder by the cosine of its vectors."""
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """A sentence encoder, and its vectors of the documents, D x N; asked for the nearest ones by cosine."""
+
+    vectors: Callable[[Sequence[str]], Tensor]
+    doc_ids: Sequence[str]
+    vectors_DN: Tensor
+
+    def __call__(self, queries: pl.DataFrame) -> pl.DataFrame:
+        vectors_QN, table_DN = self.vectors(queries["text"].to_list()).numpy(), self.vectors_DN.numpy()
+        query_ids = queries["query_id"].to_list()
+        return rank(query_ids, self.doc_ids, lambda query, rows_K: table_DN[rows_K] @ vectors_QN[query])
+
+
+def encoded(documents: pl.DataFrame, folder: Path, progress: Callable[[int], object] = lambda done: None) -> Encoded:
+    """The encoder in a folder of a base model, with the vectors of some documents (doc_id, text)."""
+    vectors = vectors_of(folder)
+    return Encoded(vectors, documents["doc_id"].to_list(), vectors(documents["text"].to_list(), progress))
+
+
+def vectors_of(folder: Path) -> Callable[..., Tensor]:
+    """The function that gives texts their vectors, T x N, and tells `progress` how many have one."""
     tokenizer, encoder = encoders.by_name(str(folder))
-    document_tokens, query_tokens = (
-        encoders.encode(tokenizer, table["text"].to_list(), MAX_TOKENS) for table in (documents, queries)
-    )
-    table_DN = encoder.vectors(document_tokens, progress=progress).numpy()
-    vectors_QN = encoder.vectors(query_tokens).numpy()
-    query_ids, doc_ids = queries["query_id"].to_list(), documents["doc_id"].to_list()
-    return rank(query_ids, doc_ids, lambda query, rows_K: table_DN[rows_K] @ vectors_QN[query])
+
+    def vectors(texts: Sequence[str], progress: Callable[[int], object] = lambda done: None) -> Tensor:
+        return encoder.vectors(encoders.encode(tokenizer, list(texts), MAX_TOKENS), progress=progress)
+
+    return vectors
+
+
+def write(first: FirstStage, folder: Path) -> None:
+    """Write a folder from which `load` makes the first stage again, next to its documents and its encoders."""
+    vectors = {name: system.vectors_DN for name, system in first.systems.items() if isinstance(system, Encoded)}
+    notes = {"systems": [*first.systems], "depth": first.depth, "voters": first.voters}
+    notes["encoders"] = {name: weights(Path(name)) for name in vectors}
+    with replacing(folder) as part:
+        part.mkdir()
+        (part / "first_stage.json").write_text(json.dumps(notes, indent=1))
+        save_file(vectors, part / "vectors.safetensors")
+        for name, table in (("queries", first.train), ("qrels", first.qrels), ("taught", first.taught)):
+            table.write_parquet(part / f"{name}.parquet")
+
+
+def load(folder: Path, documents: pl.DataFrame) -> FirstStage:
+    """The first stage that `write` has written, over the documents (doc_id, text) of its catalogue.
+
+    Raises UserError where a part is missing, or an encoder isn't in its folder (base_models/minilm), from here.
+    """
+    try:
+        notes = json.loads((folder / "first_stage.json").read_text())
+        train, qrels, taught = (pl.read_parquet(folder / f"{name}.parquet") for name in ("queries", "qrels", "taught"))
+        vectors = load_file(folder / "vectors.safetensors")
+    except (OSError, ValueError, PolarsError, SafetensorError) as error:
+        raise UserError(f"{folder} holds no whole first stage: {error}", "export the ranker again") from None
+    systems: dict[str, Search] = {}
+    for name in notes["systems"]:
+        if name in vectors:
+            check_weights(name, notes["encoders"][name], folder)
+            systems[name] = Encoded(vectors_of(Path(name)), documents["doc_id"].to_list(), vectors[name])
+        else:
+            systems |= opened([name], documents, train, qrels, notes["voters"], None, lambda done: None)
+    return FirstStage(systems, notes["depth"], documents, train, qrels, taught, notes["voters"])
+
+
+def check_weights(encoder: str, noted: Mapping[str, str], folder: Path) -> None:
+    """Raise UserError unless the encoder's folder has the weights that made the documents' vectors."""
+    if weights(Path(encoder)) != noted:
+        what = f"{folder} needs the encoder {encoder}, and there is none here, or one with other weights"
+        raise UserError(what, f"bring its folder here as {encoder}, or start where it is")

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from arrange.docids.trie import NAMES
 from arrange.errors import UserError
-from arrange.serving.exported import Asked, Exported, Ranked, identity, load
+from arrange.serving.exported import Answer as Found
+from arrange.serving.exported import Asked, Exported, identity, load
 
 
 class Served(NamedTuple):
@@ -25,7 +26,7 @@ class Served(NamedTuple):
 class Answer(NamedTuple):
     """The documents of each query of a request, and the ranker that found all of them."""
 
-    ranked: list[list[Ranked]]
+    ranked: Found
     served: Served
 
 
@@ -46,6 +47,9 @@ def prepare(folder: Path, device: str, batch: int) -> Served:
         exported = replace(exported, recipe=replace(exported.recipe, batch_size=batch))
     among = None if exported.recipe.candidate is None else [exported.catalogue.docids["doc_id"][0]]
     exported.rank(["a query"], 1, among=among)
+    if (folder / "first_stage").is_dir():
+        with suppress(UserError):  # told to who asks for it
+            _ = exported.fusion
     return Served(exported, key)
 
 
@@ -122,7 +126,7 @@ class Batcher:
 
     async def _rank(self, batch: list[_Waiting], served: Served) -> None:
         self.passed(sum(len(one.asked.queries) for one in batch))
-        found: Sequence[list[list[Ranked]] | Exception]
+        found: Sequence[Found | Exception]
         try:
             found = await asyncio.get_running_loop().run_in_executor(
                 self.thread, served.exported.rank_together, [one.asked for one in batch]

@@ -6,7 +6,10 @@ It begins with what the Hugging Face hub reads of a model: task, licence, base m
 from collections.abc import Mapping
 from typing import Any
 
+import polars as pl
+
 from arrange.data.tables import SPLITS
+from arrange.decoding.validation import means
 from arrange.formats import markdown
 
 PAGE = """---
@@ -116,3 +119,9 @@ def _measures(metrics: Mapping[str, Mapping[str, float]]) -> str:
 def _listed(section: Mapping[str, Any]) -> str:
     """A section of parameters on one line."""
     return ", ".join(f"`{name}={value}`" for name, value in section.items())
+
+
+def tabled(per_query: pl.DataFrame, system: str, seed: int, split: str) -> dict[str, dict[str, float]]:
+    """A ranker's means in the tables of a split, and BM25's beside them. They have no part in choosing it."""
+    mine, bm25 = per_query.filter(system=system, seed=seed), per_query.filter(system="bm25")
+    return {split: means(mine)} | ({f"BM25 {split}": means(bm25)} if len(bm25) else {})

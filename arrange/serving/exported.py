@@ -6,6 +6,7 @@
     documents.parquet   doc_id, docid, tokens, text: a row per document, numbered as in the trie
     validation.parquet  query_id, cluster and each measure, a row per validation query (`arrange.serving.champion`);
                         what `arrange.finetune` makes has none
+    first_stage/        what a search beside the ranker needs, if there is one (`arrange.serving.fusion`)
     export.json         the recipe for ranking, and the card: data, ranker, parameters, hashes, metrics
     README.md           the card as a page
 
@@ -20,7 +21,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -42,6 +43,9 @@ from arrange.serving.settings import Adapters
 from arrange.training.examples import Examples, around_docid, check_length
 from arrange.training.packing import docid_tokens
 from arrange.training.settings import Score
+
+if TYPE_CHECKING:
+    from arrange.serving.fusion import Fusion, Parts
 
 FORMAT, VERSION = "arrange.export", 1
 REMEDY = "export the ranker again"
@@ -74,13 +78,25 @@ class Ranked(NamedTuple):
     log_probability: float
 
 
+class Fused(NamedTuple):
+    """A document that the ranker or its first stage found, and the score that orders them (`Fusion.order`)."""
+
+    doc_id: str
+    text: str
+    score: float
+
+
 class Asked(NamedTuple):
-    """What one user asks for: the arguments of `Exported.rank`."""
+    """What one user asks for: the arguments of `Exported.rank`, or of `rank_fused`."""
 
     queries: Sequence[str]
     k: int = 10
     among: Sequence[str] | None = None
     beams: int | None = None
+    fused: bool = False
+
+
+Answer = Sequence[Sequence[Ranked | Fused]]
 
 
 def write(
@@ -93,13 +109,14 @@ def write(
     recipe: Recipe,
     card: Mapping[str, Any],
     adapters: Adapters = "merged",
+    beside: "Parts | None" = None,
 ) -> None:
     """Write the folder, whole or not at all. It gets copies of the model and of the catalogue's tokenizer and trie.
 
     documents, validation: the tables described above. card: describes the ranker, in JSON's types: `data` and `ranker`
     (names), `validated` (nDCG@10 of each ranker that it was chosen from), `parameters` by section, `metrics` by split,
     `sha256` by kind of file. adapters: "apart" copies them in place of the whole weights, and the card says which base
-    model they need. Raises UserError where the model has none.
+    model they need. Raises UserError where the model has none. beside: a first stage and what teaches a fusion with it.
     """
     left_out = apart.FOLDER
     if adapters == "apart":
@@ -114,6 +131,10 @@ def write(
         documents.select("doc_id", "docid", "tokens", "text").write_parquet(part / "documents.parquet")
         if validation is not None:
             validation.write_parquet(part / "validation.parquet")
+        if beside is not None:
+            from arrange.serving import fusion
+
+            fusion.write(beside, part)
         (part / "export.json").write_text(json.dumps(content, indent=1))
         (part / "README.md").write_text(readme(card, documents.height, recipe.candidate is not None))
 
@@ -159,7 +180,7 @@ def load(folder: str | Path, device: str = "cpu") -> "Exported":
         raise UserError(f"{folder} is damaged: export.json has no whole recipe: {error}", REMEDY) from None
     catalogue = open_catalogue(folder, "documents.parquet")
     model: Any = _model(folder / "model", card)
-    return Exported(card, recipe, model.to(device), catalogue)
+    return Exported(card, recipe, model.to(device), catalogue, folder)
 
 
 def _model(folder: Path, card: Mapping[str, Any]) -> PreTrainedModel:
@@ -177,6 +198,14 @@ class Exported:
     recipe: Recipe
     model: PreTrainedModel
     catalogue: Catalogue
+    folder: Path
+
+    @cached_property
+    def fusion(self) -> "Fusion":
+        """The first stage beside the ranker, read when it is first asked for. Raises UserError as `load` there."""
+        from arrange.serving import fusion  # here: it needs seconds, and the extra `evaluation`
+
+        return fusion.load(self.folder, self.catalogue.docids)
 
     def rank(
         self, queries: Sequence[str], k: int = 10, *, among: Sequence[str] | None = None, beams: int | None = None
@@ -190,24 +219,38 @@ class Exported:
         >>> load(Path("exports/wordnet")).rank(["poodle: a dog with a curly coat"], k=1)  # doctest: +SKIP
         [[Ranked(doc_id='dog.n.01', text='dog, domestic dog, Canis familiaris', log_probability=-0.7)]]
         """
-        [answer] = self.rank_together([Asked(queries, k, among, beams)])
+        return self.answer(Asked(queries, k, among, beams))
+
+    def rank_fused(self, queries: Sequence[str], k: int = 10) -> list[list[Fused]]:
+        """The best `k` documents of each query, of those that the ranker and its first stage find, best first.
+
+        Raises UserError as `rank` does, and where the export has no first stage or misses its encoder.
+
+        >>> load(Path("exports/wordnet")).rank_fused(["poodle: a dog with a curly coat"], k=1)  # doctest: +SKIP
+        [[Fused(doc_id='dog.n.01', text='dog, domestic dog, Canis familiaris', score=0.9)]]
+        """
+        return self.answer(Asked(queries, k, fused=True))
+
+    def answer(self, request: Asked) -> Any:
+        """What `rank` or `rank_fused` gives for a request."""
+        [answer] = self.rank_together([request])
         if isinstance(answer, UserError):
             raise answer
         return answer
 
-    def rank_together(self, requests: Sequence[Asked]) -> list[list[list[Ranked]] | UserError]:
-        """What `rank` gives for each request, or the UserError that it raises.
+    def rank_together(self, requests: Sequence[Asked]) -> list[Answer | UserError]:
+        """What `rank` or `rank_fused` gives for each request, or the UserError that it raises.
 
         Queries of several requests are searched in the same passes, if their beams are equally wide and all or none of
         them have `among`. A search beside others rounds differently in the last digits.
         """
-        answers: dict[int, list[list[Ranked]] | UserError] = {}
+        answers: dict[int, Answer | UserError] = {}
         together: dict[tuple[int, bool], dict[int, NDArray[np.int64] | None]] = {}
         for number, request in enumerate(requests):
             try:
                 rows = self._check(request)
                 if self.recipe.candidate is None:
-                    width = request.beams or max(request.k, self.recipe.beams)
+                    width = self.recipe.beams if request.fused else request.beams or max(request.k, self.recipe.beams)
                     together.setdefault((width, rows is None), {})[number] = rows
                 else:
                     answers[number] = self._found(request, self._score(request.queries, rows))
@@ -231,10 +274,19 @@ class Exported:
         if request.beams is not None and request.beams < request.k:
             what = f"{request.beams} beams can't find the {request.k} best documents"
             raise UserError(what, "give at least as many beams")
+        if request.fused and (request.among is not None or request.beams or self.recipe.candidate is not None):
+            raise UserError("a first stage finds its documents among all", "leave `among` and `beams` out, or `fused`")
+        if request.fused:
+            _ = self.fusion  # or it raises
         return None if request.among is None else self._rows(request.among)
 
-    def _found(self, request: Asked, ranked: Sequence[ScoredRows]) -> list[list[Ranked]]:
+    def _found(self, request: Asked, ranked: Sequence[ScoredRows]) -> Answer:
         ids, texts = self.catalogue.docids["doc_id"], self.catalogue.docids["text"]
+        if request.fused:
+            ordered = self.fusion.order(request.queries, ranked)
+            return [
+                [Fused(doc, texts[self._row_of[doc]], score) for doc, score in each[: request.k]] for each in ordered
+            ]
         return [[Ranked(ids[row], texts[row], score) for row, score in pairs[: request.k]] for pairs in ranked]
 
     @cached_property

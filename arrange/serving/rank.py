@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from arrange.errors import UserError
-from arrange.serving.exported import Ranked
+from arrange.serving.exported import Asked, Fused, Ranked
 from arrange.serving.hub import opened
 
 
@@ -15,7 +15,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print a query's documents, best first; on a user's mistake print two lines and exit with code 1."""
     options = parser().parse_args(arguments)
     try:
-        [ranked] = opened(options.folder).rank([options.query], options.k, among=options.among, beams=options.beams)
+        asked = Asked([options.query], options.k, options.among, options.beams, options.fused)
+        [ranked] = opened(options.folder).answer(asked)
     except UserError as error:
         sys.exit(str(error))
     width = shutil.get_terminal_size().columns
@@ -36,12 +37,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="ID",
         help="choose among these documents (default: all)",
     )
+    command.add_argument("--fused", action="store_true", help="with what its first stage finds, if it has one")
     command.add_argument("--json", action="store_true", help="print JSON, scores in full")
     return command
 
 
-def table(ranked: Sequence[Ranked], width: int) -> str:
-    """A line per document: rank, log-probability (nats), id, and as much of its text as fits into `width`.
+def table(ranked: Sequence[Ranked | Fused], width: int) -> str:
+    """A line per document: rank, log-probability (nats) or score, id, and as much of its text as fits into `width`.
 
     >>> print(table([Ranked("dog.n.01", "dog, domestic dog", -0.5), Ranked("pet.n.01", "pet", -12.25)], 37))
     1    -0.500  dog.n.01  dog, domestic…
@@ -50,7 +52,7 @@ def table(ranked: Sequence[Ranked], width: int) -> str:
     ids = max((len(one.doc_id) for one in ranked), default=0)
     lines = []
     for rank, one in enumerate(ranked, 1):
-        start = f"{rank:>{len(str(len(ranked)))}}  {one.log_probability:>8.3f}  {one.doc_id:<{ids}}  "
+        start = f"{rank:>{len(str(len(ranked)))}}  {one[-1]:>8.3f}  {one.doc_id:<{ids}}  "
         text, room = " ".join(one.text.split()), max(10, width - len(start))
         lines.append(start + (text if len(text) <= room else f"{text[: room - 1].rstrip()}…"))
     return "\n".join(lines)

@@ -30,13 +30,14 @@ router = APIRouter()
 
 
 class RankBody(BaseModel):
-    """A request to /rank; the fields are the arguments of `Exported.rank`."""
+    """A request to /rank; the fields are the arguments of `Exported.rank`; fused: `rank_fused` answers."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
     queries: list[str]
     k: int = 10
     among: list[str] | None = None
     beams: int | None = None
+    fused: bool = False
 
 
 class CompletionBody(BaseModel):
@@ -78,7 +79,7 @@ def create(folder: Path, device: str, limits: Limits) -> FastAPI:
 @router.post("/rank")
 async def rank(body: RankBody, request: Request) -> Response:
     """The best documents of each query."""
-    answer = await answered(request, Asked(body.queries, body.k, body.among, body.beams))
+    answer = await answered(request, Asked(body.queries, body.k, body.among, body.beams, body.fused))
     rankings = [[found._asdict() for found in documents] for documents in answer.ranked]
     return JSONResponse({"export": answer.served.key, "rankings": rankings})
 
@@ -94,6 +95,7 @@ async def completions(body: CompletionBody, request: Request) -> Response:
         choice(number * body.n + place, found, body.logprobs is not None)  # as if no prompt had fewer than n
         for number, documents in enumerate(answer.ranked)
         for place, found in enumerate(documents)
+        if isinstance(found, Ranked)
     ]
     made = {"id": f"cmpl-{time.time_ns():x}", "object": "text_completion", "created": int(time.time())}
     return JSONResponse(made | {"model": name, "system_fingerprint": answer.served.key, "choices": choices})

@@ -31,7 +31,7 @@ def by_hand(query, document, k1, b):
 
 @pytest.mark.parametrize(("k1", "b"), [(1.5, 0.75), (0.9, 0.4)])
 def test_scores_are_those_of_the_formula(k1, b):
-    run = bm25.search(QUERIES, DOCUMENTS, k1=k1, b=b)
+    run = bm25.Index(DOCUMENTS, k1=k1, b=b).search(QUERIES)
     check_run(run, "bm25")
     query = ["red", "dog", "dog"]
     scores = {doc_id: by_hand(query, doc_id, k1, b) for doc_id in ("d1", "q2", "d2")}

@@ -1,10 +1,14 @@
 """What a first stage finds, and that the vote of the neighbours doesn't know a training query's answer."""
 
-import polars as pl
+from pathlib import Path
 
+import polars as pl
+import pytest
+
+from arrange.baselines import first_stage
 from arrange.baselines.controls import kin, neighbours
-from arrange.baselines.first_stage import candidates
 from arrange.data.tables import Dataset
+from arrange.errors import UserError
 
 QUERIES = pl.DataFrame(
     {
@@ -52,15 +56,16 @@ def test_as_many_neighbours_vote_though_kin_are_left_out():
     assert {*found(run, "a")} == {"2", "3", "4"}
 
 
-def test_candidates_are_the_first_documents_of_each_system():
-    run = candidates(DATASET, DATASET.queries, ["neighbours", "bm25"], 1, voters=1, apart="query")
-    assert found(run, "q4") == ["d1"]  # both find it
+def test_a_first_stage_has_the_first_documents_of_each_system():
+    first = first_stage.fit(DATASET, ["neighbours", "bm25"], 1, voters=1, apart="query", teachers=None)
+    assert found(first.rank(QUERIES.filter(split="test")), "q4") == ["d1"]  # both find it
+    run = first.rank_train()
     assert {*found(run, "q2")} == {"d1", "d2"}  # the vote's d1, and BM25's d2
     assert run.filter(query_id="q2")["score"].to_list() == [1 / 2, 1 / 2]  # of reciprocal ranks with k 1
 
 
-def test_training_queries_teach_the_order_and_each_is_ranked_by_what_others_taught():
-    """BM25 is right and the vote is wrong: reciprocal ranks put the vote's first, the learned order BM25's."""
+def taught_dataset():
+    """BM25 is right, and of a training query's list the vote, without its kin, knows nothing."""
     rows = [(f"t{number:02}", "train", f"word{number % 12} other{number % 5}") for number in range(60)]
     rows += [(f"v{number:02}", "test", f"word{number % 12} other{number % 7}") for number in range(12)]
     queries = pl.DataFrame(rows, ["query_id", "split", "text"], orient="row")
@@ -68,17 +73,46 @@ def test_training_queries_teach_the_order_and_each_is_ranked_by_what_others_taug
     qrels = pl.DataFrame(
         [(query, f"d{int(query[1:]) % 12:02}", 1) for query, *_ in rows], schema=QRELS.schema, orient="row"
     )
-    dataset = Dataset(queries, documents, qrels)
-    run = candidates(dataset, queries, ["bm25", "neighbours"], 9, voters=5, apart="best_document")
-    best = run.filter(rank=1).join(qrels, on=["query_id", "doc_id"], how="semi")
-    assert best["query_id"].to_list() == queries["query_id"].sort().to_list()
-    of_test = queries.filter(split="test")
-    alone = candidates(dataset, of_test, ["bm25", "neighbours"], 9, voters=5, apart="best_document")
-    assert alone.equals(run.join(of_test, on="query_id", how="semi"))
+    return Dataset(queries, documents, qrels)
+
+
+def test_training_queries_teach_the_order_and_each_is_ranked_by_what_others_taught():
+    dataset = taught_dataset()
+    how = {"voters": 5, "apart": "best_document", "teachers": None}
+    first = first_stage.fit(dataset, ["bm25", "neighbours"], 9, **how)
+    run = pl.concat([first.rank(dataset.queries.filter(split="test")), first.rank_train()])
+    best = run.filter(rank=1).join(dataset.qrels, on=["query_id", "doc_id"], how="semi")
+    assert best["query_id"].sort().to_list() == dataset.queries["query_id"].sort().to_list()
 
 
 def test_a_sentence_encoder_finds_the_nearest_by_cosine(bert):
     folder = bert("encoder")
-    run = candidates(DATASET, DATASET.queries, [str(folder)], 3, voters=1, apart="query")
+    first = first_stage.fit(DATASET, [str(folder)], 3, voters=1, apart="query", teachers=None)
+    run = pl.concat([first.rank(QUERIES.filter(split="test")), first.rank_train()])
     assert run.group_by("query_id").len()["len"].to_list() == [3] * 4
     assert found(run, "q1") == found(run, "q4")  # the same text
+
+
+def test_a_first_stage_is_read_back_and_ranks_alike(bert, tmp_path):
+    dataset, folder = taught_dataset(), tmp_path / "first_stage"
+    first = first_stage.fit(dataset, ["neighbours", str(bert("encoder")), "bm25"], 5, voters=3, apart="query")
+    first_stage.write(first, folder)
+    asked = pl.DataFrame({"query_id": ["0", "t00"], "text": ["word3 other1", "word4 other4 word3"]})
+    again = first_stage.load(folder, dataset.documents)
+    assert again.trees is not None
+    run = again.rank(asked)
+    of_new = pl.col("query_id") == "0"  # t00 is a training query to `first`, which lets it not vote for itself
+    assert run.filter(of_new).equals(first.rank(asked).filter(of_new))
+    assert found(run, "t00")
+
+
+def test_a_first_stage_without_its_encoder_or_a_part_is_refused(bert, tmp_path):
+    encoder, folder = Path(bert("encoder")), tmp_path / "first_stage"
+    first_stage.write(first_stage.fit(DATASET, [str(encoder)], 3, voters=1, apart="query"), folder)
+    weights = next(encoder.glob("*.safetensors"))
+    weights.rename(weights.with_suffix(".moved"))
+    with pytest.raises(UserError, match=f"needs the encoder {encoder}"):
+        first_stage.load(folder, DOCUMENTS)
+    (folder / "taught.parquet").unlink()
+    with pytest.raises(UserError, match="no whole first stage"):
+        first_stage.load(folder, DOCUMENTS)

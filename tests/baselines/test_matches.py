@@ -4,7 +4,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arrange.baselines.first_stage import candidates
+from arrange.baselines import first_stage
 from arrange.baselines.matches import first_places, matches
 from arrange.data.tables import Dataset
 
@@ -51,6 +51,6 @@ def test_an_order_is_learned_from_where_a_name_stands():
         orient="row",
     )
     dataset = Dataset(queries, table("doc_id", {f"d-{name}": name for name in names}), qrels)
-    run = candidates(dataset, queries.filter(split="test"), ["bm25"], 2, voters=1, apart="query")
+    run = first_stage.fit(dataset, ["bm25"], 2, voters=1, apart="query").rank(queries.filter(split="test"))
     best = run.filter(rank=1).join(qrels, on=["query_id", "doc_id"], how="semi")
     assert best["query_id"].to_list() == [*tests]

@@ -185,7 +185,7 @@ def test_an_empty_folder_is_passed_over(client, tmp_path):
 def test_requirements_name_what_the_service_imports():
     files = ["records/service.py", *reached("records/service.py")]
     names = {name.split(".")[0] for file in files for name in imported(Path(__file__).parents[2] / file)}
-    optional = {"scipy", "sklearn"}  # for docIDs to be made
+    optional = {"scipy", "sklearn", "bm25s", "ir_measures"}  # for docIDs to be made, and for a first stage
     assert names - set(sys.stdlib_module_names) - {"arrange"} - optional == set(register.PACKAGES)
 
 

@@ -10,6 +10,7 @@ import small_export
 import torch
 import yaml
 
+from arrange.baselines import first_stage
 from arrange.data import tables
 from arrange.data.tables import About
 from arrange.decoding.rank import rank_lists
@@ -21,7 +22,7 @@ from arrange.models import adapters
 from arrange.models import ranker as model
 from arrange.serving import exported
 from settings import params
-from tasks import export
+from tasks import export, stage
 
 TEXTS = ["a small wolf", "a tame cat", "a red fox", "a dog at home", "cats", "a young dog", "lions", "hens"]
 SPLITS = ["validation"] * 6 + ["train", "test"]
@@ -231,3 +232,23 @@ def test_a_ranker_with_adapters_is_exported_apart_where_that_is_wanted(project):
 def test_data_without_rankers_gives_an_empty_folder(project):
     export.export("products")
     assert list(Path("exports/products").iterdir()) == []
+
+
+def test_the_first_stage_of_a_learned_fusion_goes_along(project):
+    candidates = {"wordnet-first": {"data": "wordnet", "systems": ["bm25"], "depth": 3, "apart": "query"}}
+    fusions = {"both": {"data": "wordnet", "first": "wordnet-item", "second": "wordnet-first", "learned": True}}
+    configure(("candidates", candidates), ("fusions", fusions))
+    first = first_stage.fit(DATASET, ["bm25"], 3, voters=1, apart="query")
+    first_stage.write(first, Path("runs/wordnet/wordnet-first/first_stage"))
+    run = first.rank(DATASET.queries.filter(split="validation"))
+    for system in ("wordnet-first", "wordnet-item"):
+        stage.write_validation(Path("runs/wordnet", system), run)
+    export.export("wordnet")
+    loaded = exported.load("exports/wordnet")
+    assert len(loaded.fusion.known) == len(run)
+    [found] = loaded.rank_fused(["a young dog"], k=8)
+    of_first = loaded.fusion.first.rank(pl.DataFrame({"query_id": ["0"], "text": ["a young dog"]}))["doc_id"]
+    assert {one.doc_id for one in found} == {one.doc_id for one in loaded.rank(["a young dog"], k=4)[0]} | {*of_first}
+    configure(("candidates", candidates), ("fusions", {"both": fusions["both"] | {"learned": False}}))
+    export.export("wordnet")
+    assert not Path("exports/wordnet/first_stage").exists()

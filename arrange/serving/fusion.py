@@ -1,0 +1,80 @@
+"""An exported ranker beside a first stage: what both find, in the order that validation queries taught.
+
+An export's folder `first_stage` has the files of `arrange.baselines.first_stage.write`, and of the validation queries
+known.parquet, what the trees read of the documents that both found, and judged.parquet, the true ranks.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from arrange.baselines import first_stage, learned
+from arrange.baselines.first_stage import FOLDER, FirstStage
+from arrange.baselines.fusion import reciprocal_rank
+from arrange.decoding.rank import ScoredRows
+from arrange.errors import UserError
+from arrange.evaluation.runs import make_run, read_run
+
+PAIRS = ("query_id", "doc_id", "rank")
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a fusion is made of: two systems' folders with their runs of the validation queries, and these' qrels."""
+
+    ranker: Path
+    first: Path
+    qrels: pl.DataFrame
+
+
+def write(parts: Parts, export: Path) -> None:
+    """Write the folder `first_stage` into an export's new folder."""
+    known = [read_run(folder / "validation.parquet") for folder in (parts.ranker, parts.first)]
+    shutil.copytree(parts.first / FOLDER, export / FOLDER)
+    learned.features(known).write_parquet(export / FOLDER / "known.parquet")
+    parts.qrels.select(PAIRS).write_parquet(export / FOLDER / "judged.parquet")
+
+
+@dataclass(frozen=True, eq=False)
+class Fusion:
+    """A first stage, and what teaches its fusion with a ranker: see the module."""
+
+    first: FirstStage
+    known: pl.DataFrame
+    qrels: pl.DataFrame
+
+    @cached_property
+    def trees(self) -> HistGradientBoostingRegressor | None:
+        """What the validation queries have taught; None if they are too few."""
+        return learned.learn(self.known, self.qrels) if learned.enough(self.known, self.qrels) else None
+
+    def order(self, queries: Sequence[str], ranked: Sequence[ScoredRows]) -> list[list[tuple[str, float]]]:
+        """For each query the ids and scores, best first, of what the ranker (`ranked`) and the first stage found.
+
+        A score is the predicted reciprocal rank; or a sum of reciprocal ranks where nothing could be taught.
+        """
+        ids = [str(number) for number in range(len(queries))]
+        doc_ids = self.first.documents["doc_id"].to_list()
+        of_ranker = make_run(ids, ranked, doc_ids, depth=max(map(len, ranked), default=0))
+        found = [of_ranker, self.first.rank(pl.DataFrame({"query_id": ids, "text": queries}))]
+        table = learned.features(found)
+        run = learned.rank_by(self.trees, table) if self.trees else reciprocal_rank(found, k=learned.K)
+        scored = run.group_by("query_id", maintain_order=True).agg("doc_id", "score")
+        of_query = {query: list(zip(docs, scores, strict=True)) for query, docs, scores in scored.iter_rows()}
+        return [of_query.get(query, []) for query in ids]
+
+
+def load(export: Path, documents: pl.DataFrame) -> Fusion:
+    """The fusion in an export, over its documents. Raises UserError as `first_stage.load` does, or if there is none."""
+    folder = export / FOLDER
+    if not folder.is_dir():
+        what = f"{export} has no first stage: no learned fusion of params.yaml has this ranker and a first stage"
+        raise UserError(what, "rank without it, or add one (docs/baselines.md) and export again")
+    first = first_stage.load(folder, documents.select("doc_id", "text"))
+    known, qrels = (pl.read_parquet(folder / f"{name}.parquet") for name in ("known", "judged"))
+    return Fusion(first, known, qrels)
