@@ -103,11 +103,7 @@ def command(name: str, preset: str | None, overrides: Mapping[str, Any]) -> str:
 
 
 def run_in(
-    place: Place,
-    sections: Mapping[str, Any],
-    targets: Collection[str],
-    parallel: int,
-    table: results.TableOf,
+    place: Place, sections: Mapping[str, Any], targets: Collection[str], parallel: int, table: results.TableOf
 ) -> State:
     """Run the stages in a workspace, record them, and say how the run ended."""
     say(f"works in {place.root}, records in {store.tracking_uri()}")
@@ -122,7 +118,6 @@ def run_in(
     record(place, states, "FAILED" if failed else "FINISHED")
     if problem := problem_of_disk(place.root):
         raise UserError(*problem.split("\n"))
-    servers.check_prefect()  # a stage may have failed for the want of it
     if failed:
         return Failed(message=failed[0].message)
     return results.conclude(place, sections, states, table)

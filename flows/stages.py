@@ -77,8 +77,7 @@ def repro(place: Place, stage: str, look: Callable[[], None]) -> tuple[str, str]
 
     look: called twice a second while it works.
     """
-    root = place.root
-    log = root / "logs" / f"{stage}.log"
+    root, log = place.root, place.root / "logs" / f"{stage}.log"
     progress_of(root, stage).unlink(missing_ok=True)  # an earlier run's
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # DVC's commands say `python`
     words = ["dvc", "--wait-for-lock", "repro", "--single-item", stage]
