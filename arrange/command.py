@@ -26,6 +26,7 @@ SUBCOMMANDS = {
     "serve": Subcommand("arrange.serving.__main__", "serve an exported ranker to several users, over HTTP"),
     "push": Subcommand("arrange.serving.hub", "push an exported ranker to the hub"),
     "search": Subcommand("arrange.activations.search.command", "search for activations with a fitness of your own"),
+    "watch": Subcommand("arrange.report.watch", "show how the searches of a checkout stand"),
     "run": Subcommand("arrange.checkout", "run the pipeline of the checkout in this folder"),
 }
 SHELL = "--print-completion"

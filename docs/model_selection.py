@@ -13,6 +13,7 @@ import polars as pl
 from arrange.evaluation.selection import iso_nll_pairs
 from arrange.files import replacing
 from arrange.formats import markdown
+from arrange.report.comparison import validated
 from arrange.report.figures import plot_points
 from arrange.report.selection import (
     APART,
@@ -27,7 +28,7 @@ from arrange.report.selection import (
     selectors_rows,
 )
 from docs.tables import with_table
-from flows.compare import validated
+from flows.compare import trained
 from settings import params
 
 PAGE = Path("docs/model-selection.md")
@@ -50,9 +51,9 @@ def add(folder: Path) -> None:
     """Write the file of a finished comparison."""
     sections = params.load(folder / "params.yaml")
     data = sections["compare"]["data"]
-    candidates, checkpoints = validated(
-        folder, sections, pl.read_parquet(folder / "results" / data / "per_query.parquet")
-    )
+    results, rankers = folder / "results" / data, trained(sections["compare"])
+    per_query = pl.read_parquet(results / "per_query.parquet")
+    candidates, checkpoints = validated(results, rankers, per_query, sections["finetune"]["arguments"])
     tables = {"candidates": candidates, "checkpoints": checkpoints.drop_nulls()}
     content = {name: table.to_dict(as_series=False) for name, table in tables.items()}
     with replacing(RESULTS / f"selection-{sections['datasets'][data]['split']}.json") as part:

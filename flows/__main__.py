@@ -14,15 +14,14 @@ from prefect.exceptions import TerminationSignal
 
 from arrange.data.hub import folder_of
 from arrange.errors import UserError
-from flows import servers, show, supervision
-from flows.stages import problem_of_disk
+from flows import servers, show
 from flows.workspace import check_checkout
 from records import store
 from settings import params
 
 MODULES = {  # of the flows
     **dict.fromkeys(("pipeline", "ranking", "activations", "data"), "flows.pipeline"),
-    **{"sweep": "flows.sweep", "compare": "flows.compare"},
+    **dict.fromkeys(("sweep", "compare"), "flows.compare"),
 }
 STOPPED = "stopped\nthe same command goes on from here"
 LOST = (
@@ -42,8 +41,6 @@ def main() -> None:
     where = "rank data of your own: a folder of queries, documents and qrels, or hf://datasets/owner/name"
     parser.add_argument("--data", metavar="FOLDER", help=where)
     parser.add_argument("--parallel", type=int, default=2, help="stages at once (default: 2)")
-    parser.add_argument("--hours", type=float, help="stop after so many hours; the next run goes on from there")
-    parser.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler whose workers run the stages")
     words = parser.parse_args()
     flow = getattr(import_module(MODULES[words.flow]), words.flow)
     try:
@@ -51,8 +48,7 @@ def main() -> None:
         show.as_script()
         show.console.print("Prefect starts ...")
         with servers.prefect_for_a_run():
-            given = {name: getattr(words, name) for name in ("preset", "parallel", "hours", "cluster")}
-            state = until_told_to_stop(flow, overrides=overrides, **given)
+            state = until_told_to_stop(flow, preset=words.preset, overrides=overrides, parallel=words.parallel)
     except UserError as error:
         sys.exit(str(error))
     finish(state)
@@ -62,10 +58,8 @@ def checked_overrides(words: argparse.Namespace) -> dict[str, Any]:
     """The overrides that the command line asks for; raises UserError for what can be known before a server starts."""
     overrides = params.parse_overrides(words.set)
     if words.data:
-        chosen, folder = (
-            params.effective(params.load(), words.preset, {}),
-            folder_of(words.data, Path("data", "raw", "own")),
-        )
+        chosen = params.effective(params.load(), words.preset, {})
+        folder = folder_of(words.data, Path("data", "raw", "own"))
         overrides = params.merge(params.with_own_data(chosen, folder), overrides)
         chosen = params.effective(params.load(), words.preset, overrides)
         overrides = params.merge(params.with_bm25(chosen, folder), overrides)
@@ -83,15 +77,9 @@ def until_told_to_stop(flow: Flow[..., State], **parameters: Any) -> State:
     try:
         return flow(**parameters, return_state=True)
     except (KeyboardInterrupt, TerminationSignal) as told:
-        code = 128 + (told.signal if isinstance(told, TerminationSignal) else signal.SIGINT)
-        try:
-            servers.check_prefect()
-        except UserError:
-            supervision.leave(STOPPED, code)
-        sys.stderr.write(f"\n{STOPPED}\n")
-        sys.exit(code)
+        servers.leave(STOPPED, 128 + (told.signal if isinstance(told, TerminationSignal) else signal.SIGINT))
     except HTTPError:
-        supervision.leave(problem_of_disk(Path.cwd()) or LOST)
+        servers.leave(LOST, 1)
 
 
 def stop(number: int, _: object) -> None:

@@ -1,6 +1,6 @@
 """The published numbers, checked: runs the conditions of reproduce.yaml and says OK or FAIL, with both numbers.
 
-python -m flows.reproduce [CONDITION ...] [--list]
+python -m flows.reproduce [CONDITION ...]
 A condition names a command, a number that it must give within a tolerance, and where that number is: in a file of the
 run's folder (what the command reports as `Report: ...`), or in the JSON document on the command's last line.
 """
@@ -53,7 +53,6 @@ def holds(finding: Finding, condition: Condition) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="CONDITION", help="conditions to check (default: all)")
-    parser.add_argument("--list", action="store_true", help="show the conditions and run nothing")
     words = parser.parse_args()
     try:
         conditions = read(CONDITIONS)
@@ -62,7 +61,7 @@ def main() -> None:
     except UserError as error:
         sys.exit(str(error))
     chosen = {name: conditions[name] for name in words.names or conditions}
-    findings = {} if words.list else reproduce(chosen)
+    findings = reproduce(chosen)
     console.print(as_table(chosen, findings))
     sys.exit(not all(holds(finding, chosen[name]) for name, finding in findings.items()))
 
@@ -109,13 +108,12 @@ def run_folder(lines: Sequence[str]) -> Path:
 
 
 def as_table(conditions: Mapping[str, Condition], findings: Mapping[str, Finding]) -> Table:
-    """Both numbers of each condition, and OK or FAIL; what it takes where there is no finding."""
+    """Both numbers of each condition, and OK or FAIL."""
     table = Table("condition", "command", "published", "here", "")
     for name, condition in conditions.items():
-        here, verdict = "", f"{condition.seconds:g} s on {condition.hardware}"
-        if (finding := findings.get(name)) is not None:
-            here = finding if isinstance(finding, str) else f"{finding:g}"
-            verdict = "[green]OK[/]" if holds(finding, condition) else "[red]FAIL[/]"
+        finding = findings[name]
+        here = finding if isinstance(finding, str) else f"{finding:g}"
+        verdict = "[green]OK[/]" if holds(finding, condition) else "[red]FAIL[/]"
         table.add_row(name, condition.command, f"{condition.expected:g} ± {condition.tolerance:g}", here, verdict)
     return table
 

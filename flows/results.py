@@ -1,7 +1,7 @@
 """How a flow run ends: a table on the terminal, a table and the report in Prefect, and where to look next."""
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,8 @@ from prefect.states import Completed
 from rich.table import Table
 
 from arrange.formats import interval, markdown, p_value
-from flows.schedule import Place
 from flows.show import console
-from flows.stages import RAN
-from records import store
-from records.states import read_lock, read_record, stage_hash
+from flows.stages import Place
 
 REPORTS = {  # the fuller one first
     "report": "reports/report.md",
@@ -38,36 +35,16 @@ def conclude(place: Place, sections: Mapping[str, Any], states: Mapping[str, Sta
         title = "Portfolios of activations: mean log-ratio of errors (below 0 is better), p after Holm"
         show_table(title, portfolios(place.root / "activations" / "transfer" / "portfolios.parquet"))
     report = next((place.root / path for stage, path in REPORTS.items() if stage in states), None)
-    outcomes = outcome_table(states, mlflow_links(place.root))
+    outcomes = markdown(
+        ["stage", "", ""], [[stage, str(state.name), str(state.message)] for stage, state in states.items()]
+    )
     create_markdown_artifact(f"{report.read_text()}\n\n{outcomes}" if report else outcomes, key="report")
     counts = Counter(str(state.name) for state in states.values())
     message = ", ".join(f"{counts[name]} {name.lower()}" for name in ("Ran", "Restored", "Reused") if counts[name])
-    if cost := seconds(place.root, states):
-        message += f".\nSeconds: {cost}"
-    return Completed(message=f"Stages: {message}.\n{next_steps(Path.cwd(), report, place.env['ARRANGE_COMMAND'])}")
-
-
-def seconds(root: Path, states: Mapping[str, State]) -> str:
-    """What the stages that ran took, by kind of stage."""
-    took: defaultdict[str, float] = defaultdict(float)
-    for stage, state in states.items():
-        if state.name == RAN:
-            took[stage.partition("@")[0]] += read_record(stage, root).get("seconds", 0)
-    return ", ".join(f"{kind} {value:,.0f}" for kind, value in took.items())
-
-
-def mlflow_links(root: Path) -> dict[str, str]:
-    """Where an MLflow server shows each stage's run; nothing where a file has the records."""
-    uri = store.address().rstrip("/")
-    if not uri.startswith("http"):
-        return {}
-    from mlflow import MlflowClient  # takes seconds, and only a server has pages
-
-    client = MlflowClient(tracking_uri=uri)
-    experiment = store.experiment_id(client)
-    hashes = {stage: stage_hash(entry) for stage, entry in read_lock(root).items()}
-    runs = {stage: store.find_logged(client, experiment, key) for stage, key in hashes.items()}
-    return {stage: f"{uri}/#/experiments/{experiment}/runs/{run}" for stage, run in runs.items() if run}
+    lines = [f"Stages: {message}."]
+    lines += [f"Report: {report.with_suffix('.html').relative_to(Path.cwd())}"] if report else []
+    lines += ["Next:   make ui (browse the runs), make help", f"Again:  {place.env['ARRANGE_COMMAND']}"]
+    return Completed(message="\n".join(lines))
 
 
 def means(root: Path, sections: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
@@ -103,28 +80,3 @@ def portfolios(path: Path) -> list[dict[str, str]]:
         }
         for row in pl.read_parquet(path).rows(named=True)
     ]
-
-
-def outcome_table(states: Mapping[str, State], links: Mapping[str, str]) -> str:
-    """What became of each stage, in Markdown, with a link to its run in MLflow."""
-    rows = [
-        [stage, str(state.name), str(state.message), f"[MLflow]({links[stage]})" if stage in links else ""]
-        for stage, state in states.items()
-    ]
-    return markdown(["stage", "", "", ""], rows)
-
-
-def next_steps(home: Path, report: Path | None, again: str) -> str:
-    """Where the report is, and the commands that come next; `again` repeats the run."""
-    more = "make run PRESET=full                       every loss, trained baselines, longer searches"
-    if report and report.match("activations/report/*"):
-        more = "make activations PRESET=thorough           five seeds of each arm: hours"
-    return "\n".join(
-        [
-            *([f"Report: {report.with_suffix('.html').relative_to(home)}"] if report else []),
-            "Next:   make ui                                    browse the runs",
-            '        make run SET="losses.item.alpha=2"         change a parameter (params.yaml has them all)',
-            f"        {more}",
-            f"Again:  {again}",
-        ]
-    )

@@ -5,25 +5,28 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+from dvc.exceptions import CyclicGraphError
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
-from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
+from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
-from prefect.states import Failed
+from prefect.states import Crashed, Failed
 
 from arrange.errors import UserError
-from flows import results, servers, supervision
-from flows.schedule import Place, run_stages, runner_on
+from flows import results, servers
+from flows.schedule import run_stages
 from flows.show import say
-from flows.stages import REUSED, graph, mend_lock, problem_of_disk
+from flows.stages import REUSED, Place, graph, mend_lock, problem_of_disk
 from flows.workspace import assignments, lock_of, opened
 from records import opening, store
 from settings import params
-from tasks.stage import STARTER
+from tasks.stage import end_with_parent
 
 RECORDED = Path("state", "recorded")  # in a workspace
 
@@ -35,8 +38,6 @@ def run(
     preset: str | None,
     overrides: Mapping[str, Any] | None,
     parallel: int,
-    hours: float | None,
-    cluster: str | None,
     derive: Derive = lambda sections: {},
     table: results.TableOf = results.means,
 ) -> State:
@@ -44,7 +45,8 @@ def run(
 
     `derive` makes further overrides of the effective sections: a sweep's cells. `table` is what a finished run shows.
     """
-    supervision.end_with_worker()
+    if os.environ.get("PREFECT__FLOW_RUN_ID"):
+        end_with_parent()  # a worker's run
     try:
         if parallel < 1:
             raise UserError(f"parallel is {parallel}", "let at least 1 stage work at once")
@@ -52,23 +54,30 @@ def run(
         sections = params.effective(params.load(), preset or None, overrides or {})
         if derived := derive(sections):
             sections = params.effective(sections, None, derived)
-        supervision.close_abandoned(Path.cwd())
         changed = sections if preset or overrides or derived else None
         with opened(Path.cwd(), changed) as root:
-            place = place_of(root, preset, overrides or {}, hours)
-            return run_in(place, sections, targets, parallel, cluster, table)
+            close_killed(lock_of(Path.cwd(), root).with_suffix(".flow_run"))
+            return run_in(place_of(root, preset, overrides or {}), sections, targets, parallel, table)
     except UserError as error:
         return Failed(message=str(error))
-    except ConcurrencySlotAcquisitionError:
-        what = "Prefect's server gave no slot on a GPU: it has gone, or all slots are taken"
-        return Failed(message=f"{what}\ncheck the server; the same command goes on from here")
+    except CyclicGraphError as error:
+        return Failed(message=f"stages wait for each other: {error}\ncheck the entries of fusions and reranked")
     except Exception as error:
         if problem := problem_of_disk(Path.cwd(), str(error)):
             return Failed(message=problem)
         raise
 
 
-def place_of(root: Path, preset: str | None, overrides: Mapping[str, Any], hours: float | None) -> Place:
+def close_killed(mark: Path) -> None:
+    """Tell Prefect of the last flow run in this workspace if it was killed: `mark` has its id, then this run's."""
+    with suppress(FileNotFoundError, ValueError, ObjectNotFound), get_client(sync_client=True) as client:
+        last = client.read_flow_run(UUID(mark.read_text()))
+        if str(last.id) != flow_run.id and last.state and not last.state.is_final():
+            client.set_flow_run_state(last.id, Crashed(message="its process was killed"), force=True)
+    mark.write_text(str(flow_run.id))
+
+
+def place_of(root: Path, preset: str | None, overrides: Mapping[str, Any]) -> Place:
     """Where the run's stages work, and what they can't know from the files there."""
     env = {
         "MLFLOW_TRACKING_URI": store.tracking_uri(),
@@ -78,8 +87,7 @@ def place_of(root: Path, preset: str | None, overrides: Mapping[str, Any], hours
         "ARRANGE_STARTED_BY": f"flow run {flow_run.id}",
         "ARRANGE_FLOW_RUN_URL": "" if servers.temporary else flow_run.ui_url or "",  # that server ends with the run
     }
-    ends = float("inf") if hours is None else time.time() + hours * 3600
-    return Place(root, env, lock_of(Path.cwd(), root).with_suffix(".flow_run"), str(flow_run.id), ends)
+    return Place(root, env)
 
 
 def command(name: str, preset: str | None, overrides: Mapping[str, Any]) -> str:
@@ -95,12 +103,7 @@ def command(name: str, preset: str | None, overrides: Mapping[str, Any]) -> str:
 
 
 def run_in(
-    place: Place,
-    sections: Mapping[str, Any],
-    targets: Collection[str],
-    parallel: int,
-    cluster: str | None,
-    table: results.TableOf,
+    place: Place, sections: Mapping[str, Any], targets: Collection[str], parallel: int, table: results.TableOf
 ) -> State:
     """Run the stages in a workspace, record them, and say how the run ended."""
     say(f"works in {place.root}, records in {store.tracking_uri()}")
@@ -110,19 +113,14 @@ def run_in(
         opening.check()
     if wanted.stale & wanted.with_model:
         check_options(place.root)
-    # the mark goes first: the runner waits for its tasks, and these end without it
-    with runner_on(cluster, parallel) as runner, supervision.at_work(place.mark, place.flow_run):
-        states = run_stages(place, runner, wanted, parallel)
-        failed = [state for state in states.values() if state.is_failed() or state.is_crashed()]
-        record(place, states, "FAILED" if failed else "FINISHED")
-        if problem := problem_of_disk(place.root):
-            raise UserError(*problem.split("\n"))
-        servers.keep_temporary()
-        servers.check_prefect()  # a stage may have failed for the want of it
-        if failed:
-            return Failed(message=failed[0].message)
-        store.check_server()  # the page `report` links to it
-        return results.conclude(place, sections, states, table)
+    states = run_stages(place, wanted, parallel)
+    failed = [state for state in states.values() if state.is_failed() or state.is_crashed()]
+    record(place, states, "FAILED" if failed else "FINISHED")
+    if problem := problem_of_disk(place.root):
+        raise UserError(*problem.split("\n"))
+    if failed:
+        return Failed(message=failed[0].message)
+    return results.conclude(place, sections, states, table)
 
 
 def check_options(root: Path) -> None:
@@ -146,7 +144,7 @@ def record(place: Place, states: Mapping[str, State], status: str) -> None:
     if not (place.root / "dvc.lock").exists() or is_recorded(place.root):
         return
     has_tracked = "track" in states and states["track"].is_completed() and states["track"].name != REUSED
-    if (has_tracked or note_in("MLflow", place, ["tasks", "track", status])) and status == "FINISHED":
+    if (has_tracked or note_in("MLflow", place, ["tasks", "track"], ARRANGE_STATUS=status)) and status == "FINISHED":
         (place.root / RECORDED).write_text(key_of(place.root))
         if place.root != Path.cwd():  # `dvc exp show` lists it, `dvc exp apply` brings it into the checkout
             note_in("DVC", place, ["dvc", "exp", "save", "--force", "--name", f"run-{place.root.name}", *states])
@@ -163,12 +161,12 @@ def key_of(root: Path) -> str:
     return hashlib.sha256(store.identity().encode() + (root / "dvc.lock").read_bytes()).hexdigest()
 
 
-def note_in(tool: str, place: Place, words: Sequence[str]) -> bool:
+def note_in(tool: str, place: Place, words: Sequence[str], **told: str) -> bool:
     """Run a module that keeps a record, and say whether it did. A run that ended well doesn't fail without a record."""
     log = place.root / "logs" / f"record-{tool}.log"
     log.parent.mkdir(exist_ok=True)  # no stage may have run here: `dvc pull` brings outputs too
     with log.open("w") as file:
-        env = os.environ | place.env | {STARTER: str(os.getpid())}
+        env = os.environ | place.env | told
         done = subprocess.run([sys.executable, "-m", *words], cwd=place.root, env=env, stdout=file, stderr=file)
     if done.returncode:
         say(f"{tool} has no record of this run: {log} says why")

@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
+import psutil
 import requests
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -54,6 +56,16 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def leave(problem: str, code: int) -> NoReturn:
+    """End at once, with all children: at a regular exit Prefect tries for minutes to tell its server what it missed."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.terminate()
+    sys.stderr.write(f"\n{problem}\n")
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def wait_for(name: str, address: str, processes: Processes) -> None:
     """Return when a server answers; raise UserError when one has ended, or takes too long."""
     late = time.monotonic() + SECONDS_TO_START
@@ -89,27 +101,15 @@ def prefect_for_a_run() -> Iterator[None]:
     if PREFECT_API_URL.value():
         yield
         return
-    address = f"http://127.0.0.1:{free_port('127.0.0.1')}/api"
+    port = free_port("127.0.0.1")
+    address = f"http://127.0.0.1:{port}/api"
     os.environ["PREFECT_API_URL"] = address  # for threads that don't take the settings along
     with temporary_settings({PREFECT_API_URL: address}):
-        atexit.register(lambda: end(temporary["prefect"]))
-        start_temporary()
+        words = ["uvicorn", "--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", port]
+        temporary["prefect"] = start([*words, "--log-level", "error"], LOGS / "prefect.log", NO_PAGES)
+        atexit.register(end, temporary["prefect"])
+        wait_for("prefect", f"{address}/health", temporary)
         yield
-
-
-def start_temporary() -> None:
-    """Start the server of this run, and return when it answers."""
-    address = str(PREFECT_API_URL.value())
-    port = address.removesuffix("/api").rpartition(":")[2]
-    words = ["uvicorn", "--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", port]
-    temporary["prefect"] = start([*words, "--log-level", "error"], LOGS / "prefect.log", NO_PAGES)
-    wait_for("prefect", f"{address}/health", temporary)
-
-
-def keep_temporary() -> None:
-    """Start the server of this run again if it was killed; what it knew is in its database."""
-    if temporary and temporary["prefect"].poll() is not None:
-        start_temporary()
 
 
 def check_prefect() -> None:

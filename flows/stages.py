@@ -5,9 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import NamedTuple
 
 from dvc.repo import Repo
@@ -16,11 +18,19 @@ from networkx import descendants
 
 from flows import servers
 from records.states import read_lock
-from tasks.stage import STARTER
 
 REUSED, RESTORED, RAN = "Reused", "Restored", "Ran"
 ROOM_OF_MODELS = "arrange/training"  # what trains a language model, or runs one, depends on it
 NO_ROOM = 10**7  # bytes: with less, a disk is as good as full
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a flow's stages work, what they can't know from the files there, and whether they are to end."""
+
+    root: Path
+    env: dict[str, str]
+    stopping: Event = field(default_factory=Event)
 
 
 class Graph(NamedTuple):
@@ -62,18 +72,21 @@ def mend_lock(root: Path) -> None:
             path.unlink()
 
 
-def repro(root: Path, stage: str, env: Mapping[str, str], reason_to_stop: Callable[[], str]) -> tuple[str, str]:
-    """`dvc repro` of this stage alone: whether it ran, was restored or reused, and the problem in two lines, if any."""
-    log = root / "logs" / f"{stage}.log"
-    progress_of(root, stage).parent.mkdir(parents=True, exist_ok=True)
-    progress_of(root, stage).touch()  # tells the flow, wherever it is, that the stage has started
+def repro(place: Place, stage: str, look: Callable[[], None]) -> tuple[str, str]:
+    """`dvc repro` of this stage alone: whether it ran, was restored or reused, and the problem in two lines, if any.
+
+    look: called twice a second while it works.
+    """
+    root, log = place.root, place.root / "logs" / f"{stage}.log"
+    progress_of(root, stage).unlink(missing_ok=True)  # an earlier run's
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # DVC's commands say `python`
     words = ["dvc", "--wait-for-lock", "repro", "--single-item", stage]
-    process = servers.start(words, log, {**env, "PATH": path, STARTER: str(os.getpid())}, root)
+    process = servers.start(words, log, {**place.env, "PATH": path}, root)
     while process.poll() is None:
-        if reason := reason_to_stop():
+        if place.stopping.is_set():
             servers.end(process)
-            return RAN, reason
+            return RAN, "it was stopped with its flow run\nthe same command goes on from here"
+        look()
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.5)
     text = log.read_text(errors="replace")

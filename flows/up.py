@@ -5,7 +5,6 @@ As a script: python -m flows.up [--host 0.0.0.0]
 
 import argparse
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -45,7 +44,8 @@ def up(host: str) -> None:
     commands = {"prefect": prefect_server(host, prefect)}
     if not mlflow.startswith("http"):
         mlflow = f"http://{name}:{os.environ.get('MLFLOW_PORT') or free_port(host)}"
-        share_records(is_alone=name == host)
+        if name == host and not os.environ.get("MLFLOW_BACKEND_STORE_URI"):
+            store.experiment_id(opened())  # its files lie in this checkout, where runs without the server find them too
         commands["mlflow"] = mlflow_server(host, mlflow)
     with ExitStack() as stack:
 
@@ -61,7 +61,7 @@ def up(host: str) -> None:
             wait_for("mlflow", f"{mlflow}/health", processes)
         os.environ.update(PREFECT_API_URL=f"{prefect}/api", MLFLOW_TRACKING_URI=mlflow)
         deploy()
-        launch(workers(count_gpus()))
+        launch({"worker": (["prefect", "worker", "start", "--pool", "local", "--limit", "2"], {})})
         print(f"Prefect  {prefect}\nMLflow   {store.redacted(mlflow)}\nReady. Another terminal can start runs:\n")
         tracking = f" MLFLOW_TRACKING_URI={mlflow}" if "mlflow" in processes else ""
         print(f"    export PREFECT_API_URL={prefect}/api{tracking}")
@@ -93,50 +93,14 @@ def mlflow_server(host: str, address: str) -> Command:
     return words, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_BACKEND_STORE_URI": backend}
 
 
-def share_records(is_alone: bool) -> None:
-    """Let flows find the files of this checkout's records both with the server and without it.
-
-    Raises UserError where other machines are let in and could not read these files.
-    """
-    if os.environ.get("MLFLOW_BACKEND_STORE_URI"):
-        return
-    client = opened()
-    experiment = client.get_experiment_by_name(store.EXPERIMENT)
-    if is_alone and not experiment:
-        store.experiment_id(client)
-    if experiment and not is_alone and experiment.artifact_location.startswith("file:"):
-        raise UserError(
-            "the records of this checkout have their files on this machine's disk, which others don't see",
-            "let MLFLOW_BACKEND_STORE_URI name a database of the team's, sqlite:///team.db for one",
-        )
-
-
 def deploy() -> None:
-    """The work pool, the deployments of prefect.yaml, and on a machine with GPUs as many slots for their stages."""
-    commands = [["work-pool", "create", "local", "--type", "process", "--overwrite"], ["deploy", "--all"]]
-    if gpus := count_gpus():
-        commands.append(["concurrency-limit", "create", "gpu", str(gpus)])
-    for words in commands:
+    """The work pool, and the deployments of prefect.yaml."""
+    for words in (["work-pool", "create", "local", "--type", "process", "--overwrite"], ["deploy", "--all"]):
         command = [sys.executable, "-m", "prefect", "--no-prompt", *words]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
             last = [line.strip() for line in done.stdout.splitlines() if line.strip()][-1]
             raise UserError(f"prefect {' '.join(words)} has failed: {last}", "run it by hand, with the servers up")
-
-
-def count_gpus() -> int:
-    """NVIDIA's GPUs of this machine."""
-    if not shutil.which("nvidia-smi"):
-        return 0
-    return len(subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True).stdout.splitlines())
-
-
-def workers(gpus: int) -> dict[str, Command]:
-    """By name: a worker for two runs at once; of several GPUs, one for each, which sees no other."""
-    words = ["prefect", "worker", "start", "--pool", "local", "--limit"]
-    if gpus < 2:
-        return {"worker": ([*words, "2"], {})}
-    return {f"worker-{gpu}": ([*words, "1"], {"CUDA_VISIBLE_DEVICES": str(gpu)}) for gpu in range(gpus)}
 
 
 if __name__ == "__main__":

@@ -150,34 +150,20 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def assignments(overrides: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Nested overrides as the `section.key=value` words that give them again."""
-    for key, value in overrides.items():
-        if isinstance(value, Mapping) and value and all(map(is_simple, value)):
-            yield from assignments(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}={in_one_line(value)}"
+def assignments(overrides: Mapping[str, Any]) -> Iterator[str]:
+    """Overrides as the `section.key=value` words that give them again.
 
-
-def is_simple(key: Any) -> bool:
-    """Whether a key can stand in front of an override's equals sign; a section with others is given in one piece."""
-    return isinstance(key, str) and key != "" and not {".", "="} & set(key)
-
-
-class OneLine(Dumper):
-    """YAML in which a text with line breaks is quoted with escapes, not written over several lines."""
-
-    def analyze_scalar(self, scalar: str) -> Any:
-        analysis = super().analyze_scalar(scalar)
-        analysis.allow_single_quoted = analysis.allow_single_quoted and not analysis.multiline
-        return analysis
-
-
-def in_one_line(value: Any) -> str:
-    """A value as YAML that is read as the same value: what JSON writes need not be, 1e-05 is a text there.
-
-    >>> in_one_line({"rate": 1e-05, "word": "yes", "beta": float("inf"), "list": [None, "a b"]})
-    "{rate: 1.0e-05, word: 'yes', beta: .inf, list: [null, a b]}"
+    >>> [*assignments({"rank": {"beams": 3}, "losses": {"item": {"alpha": 1e-05}}, "sweep": None})]
+    ['rank.beams=3', 'losses.item={alpha: 1.0e-05}', 'sweep=null']
     """
-    how: dict[str, Any] = {"default_flow_style": True, "allow_unicode": True, "sort_keys": False, "width": math.inf}
-    return yaml.dump([value], Dumper=OneLine, **how)[1:-2]  # within a list: alone it would have an end marker
+    for section, values in overrides.items():
+        if isinstance(values, Mapping) and values:
+            yield from (f"{section}.{key}={as_yaml(value)}" for key, value in values.items())
+        else:
+            yield f"{section}={as_yaml(values)}"
+
+
+def as_yaml(value: Any) -> str:
+    """A value in YAML's short form. (What JSON writes is not always read as the same value.)"""
+    how: dict[str, Any] = {"default_flow_style": True, "sort_keys": False, "width": math.inf}
+    return yaml.dump([value], Dumper=Dumper, **how)[1:-2]  # within a list: alone it would have an end marker

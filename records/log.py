@@ -17,13 +17,11 @@ from typing import Any
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 from dvc.utils.flatten import flatten
-from mlflow import MlflowClient, MlflowException
+from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
-from requests import RequestException
 
-from arrange.report.cost import with_cost
 from records import store
-from records.opening import opened
+from records.opening import as_user_errors, opened
 from records.states import done_stages, read_lock, read_record, stage_hash
 from settings import params
 
@@ -32,18 +30,10 @@ LONGEST_PARAM = 6000  # characters, as MLflow has it
 LONGEST_NOTE = 5000  # characters: MLflow refuses tags above 8000
 
 
+@as_user_errors()
 def log(status: str) -> None:
     """Log the stages of dvc.lock that MLflow lacks below one parent run, which ends with `status`; link the others."""
     client = opened()
-    try:
-        log_new(client, status)
-    except (MlflowException, RequestException):
-        store.check_server()  # a server that has gone is no bug
-        raise
-
-
-def log_new(client: MlflowClient, status: str) -> None:
-    """What `log` does, with the store at hand."""
     experiment = store.experiment_id(client)
     close_abandoned(client, experiment)
     lock = read_lock(Path())
@@ -59,7 +49,6 @@ def log_new(client: MlflowClient, status: str) -> None:
                 logged[name] = log_stage(client, experiment, parent, stages[name], lock[name], hashes[name])
             if page := page_of(outs):
                 log_files(client, parent, page)
-                log_page(client, parent, new, page)
             client.set_terminated(parent, status)
         for name, run in logged.items():
             if name.startswith("export@") and run:  # also those that an interrupted recording left out
@@ -76,15 +65,10 @@ def register_export(client: MlflowClient, run: str, folder: Path) -> None:
 
 
 def close_abandoned(client: MlflowClient, experiment: str) -> None:
-    """Mark as killed what an interrupted recording in this folder left running, and all below that.
-
-    It is all logged again then, below a parent that is whole.
-    """
+    """Mark as killed what an interrupted recording in this folder left running; it is logged again then."""
     for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
         if run.data.tags.get("workspace") == workspace():
-            below = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
-            for each in [*below, run]:  # the parent last: this may be interrupted, too
-                client.set_terminated(each.info.run_id, "KILLED")
+            client.set_terminated(run.info.run_id, "KILLED")
 
 
 def start_parent(
@@ -167,15 +151,6 @@ def log_stage(
     client.set_tag(run, "stage_hash", key)
     client.set_terminated(run, end_time=started + int(record.get("seconds", 0) * 1000) if record else None)
     return run
-
-
-def log_page(client: MlflowClient, parent: str, new: Iterable[str], folder: Path) -> None:
-    """The report's page with what each stage that ran has cost: outputs can't hold it, it differs from run to run."""
-    page = folder / "report.html"
-    seconds = {name: read_record(name).get("seconds") for name in new}
-    if page.exists():
-        ran = {name: value for name, value in seconds.items() if value is not None}
-        client.log_text(parent, with_cost(page.read_text(), ran), page.as_posix())
 
 
 def log_params(client: MlflowClient, run: str, nested: Mapping[str, Any]) -> None:

@@ -24,7 +24,6 @@ from arrange.errors import UserError
 from arrange.serving.exported import load
 
 ALL = "*"  # MLflow's lists need a default, and an empty one is a choice among no documents
-LIMITS = {"queries": 256, "characters": 10_000, "k": 1000, "beams": 1000}
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(AnyType())]),  # of "string" MLflow's server would make "2" of 2, and "None" of null
     params=ParamSchema(
@@ -55,24 +54,11 @@ class RankingService(PythonModel):
             del asked["among"]
         queries = model_input.iloc[:, 0].tolist()
         try:
-            check(queries, asked)
             with self.lock:
                 ranked = self.exported.rank(queries, **asked)
         except UserError as error:
             raise MlflowException.invalid_parameter_value(f"{error.what}; {error.remedy}") from None
         return [[found._asdict() for found in documents] for documents in ranked]
-
-
-def check(queries: list[Any], asked: dict[str, Any]) -> None:
-    """Raise UserError for a request without queries, and for one beyond the limits."""
-    sizes = {"queries": len(queries)} | {name: asked[name] for name in ("k", "beams") if name in asked}
-    sizes["characters"] = max((len(query) for query in queries if isinstance(query, str)), default=0)
-    if not queries:
-        raise UserError("there are no queries", "give at least one")
-    for name, size in sizes.items():
-        if size > LIMITS[name]:
-            of = " of one query" if name == "characters" else ""
-            raise UserError(f"{name}{of}: {size}", f"give at most {LIMITS[name]}")
 
 
 set_model(RankingService())

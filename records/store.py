@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -46,26 +45,10 @@ def identity() -> str:
 
 
 def experiment_id(client: "MlflowClient") -> str:
-    """The project's experiment, made on first use; artifacts of the local store lie beside it.
-
-    Raises UserError where it was deleted, and where a server has the artifacts and the store is used without it.
-    """
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    if experiment and experiment.lifecycle_stage == "deleted":
-        raise UserError(
-            f"the experiment {EXPERIMENT} was deleted in {redacted(tracking_uri())}",
-            f"{TRACKING}={shlex.quote(redacted(tracking_uri()))} .venv/bin/mlflow experiments restore --experiment-id "
-            f"{experiment.experiment_id}",
-        )
-    is_local = not tracking_uri().startswith("http")
-    if experiment and is_local and experiment.artifact_location.startswith("mlflow-artifacts:"):
-        raise UserError(
-            f"the files of {redacted(tracking_uri())} were given to an MLflow server",
-            "let MLFLOW_TRACKING_URI name that server, or another store",
-        )
-    if experiment:
+    """The project's experiment, made on first use; artifacts of the local store lie beside it."""
+    if experiment := client.get_experiment_by_name(EXPERIMENT):
         return experiment.experiment_id
-    location = (home() / "mlartifacts").as_uri() if is_local else None
+    location = None if tracking_uri().startswith("http") else (home() / "mlartifacts").as_uri()
     # without the tag the UI takes training for the evaluation of a language model
     return client.create_experiment(EXPERIMENT, location, {"mlflow.experimentKind": "custom_model_development"})
 

@@ -6,19 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import MinLen
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from arrange.bounds import Count, Exponent, PositiveOr0, Seed, Seeds, ShareAbove0
 from arrange.docids.schemes import Scheme
 from arrange.models.vectors import VectoriserSettings
 from arrange.training.settings import Augmented, Regime
-
-
-def fits_into_a_path(name: str) -> str:
-    """The name, unless file systems would refuse `.<name>.history.csv.part` and the like (255 bytes)."""
-    if len(name.encode()) > 200:
-        raise ValueError(f"its name has {len(name.encode())} bytes, and becomes that of files; 200 will do")
-    return name
 
 
 def having(settings: Any, *attributes: str) -> dict[str, Any]:
@@ -31,7 +24,7 @@ def having(settings: Any, *attributes: str) -> dict[str, Any]:
 
 
 # a part of stages' names, of paths and of parameter names such as losses.<loss>, which a dot would split
-Name = Annotated[str, Field(pattern=r"^[\w-]+$"), AfterValidator(fits_into_a_path)]
+Name = Annotated[str, Field(pattern=r"^[\w-]+$")]
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
-PATHS = (
-    *("WORDNET_DIR", "HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "HF_TOKEN_PATH", "TORCH_HOME", "NETRC"),
-    *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"),
-    *("MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_CLIENT_CERT_PATH"),
-    *("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "GOOGLE_APPLICATION_CREDENTIALS"),
-    *("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR"),
-)
-NO_FOLDERS = {"databricks", "databricks-uc", "uc"}  # words that MLflow takes for an address
+PATHS = ("WORDNET_DIR", "HF_HOME")  # of the environment
 SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///(?:file:)?)([^?]+)(.*)", re.DOTALL)
 
 PLACES = (  # parameters that may name a folder or a file; * is any key
@@ -53,26 +44,21 @@ def absolute(path: str, base: Path) -> str:
 
 
 def absolute_address(uri: str, base: Path) -> str:
-    """An address of MLflow's; a database in a file, and a folder, as absolute ones.
+    """An address of MLflow's; a database in a file as an absolute one.
 
-    >>> absolute_address("sqlite:///runs.db", Path("/home/me")), absolute_address("file:runs", Path("/home/me"))
-    ('sqlite:////home/me/runs.db', 'file:///home/me/runs')
-    >>> absolute_address("./mlruns", Path("/home/me")), absolute_address("http://host:5000", Path("/home/me"))
-    ('/home/me/mlruns', 'http://host:5000')
+    >>> absolute_address("sqlite:///runs.db", Path("/home/me")), absolute_address("http://host:5000", Path("/home/me"))
+    ('sqlite:////home/me/runs.db', 'http://host:5000')
     """
-    if found := SQLITE.fullmatch(uri):
-        scheme, path, options = found.groups()
-        return uri if path == ":memory:" else f"{scheme}{absolute(path, base)}{options}"
-    parts = urlsplit(uri)
-    if parts.scheme == "file" and not parts.netloc and parts.path:
-        return Path(absolute(unquote(parts.path), base)).as_uri()
-    return uri if parts.scheme or not uri or uri in NO_FOLDERS else absolute(uri, base)
+    if not (found := SQLITE.fullmatch(uri)) or found[2] == ":memory:":
+        return uri
+    return f"{found[1]}{absolute(found[2], base)}{found[3]}"
 
 
 def of_environment(environ: Mapping[str, str], base: Path) -> dict[str, str]:
     """The variables of the environment that name places, with absolute values."""
-    addresses = {name: absolute_address(environ[name], base) for name in ADDRESSES if environ.get(name)}
-    return addresses | {name: absolute(environ[name], base) for name in PATHS if environ.get(name)}
+    places = {name: absolute(environ[name], base) for name in PATHS if environ.get(name)}
+    uri = environ.get("MLFLOW_TRACKING_URI")
+    return places | ({"MLFLOW_TRACKING_URI": absolute_address(uri, base)} if uri else {})
 
 
 def of_user(sections: Mapping[str, Any], base: Path) -> dict[str, Any]:

@@ -6,7 +6,6 @@ settings/entries.py declares the others. What the sections say of each other is 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +14,7 @@ from pydantic import Field
 
 from arrange.activations.settings import Fitness, Llm, Sandbox, Search, SearchEntry, Select, Swap, Transfer
 from arrange.augmentation.settings import Augment
-from arrange.base_models.settings import BaseModel, Scratch
+from arrange.base_models.settings import BaseModel
 from arrange.baselines.settings import BaselineEntry, Candidates, Controls, FitBaseline
 from arrange.data.datasets import DownloadEsci, DownloadWordnet, Source
 from arrange.decoding.settings import Decoding, Ngrams
@@ -88,35 +87,9 @@ class Settings:
                 raise ValueError(
                     f"catalogues.{name} has {catalogue.docids} docIDs of {catalogue.data}; name it {wanted}"
                 )
-        check_origins(self)
-        check_export(self)
         for data in self.datasets:
             check_systems(self, data)
-        check_order(self)
         check_terms(self)
-
-
-def check_origins(settings: Settings) -> None:
-    """Raise ValueError where a training wants augmented examples of a kind that section `augment` doesn't make."""
-    wanted = {"finetune": settings.finetune.augmented}
-    wanted |= {f"rankers.{name}": ranker.augmented for name, ranker in settings.rankers.items()}
-    for where, augmented in wanted.items():
-        for origin in augmented.origins if augmented else ():
-            if not getattr(settings.augment, origin):
-                remedy = f"augment.{origin} makes none: set it, or leave {origin} out"
-                raise ValueError(f"{where}.augmented.origins has {origin!r}; {remedy}")
-
-
-def check_export(settings: Settings) -> None:
-    """Raise ValueError where exports shall hold adapters alone, and the trainings make none of a base model."""
-    if settings.export.adapters == "merged":
-        return
-    base = settings.base_models.get(settings.finetune.model.removeprefix("base_models/"))
-    what = "finetune.lora is null, so there are none" if settings.finetune.lora is None else ""
-    if isinstance(base, Scratch):
-        what = f"finetune.model is {settings.finetune.model!r}, whose random weights are kept nowhere"
-    if what:
-        raise ValueError(f"export.adapters is 'apart', but {what}; mend it, or give export.adapters=merged")
 
 
 def base_folders(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -206,21 +179,6 @@ def unseeded(settings: Settings, data: str) -> list[str]:
 def of_data(data: str, *sections: Mapping[str, Any]) -> list[str]:
     """The names of the sections' entries that are of a data set."""
     return [name for section in sections for name, entry in section.items() if entry.data == data]
-
-
-def check_order(settings: Settings) -> None:
-    """Raise ValueError where fusions and rerankings wait for each other."""
-    made_of = {
-        (each.data, name): [(each.data, each.first), (each.data, each.second)]
-        for name, each in settings.fusions.items()
-    }
-    for name, entry in settings.reranked.items():
-        made_of[entry.data, name] = [(run[1], run[2])] if (run := entry.of_pipeline) else []
-    try:
-        TopologicalSorter(made_of).prepare()
-    except CycleError as error:
-        circle = ", ".join(sorted({name for _, name in error.args[1]}))
-        raise ValueError(f"these runs are made of each other: {circle}; begin one of them with another run") from None
 
 
 def all_systems(settings: Settings, data: str) -> list[str]:

@@ -4,7 +4,6 @@ Both files written here live in state/<stage>/, outside DVC's outs, because they
 """
 
 import ctypes
-import inspect
 import json
 import logging
 import os
@@ -18,14 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import psutil
 from tqdm import tqdm
 
 from arrange.errors import UserError
 from arrange.files import remove, replacing, sha256
 from settings.params import PARAMS
 
-STARTER = "ARRANGE_STARTER"  # the process that a stage may not outlive, beside its parent
 VALIDATION = "validation.parquet"  # in a folder of runs/
 
 _notes: dict[str, Any] = {}
@@ -35,9 +32,6 @@ _prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux has it
 
 def run(task: Callable[..., None]) -> None:
     """Run a stage's task with the words of the command line; exit 1 and two lines if the user must act."""
-    end_with_parent()
-    end_if_orphaned()
-    os.environ.setdefault("DVC_STAGE", name_of(task))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     for noisy in ("httpx", "transformers", "bm25s"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
@@ -61,12 +55,6 @@ def run(task: Callable[..., None]) -> None:
 def is_main() -> bool:
     """Whether this is the process that writes: of those that `accelerate launch` starts, the first."""
     return os.environ.get("RANK", "0") == "0"
-
-
-def name_of(task: Callable[..., None]) -> str:
-    """The name that DVC gives this stage, when it is started by hand: finetune@wordnet-item."""
-    required = [word for word in inspect.signature(task).parameters.values() if word.default is word.empty]
-    return "@".join([task.__name__, *sys.argv[1 : 1 + len(required)]])
 
 
 def explain(error: Exception) -> str:
@@ -158,10 +146,3 @@ def end_with_parent() -> None:
     pr_set_pdeathsig = 1
     if _prctl:
         _prctl(pr_set_pdeathsig, signal.SIGTERM)
-
-
-def end_if_orphaned() -> None:
-    """End if the flow, or DVC between it and this process, was killed before Linux was asked: imports take seconds."""
-    starter = os.environ.get(STARTER)
-    if starter and int(starter) not in [above.pid for above in psutil.Process().parents()]:
-        sys.exit("the flow that started this stage has ended\nthe same command goes on from here")

@@ -7,7 +7,7 @@ import yaml
 from sections import SECTIONS
 
 from arrange.errors import UserError
-from flows.sweep import cells
+from flows.compare import cells
 from settings import params
 from settings.sections import systems
 

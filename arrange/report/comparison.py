@@ -1,6 +1,8 @@
 """Losses and docIDs compared: means over seeds, differences with their tests, what each cost, what the docIDs are."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -8,8 +10,10 @@ import polars as pl
 from arrange.evaluation import statistics
 from arrange.formats import interval, p_value
 from arrange.report.tables import cell
+from arrange.training.history import kept_value
 
 MEASURES = ("nDCG@10", "overlap@3")
+VALIDATED = ("validation_loss", "validation_nDCG@10")  # of a history: the common loss and the ranking
 
 
 def comparison(
@@ -70,11 +74,14 @@ def seconds_of(cpu_seconds: Sequence[float]) -> str:
 
 
 def docids_table(
-    statistics: Mapping[str, Mapping[str, float]], beam_recall: Mapping[str, float], seen: pl.DataFrame
+    statistics: Mapping[str, Mapping[str, float]],
+    cpu_seconds: Mapping[str, Sequence[float]],
+    beam_recall: Mapping[str, float],
+    seen: pl.DataFrame,
 ) -> list[dict[str, str]]:
     """A row for each system about its docIDs: their size, their search, and nDCG@10 where training has seen documents.
 
-    statistics: of the catalogue, as the stage `docids` writes them, with `cpu_seconds` if known. seen: of
+    statistics: of the catalogue, as the stage `docids` writes them. cpu_seconds: of that stage, if known. seen: of
     `arrange.evaluation.evaluation`, the groups by whether the best documents are in training lists.
     """
     return [
@@ -84,7 +91,7 @@ def docids_table(
             "nodes": f"{found['nodes']:.0f}",
             "told apart by a number": f"{found['collisions']:.0f}",
             "bytes a docID": f"{found['bytes_per_docid']:.0f}",
-            "CPU s to make": seconds_of([found["cpu_seconds"]] if "cpu_seconds" in found else []),
+            "CPU s to make": seconds_of(cpu_seconds[system]),
             "beam recall": f"{beam_recall[system]:.3f}",
             **{f"nDCG@10, {group} seen": _of_group(seen, system, group) for group in ("all", "some", "none")},
         }
@@ -95,3 +102,32 @@ def docids_table(
 def _of_group(seen: pl.DataFrame, system: str, group: str) -> str:
     rows = seen.filter(system=system, group=group)
     return f"{rows['mean'][0]:.3f} of {rows['queries'][0]}" if len(rows) else "-"
+
+
+def beam_recall(results: Path, rankers: Iterable[str]) -> float:
+    """The share of the exact best documents that beams found, over the rankers of a system."""
+    found = [json.loads((results / f"{ranker}.diagnostics.json").read_text())["beam_recall"] for ranker in rankers]
+    return sum(found) / len(found)
+
+
+def validated(
+    results: Path, trained: Mapping[str, Mapping[int, str]], per_query: pl.DataFrame, arguments: Mapping[str, Any]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The candidates and the checkpoints of `arrange.evaluation.selection`, from the histories of the trainings.
+
+    results: the folder of a data set's results. trained: the rankers of each system by their seeds. arguments: of the
+    trainings, as `kept_value` takes them.
+    """
+    scores = per_query.group_by("system", "seed").agg(score=pl.col("nDCG@10").mean())
+    candidates, checkpoints = [], []
+    for system, seeds in trained.items():
+        for seed, ranker in seeds.items():
+            history = pl.read_csv(results / f"{ranker}.history.csv", infer_schema_length=None)
+            candidates.append((system, seed, *(kept_value(history, column, arguments) for column in VALIDATED)))
+            if set(VALIDATED) <= set(history.columns):
+                rows = history.filter(pl.col("step") > 0).select("step", *VALIDATED).rows()
+                checkpoints += [(system, seed, *row) for row in rows]
+    keys: dict[str, type[pl.DataType]] = {"system": pl.String, "seed": pl.Int64}
+    kept: dict[str, type[pl.DataType]] = {"nll": pl.Float64, "quality": pl.Float64}
+    of_kept = pl.DataFrame(candidates, keys | kept, orient="row").join(scores, on=["system", "seed"], how="left")
+    return of_kept, pl.DataFrame(checkpoints, keys | {"step": pl.Int64} | kept, orient="row")

@@ -11,7 +11,6 @@ from arrange.files import sha256
 from flows import prune, stages
 from flows.run import is_recorded
 from flows.show import latest
-from flows.supervision import is_at_work
 from records import log, store
 from records.states import read_record
 
@@ -70,7 +69,6 @@ def test_what_earlier_runs_noted_is_left_out_where_it_is_damaged(home, content):
         path.write_bytes(content)
     assert read_record("a") == {}
     assert not is_recorded(home)
-    assert not is_at_work(mark, "a flow run")
     whole = {"done": 1, "total": 2, "unit": "steps"}
     progress.write_bytes(json.dumps(whole).encode() + b"\n" + content + b"\n")
     assert latest(progress) == whole

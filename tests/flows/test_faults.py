@@ -5,7 +5,6 @@ The user is told in two lines, and when it is mended one plain run finishes.
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,12 +14,9 @@ import faults
 import pytest
 from checkout import PROJECT, Checkout, outcomes
 from faults import Background
-from mlflow import MlflowClient
 
 from flows.__main__ import LOST
 from flows.stages import mend_lock, problem_in, problem_of_disk
-from records import log, store
-from tasks.stage import STARTER
 
 TASK = """
 from pathlib import Path
@@ -65,31 +61,21 @@ def fill(path: Path) -> None:
     assert shutil.disk_usage(path).free == 0
 
 
-def run_task(folder: Path, starter: int) -> subprocess.CompletedProcess[str]:
+def run_task(folder: Path) -> subprocess.CompletedProcess[str]:
     """A stage as flows start it, in this folder."""
     (folder / "thing.py").write_text(TASK)
     (folder / "params.yaml").write_text("{}")
-    env = os.environ | {"PYTHONPATH": str(PROJECT), "DVC_STAGE": "thing", STARTER: str(starter)}
+    env = os.environ | {"PYTHONPATH": str(PROJECT), "DVC_STAGE": "thing"}
     return subprocess.run([sys.executable, "thing.py"], cwd=folder, env=env, capture_output=True, text=True)
 
 
 def test_a_stage_on_a_full_disk_is_two_lines_and_leaves_nothing(disk):
     folder = disk("1m")
-    done = run_task(folder, os.getpid())
+    done = run_task(folder)
     what, remedy = done.stderr.splitlines()
     assert (done.returncode, what.partition(": ")[0]) == (1, "No space left on device")
     assert remedy == "make room or mend the permissions, then run again"
     assert list((folder / "out").iterdir()) == []
-
-
-def test_a_stage_whose_flow_has_ended_while_it_was_importing_does_nothing(tmp_path):
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    done = run_task(tmp_path, gone.pid)
-    assert done.stderr == "the flow that started this stage has ended\nthe same command goes on from here\n"
-    assert (done.returncode, (tmp_path / "out").exists()) == (1, False)
-    assert run_task(tmp_path, os.getpid()).returncode == 0
-    assert (tmp_path / "out" / "table").stat().st_size == 2_000_000
 
 
 @pytest.mark.parametrize(
@@ -141,28 +127,6 @@ def test_of_dvc_s_locks_those_that_are_cut_short_are_removed(tmp_path, text):
     lock.write_text(text)
     mend_lock(tmp_path)
     assert lock.exists() == text.endswith("}")
-
-
-def test_of_a_recording_that_was_cut_short_everything_is_recorded_again(tmp_path, monkeypatch):
-    """Also what it had finished: below a parent that isn't whole nobody would find it."""
-    monkeypatch.chdir(tmp_path)
-    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
-    experiment = client.create_experiment("arrange")
-
-    def run(folder: Path, **tags: str) -> str:
-        return client.create_run(experiment, tags={"workspace": f"{socket.gethostname()}:{folder}"} | tags).info.run_id
-
-    mine, others = run(tmp_path), run(tmp_path / "other")
-    for parent, key in ((mine, "a"), (others, "b")):
-        client.set_terminated(run(tmp_path, stage_hash=key, **{"mlflow.parentRunId": parent}))
-    assert store.find_logged(client, experiment, "a")
-    log.close_abandoned(client, experiment)
-    assert client.get_run(mine).info.status == "KILLED"
-    assert client.get_run(others).info.status == "RUNNING"
-    assert (store.find_logged(client, experiment, "a"), bool(store.find_logged(client, experiment, "b"))) == (
-        None,
-        True,
-    )
 
 
 def first_run_until(checkout: Checkout, stage: str, happens: Callable[[], object]) -> tuple[int, list[str]]:
@@ -293,20 +257,6 @@ def test_a_prefect_server_that_comes_back_in_time_is_waited_for(first_run, copy)
     assert code == 0, "\n".join(lines)
     assert outcomes("\n".join(lines))["controls@wordnet"] == "ran"
     faults.assert_run_mends(copy, first_run[0], server)
-    assert faults.flow_states(copy) == {"COMPLETED"}
-
-
-@pytest.mark.slow
-@pytest.mark.soak
-def test_a_temporary_prefect_server_that_is_killed_is_started_again(first_run, copy):
-    def kill() -> None:
-        (server,) = [each for each in faults.processes(copy) if faults.is_temporary_server(each.info["cmdline"])]
-        server.kill()
-
-    code, lines = first_run_until(copy, "controls@wordnet", kill)
-    assert code == 0, "\n".join(lines)
-    assert not [line for line in lines if "ERROR" in line]
-    faults.assert_mended(copy, first_run[0])
     assert faults.flow_states(copy) == {"COMPLETED"}
 
 

@@ -1,4 +1,4 @@
-"""The flows' parameters as Prefect sees them: forms, which its server holds a run against."""
+"""The flows' parameters as Prefect sees them."""
 
 import shlex
 from importlib import import_module
@@ -7,14 +7,11 @@ import pytest
 import yaml
 from checkout import PROJECT
 from jsonschema import Draft202012Validator
-from sections import SECTIONS
 
 from flows.__main__ import MODULES
-from flows.compare import compare
-from flows.parameters import partial
+from flows.compare import compare, sweep
 from flows.pipeline import activations, data, pipeline, ranking
 from flows.run import command
-from flows.sweep import sweep
 from settings import params
 
 FLOWS = {flow.name: flow for flow in (data, ranking, activations, pipeline, sweep, compare)}
@@ -29,62 +26,14 @@ def refused(flow, **given):
 @pytest.mark.parametrize("name", FLOWS)
 def test_flows_have_the_same_parameters_and_all_are_described(name):
     properties = FLOWS[name].parameters.properties
-    assert list(properties) == ["preset", "overrides", "parallel", "hours", "cluster"]
+    assert list(properties) == ["preset", "overrides", "parallel"]
     assert all(schema["description"] for schema in properties.values())
     assert FLOWS[name].description
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        None,
-        {},
-        {"finetune": {"arguments": {"max_steps": 10}}},
-        {"losses": {"item": {"alpha": 2}}},
-        {"losses": {"item": {"rule": "item", "alpha": 2}}},
-        {"rankers": {"wordnet-ntp": None}},
-        {"finetune": {"lora": {"r": 16}}},
-        {"docids": {"vectoriser": {"dimensions": 8}}},
-    ],
-)
-def test_a_part_of_the_sections_fits_the_form(overrides):
-    assert refused(pipeline, overrides=overrides, preset=None, hours=0.5) == []
-
-
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        {"no_section": {}},
-        {"finetune": {"treads": 3}},
-        {"rank": {"beams": 0}},
-        {"datasets": {"wordnet": {"split": "parents"}}},
-        {"losses": {"item": {"alpa": 2}}},
-    ],
-)
-def test_what_no_section_can_be_is_refused_by_the_form(overrides):
-    assert refused(pipeline, overrides=overrides) == ["overrides"]
-    assert refused(pipeline, parallel="many") == ["parallel"]
-
-
-def test_every_section_as_it_stands_fits_the_form():
-    """Infinity apart: JSON has none."""
-    sections = params.apply(SECTIONS, {"sweep": {"alpha": [0.0], "beta": [0.0]}})
-    assert refused(sweep, overrides=sections) == []
-
-
-@pytest.mark.parametrize("preset", params.load(PROJECT / "params.yaml")["presets"].values())
-def test_presets_are_parts_of_the_sections(preset):
-    assert refused(pipeline, overrides=preset) == []
-
-
-def test_of_a_part_nothing_is_required_and_nothing_unknown_allowed():
-    models = {"Inner": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}}
-    whole = {"$ref": "#/$defs/Inner", "$defs": models}
-    assert partial(whole, models) == {
-        "type": "object",
-        "properties": {"n": {"anyOf": [{"type": "integer"}, {"type": "null"}]}},
-        "additionalProperties": False,
-    }
+def test_a_parameter_of_another_type_is_refused():
+    assert refused(pipeline, overrides={"rank": {"beams": 50}}, preset=None, parallel=3) == []
+    assert refused(pipeline, overrides=[1], parallel="many") == ["overrides", "parallel"]
 
 
 def test_the_command_that_repeats_a_run_gives_the_same_overrides():
@@ -107,5 +56,4 @@ def test_deployments_are_of_flows_that_take_their_parameters():
         assert refused(FLOWS[name], **deployment.get("parameters", {})) == []
         assert deployment["concurrency_limit"]["limit"] == 1
         assert not any(schedule["active"] for schedule in deployment.get("schedules", []))
-        assert deployment["parameters"]["hours"] > 0
     assert {deployment["entrypoint"].partition(":")[2] for deployment in deployments} >= FLOWS.keys()

@@ -6,7 +6,6 @@ import sys
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from math import inf
 from pathlib import Path
 from threading import Event
 
@@ -18,11 +17,9 @@ from prefect.states import Completed, Failed
 
 from arrange.errors import UserError
 from flows import servers
-from flows.results import next_steps
-from flows.schedule import Place, runner_on, without_running
+from flows.schedule import without_running
 from flows.show import latest
 from flows.stages import RAN, REUSED, problem_in
-from flows.supervision import at_work
 from flows.workspace import assignments, locked
 from settings.params import parse_overrides
 
@@ -53,34 +50,10 @@ def test_dvc_s_own_failure_is_told():
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["rank.beams=3", "transfer.to=[digits]", "datasets.wordnet.root=a b", "rankers=null", r'a.b="1\n\n2"']],
+    [[], ["rank.beams=3", "transfer.to=[digits]", "datasets.wordnet={root: a b}", "rankers=null"]],
 )
 def test_overrides_give_the_words_that_give_them(words):
     assert list(assignments(parse_overrides(words))) == words
-
-
-@pytest.mark.parametrize(
-    ("report", "more"),
-    [
-        (
-            "reports/report.md",
-            "make run PRESET=full                       every loss, trained baselines, longer searches",
-        ),
-        (
-            "rankings/report.md",
-            "make run PRESET=full                       every loss, trained baselines, longer searches",
-        ),
-        ("activations/report/report.md", "make activations PRESET=thorough           five seeds of each arm: hours"),
-    ],
-)
-def test_what_comes_next(tmp_path, report, more):
-    assert next_steps(tmp_path, tmp_path / "w" / report, "the same").splitlines() == [
-        f"Report: w/{report.replace('.md', '.html')}",
-        "Next:   make ui                                    browse the runs",
-        '        make run SET="losses.item.alpha=2"         change a parameter (params.yaml has them all)',
-        f"        {more}",
-        "Again:  the same",
-    ]
 
 
 def test_a_lock_is_held_once_and_freed_after(tmp_path):
@@ -89,25 +62,6 @@ def test_a_lock_is_held_once_and_freed_after(tmp_path):
         pass
     with locked(path):
         pass
-
-
-def test_a_stage_works_as_long_as_its_flow_run_and_its_hours_last(tmp_path):
-    mark = tmp_path / "checkout.flow_run"
-
-    def place(ends):
-        return Place(tmp_path, {}, mark, "mine", ends)
-
-    assert place(inf).reason_to_stop().startswith("it was stopped with its flow run\n")
-    with at_work(mark, "mine"):
-        assert place(inf).reason_to_stop() == ""
-        assert place(0).reason_to_stop().startswith("the run's hours are over\n")
-        mark.write_text("another's")
-        assert place(inf).reason_to_stop().startswith("it was stopped")
-    assert not mark.exists()
-    with pytest.raises(KeyboardInterrupt), at_work(mark, "mine"):
-        raise KeyboardInterrupt
-    assert place(inf).reason_to_stop().startswith("it was stopped")
-    assert mark.with_suffix(".stopped").read_text() == "mine"
 
 
 def test_a_stage_that_is_told_to_stop_ends_with_all_that_it_started(tmp_path):
@@ -121,11 +75,6 @@ def test_a_stage_that_is_told_to_stop_ends_with_all_that_it_started(tmp_path):
     servers.end(process)
     assert not psutil.wait_procs([child], timeout=30)[1]
     assert process.returncode is not None
-
-
-def test_a_cluster_that_is_not_there_is_told():
-    with pytest.raises(UserError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9\n"):
-        runner_on("tcp://127.0.0.1:9", 2)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from checkout import PROJECT
 from dvc.repo import Repo
 
 from flows import stages
-from flows.sweep import cells
+from flows.compare import cells
 from settings import params
 
 SECTIONS = params.load(PROJECT / "params.yaml")

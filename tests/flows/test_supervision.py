@@ -45,4 +45,3 @@ def test_prefect_s_database_says_that_it_crashed(finished, number):
     assert set(outcomes(finished.flow()).values()) <= {"reused", "restored"}
     assert states(finished) == ["COMPLETED", "CRASHED", "COMPLETED"]
     assert not psutil.wait_procs(servers(finished), timeout=30)[1]
-    assert not list(finished.path.glob("state/*.flow_run"))

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from small_results import HOSTILE
 
-from arrange.report.cost import with_cost
-
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
@@ -141,9 +139,3 @@ def test_on_paper_the_page_is_light_and_has_no_contents(opened):
     pdf = page.pdf(format="A4")
     assert pdf.startswith(b"%PDF-")
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) > 10
-
-
-def test_the_cost_is_part_of_the_page(opened, reports):
-    page = opened()
-    page.set_content(with_cost((reports / "report.html").read_text(), {"finetune@wordnet-item": 61.5, "rank": 2.25}))
-    assert page.locator("#cost ~ table td").all_inner_texts() == ["61.5", "2.2", "63.8"]

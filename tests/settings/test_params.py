@@ -56,11 +56,6 @@ MISTAKES = {  # what is set (or, with no value, removed); what the first line na
     "a name that DVC would split": (("rankers.item2-5", RANKER | {"loss": "item2.5"}), "loss is 'item2.5'", "match"),
     "a key that DVC would split": (("losses", {"my.loss": {"rule": "ntp"}}), "losses.my.loss is not", "match"),
     "steps that are no number": (("finetune.arguments.max_steps", "many"), "max_steps is 'many'", "whole number"),
-    "examples that nothing makes": (
-        ("finetune.augmented", {"origins": ["generated"], "first": 0.5, "last": 0.5}),
-        "finetune.augmented.origins has 'generated'",
-        "augment.generated makes none",
-    ),
     "a share above 1": (
         ("rankers.wordnet-item.augmented", {"origins": ["spans"], "first": 1.5, "last": 0.5}),
         "rankers.wordnet-item.augmented.first is 1.5",
@@ -206,7 +201,6 @@ def test_fusions_and_rerankings_are_systems_and_take_any_system_of_their_data():
             "fusions.wordnet-x.first (learned, so a ranker or an entry of candidates) is 'bm25'",
             "valid: ",
         ),
-        ({"fusions.wordnet-x": FUSION | {"first": "wordnet-x"}}, "made of each other: wordnet-x", "another run"),
         ({"reranked.wordnet-x": RERANKED | {"ranker": "wordnet-itm"}}, "ranker (one of wordnet-text)", "wordnet-item?"),
         ({"reranked.wordnet-x": RERANKED | {"ranker": "products-item"}}, "ranker (one of wordnet-text)", "valid: "),
         ({"reranked.wordnet-x": RERANKED | {"docids": "txt"}}, "reranked.wordnet-x.docids", "did you mean text?"),
@@ -222,14 +216,6 @@ def test_fusions_and_rerankings_are_systems_and_take_any_system_of_their_data():
             "give runs/wordnet/bm25/run.parquet",
         ),
         ({"reranked.wordnet-x": RERANKED | {"depth": 0}}, "reranked.wordnet-x.depth", "greater than"),
-        (
-            {
-                "fusions.wordnet-x": FUSION | {"first": "wordnet-y"},
-                "reranked.wordnet-y": RERANKED | {"first": "runs/wordnet/wordnet-x/run.parquet"},
-            },
-            "made of each other: wordnet-x, wordnet-y",
-            "another run",
-        ),
     ],
 )
 def test_a_mistake_in_fusions_and_rerankings_is_told(entries, where, remedy):
@@ -256,23 +242,6 @@ def test_systems_have_names_of_their_own_and_one_recipe(assignments, named):
         params.validate(changed(*assignments), "here")
     assert named in failure.value.what
     assert "name" in failure.value.remedy or "seed" in failure.value.remedy
-
-
-@pytest.mark.parametrize(
-    ("lora", "base", "problem"),
-    [
-        (None, "base_models/small", "finetune.lora is null, so there are none"),
-        ({"r": 2}, "base_models/scratch", "finetune.model is 'base_models/scratch', whose random weights"),
-    ],
-)
-def test_exports_apart_need_adapters_of_a_base_model(lora, base, problem):
-    small = ("base_models.small", {"source": "hub", "name": "someone/small"})
-    entries = [small, ("finetune.lora", lora), ("finetune.model", base)]
-    with pytest.raises(UserError) as failure:
-        params.validate(changed(*entries, ("export.adapters", "apart")), "here")
-    assert f"export.adapters is 'apart', but {problem}" in failure.value.what
-    assert "export.adapters=merged" in failure.value.remedy
-    assert params.validate(changed(*entries, ("export.adapters", "merged")), "here").export.adapters == "merged"
 
 
 def test_a_system_is_called_as_its_entry_without_the_seed_and_a_second_scheme_renames_nothing():

@@ -24,12 +24,6 @@ BASE = Path("/home/me/a checkout")
         ("sqlite:////abs/a.db", "sqlite:////abs/a.db"),
         ("sqlite:///:memory:", "sqlite:///:memory:"),
         ("sqlite://", "sqlite://"),
-        ("./mlruns", "/home/me/a checkout/mlruns"),
-        ("mlruns", "/home/me/a checkout/mlruns"),
-        ("file:rel", "file:///home/me/a%20checkout/rel"),
-        ("file:./a%20b", "file:///home/me/a%20checkout/a%20b"),
-        ("file:///abs", "file:///abs"),
-        ("file://host/share", "file://host/share"),
         ("http://host:5000", "http://host:5000"),
         ("postgresql://me:secret@host/base", "postgresql://me:secret@host/base"),
         ("databricks", "databricks"),
@@ -44,14 +38,13 @@ def test_addresses(monkeypatch, uri, there):
 
 def test_the_places_of_the_environment():
     given = {
-        "MLFLOW_REGISTRY_URI": "sqlite:///models.db",
+        "MLFLOW_TRACKING_URI": "sqlite:///models.db",
         "WORDNET_DIR": "../wn",
         "HF_HOME": "/abs",
-        "SSL_CERT_FILE": "",
         "X": "y",
     }
     assert paths.of_environment(given, BASE) == {
-        "MLFLOW_REGISTRY_URI": "sqlite:////home/me/a checkout/models.db",
+        "MLFLOW_TRACKING_URI": "sqlite:////home/me/a checkout/models.db",
         "WORDNET_DIR": "/home/me/wn",
         "HF_HOME": "/abs",
     }

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -221,34 +222,16 @@ def test_the_folder_is_named_by_dvc(monkeypatch, tmp_path):
     assert stage.folder().is_dir()
 
 
-def items(name, seed=1):
-    """A required word and one that has a default, as in tasks/finetune.py and tasks/track.py."""
-
-
-def nothing(status="FINISHED"):
-    """No required word."""
-
-
-@pytest.mark.parametrize(
-    ("task", "words", "name"),
-    [
-        (items, ["wordnet-item"], "items@wordnet-item"),
-        (items, ["wordnet-item", "2"], "items@wordnet-item"),
-        (nothing, [], "nothing"),
-        (nothing, ["FAILED"], "nothing"),
-    ],
-)
-def test_a_stage_that_is_started_by_hand_has_the_name_that_dvc_gives_it(monkeypatch, task, words, name):
-    monkeypatch.setattr(sys, "argv", ["/some/where/tasks/it.py", *words])
-    assert stage.name_of(task) == name
-
-
 def test_a_stage_that_is_started_by_hand_leaves_its_record_where_dvc_s_would_be(tmp_path):
     (tmp_path / "params.yaml").write_text(PARAMS)
-    (tmp_path / "thing.py").write_text("from tasks import stage\n\ndef thing(name):\n    pass\n\nstage.run(thing)\n")
+    (tmp_path / "tasks").mkdir()
+    for name in ("__init__.py", "__main__.py", "stage.py"):
+        shutil.copy(PROJECT / "tasks" / name, tmp_path / "tasks")
+    (tmp_path / "tasks" / "thing.py").write_text("def thing(name):\n    print(name)\n")
     env = {key: value for key, value in os.environ.items() if key != "DVC_STAGE"} | {"PYTHONPATH": str(PROJECT)}
-    subprocess.run([sys.executable, "-m", "thing", "a"], cwd=tmp_path, env=env, check=True)
-    assert record(tmp_path).exists()
+    words = [sys.executable, "-m", "tasks", "thing", "a"]
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert (done.stdout, record(tmp_path).exists()) == ("a\n", True), done.stderr
 
 
 def test_progress_is_a_line_at_the_start_and_at_the_end_and_seldom_between(run, tmp_path):
@@ -293,6 +276,7 @@ def test_a_stage_ends_when_its_parent_is_killed(tmp_path):
     (tmp_path / "thing.py").write_text(
         "import signal\n"
         "from tasks import stage\n\n"
+        "stage.end_with_parent()\n"
         "def thing():\n"
         "    signal.signal(signal.SIGALRM, lambda *_: print('still here', flush=True))\n"
         "    signal.alarm(30)\n"
@@ -301,7 +285,7 @@ def test_a_stage_ends_when_its_parent_is_killed(tmp_path):
         "stage.run(thing)\n"
     )
     parent = "import subprocess, sys; subprocess.run([sys.executable, 'thing.py'])"
-    env = os.environ | {"PYTHONPATH": str(PROJECT)}
+    env = os.environ | {"PYTHONPATH": str(PROJECT), "DVC_STAGE": "thing"}
     pipe = subprocess.PIPE
     # parent and stage hold the pipe's one end; at the other end it is over when the last of them is gone
     process = subprocess.Popen([sys.executable, "-c", parent], cwd=tmp_path, env=env, stdout=pipe, text=True)
