@@ -23,8 +23,8 @@ def having(settings: Any, *attributes: str) -> dict[str, Any]:
     return {name: each for name, each in named.items() if all(hasattr(each, attribute) for attribute in attributes)}
 
 
-# a part of stages' names, of paths and of parameter names such as losses.<loss>, which a dot would split
-Name = Annotated[str, Field(pattern=r"^[\w-]+$")]
+# a part of stages' names, of files' names (at most 255 bytes), and of parameters' such as losses.<loss>, split by dots
+Name = Annotated[str, Field(pattern=r"^[\w-]+$", max_length=200)]
 
 
 @dataclass(frozen=True)
