@@ -76,7 +76,7 @@ def seconds_of(cpu_seconds: Sequence[float]) -> str:
 def docids_table(
     statistics: Mapping[str, Mapping[str, float]],
     cpu_seconds: Mapping[str, Sequence[float]],
-    beam_recall: Mapping[str, float],
+    beam_recall: Mapping[str, float | None],
     seen: pl.DataFrame,
 ) -> list[dict[str, str]]:
     """A row for each system about its docIDs: their size, their search, and nDCG@10 where training has seen documents.
@@ -92,7 +92,7 @@ def docids_table(
             "told apart by a number": f"{found['collisions']:.0f}",
             "bytes a docID": f"{found['bytes_per_docid']:.0f}",
             "CPU s to make": seconds_of(cpu_seconds[system]),
-            "beam recall": f"{beam_recall[system]:.3f}",
+            "beam recall": "-" if (recall := beam_recall[system]) is None else f"{recall:.3f}",
             **{f"nDCG@10, {group} seen": _of_group(seen, system, group) for group in ("all", "some", "none")},
         }
         for system, found in statistics.items()
@@ -104,10 +104,11 @@ def _of_group(seen: pl.DataFrame, system: str, group: str) -> str:
     return f"{rows['mean'][0]:.3f} of {rows['queries'][0]}" if len(rows) else "-"
 
 
-def beam_recall(results: Path, rankers: Iterable[str]) -> float:
-    """The share of the exact best documents that beams found, over the rankers of a system."""
-    found = [json.loads((results / f"{ranker}.diagnostics.json").read_text())["beam_recall"] for ranker in rankers]
-    return sum(found) / len(found)
+def beam_recall(results: Path, rankers: Iterable[str]) -> float | None:
+    """The share of the exact best documents that beams found, over a system's rankers; None if none was diagnosed."""
+    notes = [json.loads((results / f"{ranker}.diagnostics.json").read_text()) for ranker in rankers]
+    found = [each["beam_recall"] for each in notes if each.get("beam_recall") is not None]
+    return sum(found) / len(found) if found else None
 
 
 def validated(

@@ -1,11 +1,13 @@
 """The table of compared losses, with exact numbers."""
 
+import json
+
 import polars as pl
 import pytest
 
 from arrange.evaluation.statistics import differences
 from arrange.formats import interval, p_value
-from arrange.report.comparison import comparison
+from arrange.report.comparison import beam_recall, comparison, docids_table
 
 QUERIES = [f"q{number}" for number in range(6)]
 CLUSTERS = pl.DataFrame({"query_id": QUERIES, "cluster": list("aabbcc")})
@@ -66,3 +68,18 @@ def test_holm_adjusts_over_the_losses_alone(rows):
         assert rows[row["system"]]["nDCG@10 - neighbours"] == text
     (one,) = differences(losses.filter(pl.col("system") != "neighbours"), "item", CLUSTERS, **RESAMPLED)["p"][:1]
     assert rows["better"]["nDCG@10 - item"].endswith(f"p {p_value(one)}")  # one test needs no adjustment
+
+
+def test_beam_recall_is_the_mean_of_what_was_diagnosed(tmp_path):
+    notes = {"a": {"beam_recall": 0.5}, "b": {"beam_recall": 1.0}, "c": {}, "d": {"beam_recall": None}}
+    for name, found in notes.items():
+        (tmp_path / f"{name}.diagnostics.json").write_text(json.dumps(found))
+    assert beam_recall(tmp_path, ["a", "b", "c"]) == 0.75
+    assert beam_recall(tmp_path, ["c", "d"]) is None  # rank.diagnosed is 0
+
+
+def test_docids_that_were_not_diagnosed_have_a_dash():
+    statistics = dict.fromkeys(("mean_depth", "max_depth", "nodes", "collisions", "bytes_per_docid"), 2.0)
+    seen = pl.DataFrame(schema={"system": pl.String, "group": pl.String, "queries": pl.Int64, "nDCG@10": pl.Float64})
+    rows = docids_table({"a": statistics, "b": statistics}, {"a": [], "b": []}, {"a": None, "b": 0.5}, seen)
+    assert [row["beam recall"] for row in rows] == ["-", "0.500"]
