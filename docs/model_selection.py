@@ -15,18 +15,7 @@ from arrange.files import replacing
 from arrange.formats import markdown
 from arrange.report.comparison import validated
 from arrange.report.figures import plot_points
-from arrange.report.selection import (
-    APART,
-    CORRELATED,
-    SELECTORS,
-    apart,
-    best_checkpoints,
-    correlations_rows,
-    left_out,
-    number,
-    panels,
-    selectors_rows,
-)
+from arrange.report.selection import CORRELATED, SELECTORS, correlations_rows, counts, panels, selectors_rows
 from docs.tables import with_table
 from flows.compare import trained
 from settings import params
@@ -93,19 +82,12 @@ def page(text: str, found: dict[str, Study]) -> str:
 
 def facts(candidates: pl.DataFrame, checkpoints: pl.DataFrame) -> str:
     """A study in sentences: its size, what the lowest nll gives up within a training, pairs of equal nll."""
-    trainings, elsewhere, given_up = best_checkpoints(checkpoints)
     pairs = iso_nll_pairs(checkpoints)
     return FACTS.format(
         rankers=candidates.height,
         losses=candidates["system"].n_unique(),
-        left_out=left_out(candidates),
         checkpoints=checkpoints.height,
-        trainings=trainings,
-        elsewhere=elsewhere,
-        given_up=number(given_up),
-        pairs=pairs.height,
-        apart=apart(pairs),
-        least=APART,
+        **counts(candidates, checkpoints, pairs),
         farthest="; ".join(PAIR.format(**row) for row in pairs.head(1).rows(named=True)) or "none",
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import MinLen
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from arrange.bounds import Count, Exponent, PositiveOr0, Seed, Seeds, ShareAbove0
 from arrange.docids.schemes import Scheme
@@ -23,8 +23,14 @@ def having(settings: Any, *attributes: str) -> dict[str, Any]:
     return {name: each for name, each in named.items() if all(hasattr(each, attribute) for attribute in attributes)}
 
 
+def fits_into_a_path(name: str) -> str:
+    if len(name.encode()) > 200:
+        raise ValueError(f"its name has {len(name.encode())} bytes, and becomes that of files; 200 will do")
+    return name
+
+
 # a part of stages' names, of files' names (at most 255 bytes), and of parameters' such as losses.<loss>, split by dots
-Name = Annotated[str, Field(pattern=r"^[\w-]+$", max_length=200)]
+Name = Annotated[str, Field(pattern=r"^[\w-]+$"), AfterValidator(fits_into_a_path)]
 
 
 @dataclass(frozen=True)

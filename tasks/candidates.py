@@ -1,7 +1,6 @@
 """Stage `candidates`: the documents that a first stage finds, in an order that the training queries teach."""
 
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import torch
@@ -17,8 +16,7 @@ from tasks import stage
 def candidates(name: str) -> None:
     """data/<data>, base_models -> candidates/<name>.parquet, a run; runs/<data>/<name>, a system of the tables.
 
-    The run has the training queries too where a training has it as its teacher. The system's folder has what an export
-    needs to search again.
+    The run has the training queries too if it teaches a training; the system's folder has what an export needs.
     """
     settings = params.read()
     entry, split = settings.candidates[name], settings.rank.split
@@ -26,9 +24,8 @@ def candidates(name: str) -> None:
     dataset = tables.read(Path("data", entry.data), splits=tables.SPLITS)
     torch.set_num_threads(1)  # another number rounds otherwise
     with stage.progress(len(dataset.documents), "documents") as reached:
-        how: Any = {"voters": settings.controls.neighbours, "apart": entry.apart, "progress": reached}
-        how |= {"teachers": None} if teaches else {}
-        first = first_stage.fit(dataset, entry.systems, entry.depth, **how)
+        voters, teachers = settings.controls.neighbours, None if teaches else first_stage.TEACHERS
+        first = first_stage.fit(dataset, entry.systems, entry.depth, voters, entry.apart, teachers, reached)
         reached(len(dataset.documents))
     run = first.rank(dataset.queries.filter(pl.col("split") != "train"))
     if teaches:

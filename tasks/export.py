@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import torch
 
+from arrange.baselines.first_stage import FOLDER
 from arrange.data import tables
 from arrange.decoding.rank import score_of
 from arrange.decoding.validation import judged_queries, means, measure
@@ -44,7 +45,8 @@ def export(data: str) -> None:
         measured = measure(model, queries, catalogue, decoding, score, reached)
     validation = measures.nearest_documents(queries.qrels).join(measured, on="query_id", maintain_order="left")
     fused = {entry.second for entry in settings.fusions.values() if entry.learned and entry.first == name}
-    first = min(fused & settings.candidates.keys(), default=None)
+    first = min(fused & settings.candidates.keys(), default="")
+    known = [Path("runs", data, each, stage.VALIDATION) for each in (name, first)]
     [system] = [system for system, entries in systems(settings.rankers, data).items() if name in entries]
     per_query = pl.read_parquet(Path("results", data, "per_query.parquet"))
     write(
@@ -54,7 +56,7 @@ def export(data: str) -> None:
         documents=catalogue.docids.join(dataset.documents, on="doc_id", how="left", maintain_order="left"),
         validation=validation,
         adapters=settings.export.adapters,
-        beside=Parts(Path("runs", data, name), Path("runs", data, first), dataset.qrels) if first else None,
+        beside=Parts(Path("runs", data, first, FOLDER), known, dataset.qrels) if first else None,
         recipe=Recipe(**prompt.templates(), score=score, **decoding.search(), seed=ranker.seed),
         card={
             "data": data,

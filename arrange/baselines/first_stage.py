@@ -13,13 +13,13 @@ from pathlib import Path
 import polars as pl
 from polars.exceptions import PolarsError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as from_bytes
+from safetensors.torch import save_file
 from sklearn.ensemble import HistGradientBoostingRegressor
 from torch import Tensor
 
 from arrange.baselines import bm25, learned
 from arrange.baselines.controls import Voters
-from arrange.baselines.fusion import reciprocal_rank
 from arrange.baselines.matches import matches
 from arrange.baselines.scores import rank
 from arrange.baselines.settings import Apart
@@ -31,7 +31,7 @@ from arrange.models.adapters import weights
 
 MAX_TOKENS = 64  # of a text that an encoder reads
 TEACHERS = 1000  # more teach hardly more, and an encoder reads them all
-FOLDER = "first_stage"  # in a folder of runs/ and in an export
+FOLDER = "first_stage"  # in a folder of runs/
 
 Search = Callable[[pl.DataFrame], pl.DataFrame]  # from queries (query_id, text) to a run
 
@@ -55,14 +55,12 @@ class FirstStage:
     def rank(self, queries: pl.DataFrame) -> pl.DataFrame:
         """The run of queries that are no training queries; by reciprocal ranks where too few could teach."""
         found = found_by(self.systems, self.depth, queries)
-        if self.trees is None:
-            return reciprocal_rank(found, k=learned.K)
-        return learned.rank_by(self.trees, described(found, queries, self.documents))
+        return learned.ordered(self.trees, described(found, queries, self.documents), found)
 
     @cached_property
     def trees(self) -> HistGradientBoostingRegressor | None:
-        """What the training queries have taught."""
-        return learned.learn(self.taught, self.qrels) if learned.enough(self.taught, self.qrels) else None
+        """What the training queries have taught; None if they are too few."""
+        return learned.learn(self.taught, self.qrels)
 
     def rank_train(self) -> pl.DataFrame:
         """The run of the training queries, if all of them teach: each is ranked by what others taught."""
@@ -75,7 +73,6 @@ def fit(
     dataset: Dataset,
     names: Sequence[str],
     depth: int,
-    *,
     voters: int,
     apart: Apart,
     teachers: int | None = TEACHERS,
@@ -175,7 +172,8 @@ def load(folder: Path, documents: pl.DataFrame) -> FirstStage:
     try:
         notes = json.loads((folder / "first_stage.json").read_text())
         train, qrels, taught = (pl.read_parquet(folder / f"{name}.parquet") for name in ("queries", "qrels", "taught"))
-        vectors = load_file(folder / "vectors.safetensors")
+        # read, not mapped: a server goes on with what it has read when the file is written anew
+        vectors = from_bytes((folder / "vectors.safetensors").read_bytes())
     except (OSError, ValueError, PolarsError, SafetensorError) as error:
         raise UserError(f"{folder} holds no whole first stage: {error}", "export the ranker again") from None
     systems: dict[str, Search] = {}

@@ -37,13 +37,17 @@ def features(found: Sequence[pl.DataFrame], depth: int = 100) -> pl.DataFrame:
     return table.sort(PAIR)
 
 
-def learn(table: pl.DataFrame, qrels: pl.DataFrame) -> HistGradientBoostingRegressor:
-    """Trees that predict reciprocal ranks from `features`, fitted on all rows of the table."""
-    return _trees().fit(_numbers(table), _targets(table, qrels))
+def learn(table: pl.DataFrame, qrels: pl.DataFrame) -> HistGradientBoostingRegressor | None:
+    """Trees that predict reciprocal ranks from `features`, fitted on all rows; None where these are not `enough`."""
+    return _trees().fit(_numbers(table), _targets(table, qrels)) if enough(table, qrels) else None
 
 
-def rank_by(trees: HistGradientBoostingRegressor, table: pl.DataFrame) -> pl.DataFrame:
-    """The run of the table's pairs by what the trees predict."""
+def ordered(
+    trees: HistGradientBoostingRegressor | None, table: pl.DataFrame, found: Sequence[pl.DataFrame]
+) -> pl.DataFrame:
+    """The run of the table's pairs by what the trees predict; without trees, what was found, by reciprocal ranks."""
+    if trees is None:
+        return reciprocal_rank(found, k=K)
     return _run(table, trees.predict(_numbers(table)) if len(table) else np.empty(0))
 
 
@@ -68,9 +72,9 @@ def fused(
     queries are not `enough`.
     """
     table = features(known)
-    if not enough(table, qrels):
-        return reciprocal_rank(found, k=K)
-    return cross_fitted(features(found), qrels) if crossed else rank_by(learn(table, qrels), features(found))
+    if crossed and enough(table, qrels):
+        return cross_fitted(features(found), qrels)
+    return ordered(learn(table, qrels), features(found), found)
 
 
 def enough(table: pl.DataFrame, qrels: pl.DataFrame) -> bool:

@@ -28,20 +28,27 @@ def selection(candidates: pl.DataFrame, checkpoints: pl.DataFrame, folder: Path)
     """
     plot_points([panels(candidates, checkpoints)], folder / PICTURE)
     pairs = iso_nll_pairs(checkpoints)
-    trainings, elsewhere, given_up = best_checkpoints(checkpoints)
     return SELECTION.format(
         selectors=markdown(SELECTORS, selectors_rows(candidates), left=(0, 1, 5)),
         picture=PICTURE,
         correlations=markdown(["", "n", *CORRELATED], correlations_rows(candidates, checkpoints), left=(0,)),
-        left_out=left_out(candidates),
-        trainings=trainings,
-        elsewhere=elsewhere,
-        given_up=number(given_up),
-        pairs=pairs.height,
-        apart=apart(pairs),
-        least=APART,
         shown=pairs_table(pairs.head(SHOWN)) if pairs.height else "No table: there is no such pair.",
+        **counts(candidates, checkpoints, pairs),
     )
+
+
+def counts(candidates: pl.DataFrame, checkpoints: pl.DataFrame, pairs: pl.DataFrame) -> dict[str, str | float]:
+    """What sentences on a study say, by name. pairs: of `iso_nll_pairs`."""
+    trainings, elsewhere, given_up = best_checkpoints(checkpoints)
+    return {
+        "left_out": left_out(candidates),
+        "trainings": trainings,
+        "elsewhere": elsewhere,
+        "given_up": number(given_up),
+        "pairs": pairs.height,
+        "apart": pairs.filter(pl.col("apart") >= APART).height,
+        "least": APART,
+    }
 
 
 SELECTION = """## Which ranker would validation have picked?
@@ -119,11 +126,6 @@ def best_checkpoints(checkpoints: pl.DataFrame) -> tuple[int, int, float | None]
         .agg(lost=best - pl.col("quality").sort_by("nll").first())["lost"]
     )
     return len(given_up), int((given_up > 0).sum()), None if given_up.is_empty() else float(given_up.to_numpy().mean())
-
-
-def apart(pairs: pl.DataFrame) -> int:
-    """How many of the pairs of `iso_nll_pairs` are APART or more."""
-    return pairs.filter(pl.col("apart") >= APART).height
 
 
 def selectors_rows(candidates: pl.DataFrame) -> list[list[str]]:

@@ -38,18 +38,17 @@ def prepare(folder: Path, device: str, batch: int) -> Served:
     """
     try:
         key, exported = identity(folder), _in_memory(load(folder, device))
+        if batch:
+            exported = replace(exported, recipe=replace(exported.recipe, batch_size=batch))
+        with suppress(UserError):  # told to who asks for it
+            _ = exported.fusion
         changed = identity(folder) != key
     except OSError:  # a file is gone between being listed and being read
         changed = True
     if changed:
         raise UserError(f"{folder} changed while it was read", "load it again when it is whole")
-    if batch:
-        exported = replace(exported, recipe=replace(exported.recipe, batch_size=batch))
     among = None if exported.recipe.candidate is None else [exported.catalogue.docids["doc_id"][0]]
     exported.rank(["a query"], 1, among=among)
-    if (folder / "first_stage").is_dir():
-        with suppress(UserError):  # told to who asks for it
-            _ = exported.fusion
     return Served(exported, key)
 
 

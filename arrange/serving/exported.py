@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "arrange.export", 1
 REMEDY = "export the ranker again"
+FIRST_STAGE = "first_stage"  # the folder in an export
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,9 @@ class Exported:
     @cached_property
     def fusion(self) -> "Fusion":
         """The first stage beside the ranker, read when it is first asked for. Raises UserError as `load` there."""
+        if not (self.folder / FIRST_STAGE).is_dir():
+            what = f"{self.folder} has no first stage: params.yaml had no learned fusion of this ranker with one"
+            raise UserError(what, "rank without it, or add one (docs/baselines.md) and export again")
         from arrange.serving import fusion  # here: it needs seconds, and the extra `evaluation`
 
         return fusion.load(self.folder, self.catalogue.docids)

@@ -11,33 +11,35 @@ from functools import cached_property
 from pathlib import Path
 
 import polars as pl
+from polars.exceptions import PolarsError
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from arrange.baselines import first_stage, learned
-from arrange.baselines.first_stage import FOLDER, FirstStage
-from arrange.baselines.fusion import reciprocal_rank
+from arrange.baselines.first_stage import FirstStage
 from arrange.decoding.rank import ScoredRows
 from arrange.errors import UserError
 from arrange.evaluation.runs import make_run, read_run
-
-PAIRS = ("query_id", "doc_id", "rank")
+from arrange.serving.exported import FIRST_STAGE, REMEDY
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What a fusion is made of: two systems' folders with their runs of the validation queries, and these' qrels."""
+    """What a fusion is made of.
 
-    ranker: Path
-    first: Path
+    folder: what `first_stage.write` has written. known: the files of the ranker's and the first stage's runs of the
+    validation queries. qrels: of these queries.
+    """
+
+    folder: Path
+    known: Sequence[Path]
     qrels: pl.DataFrame
 
 
 def write(parts: Parts, export: Path) -> None:
     """Write the folder `first_stage` into an export's new folder."""
-    known = [read_run(folder / "validation.parquet") for folder in (parts.ranker, parts.first)]
-    shutil.copytree(parts.first / FOLDER, export / FOLDER)
-    learned.features(known).write_parquet(export / FOLDER / "known.parquet")
-    parts.qrels.select(PAIRS).write_parquet(export / FOLDER / "judged.parquet")
+    shutil.copytree(parts.folder, export / FIRST_STAGE)
+    learned.features([*map(read_run, parts.known)]).write_parquet(export / FIRST_STAGE / "known.parquet")
+    parts.qrels.select("query_id", "doc_id", "rank").write_parquet(export / FIRST_STAGE / "judged.parquet")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +53,7 @@ class Fusion:
     @cached_property
     def trees(self) -> HistGradientBoostingRegressor | None:
         """What the validation queries have taught; None if they are too few."""
-        return learned.learn(self.known, self.qrels) if learned.enough(self.known, self.qrels) else None
+        return learned.learn(self.known, self.qrels)
 
     def order(self, queries: Sequence[str], ranked: Sequence[ScoredRows]) -> list[list[tuple[str, float]]]:
         """For each query the ids and scores, best first, of what the ranker (`ranked`) and the first stage found.
@@ -62,19 +64,18 @@ class Fusion:
         doc_ids = self.first.documents["doc_id"].to_list()
         of_ranker = make_run(ids, ranked, doc_ids, depth=max(map(len, ranked), default=0))
         found = [of_ranker, self.first.rank(pl.DataFrame({"query_id": ids, "text": queries}))]
-        table = learned.features(found)
-        run = learned.rank_by(self.trees, table) if self.trees else reciprocal_rank(found, k=learned.K)
+        run = learned.ordered(self.trees, learned.features(found), found)
         scored = run.group_by("query_id", maintain_order=True).agg("doc_id", "score")
         of_query = {query: list(zip(docs, scores, strict=True)) for query, docs, scores in scored.iter_rows()}
         return [of_query.get(query, []) for query in ids]
 
 
 def load(export: Path, documents: pl.DataFrame) -> Fusion:
-    """The fusion in an export, over its documents. Raises UserError as `first_stage.load` does, or if there is none."""
-    folder = export / FOLDER
-    if not folder.is_dir():
-        what = f"{export} has no first stage: no learned fusion of params.yaml has this ranker and a first stage"
-        raise UserError(what, "rank without it, or add one (docs/baselines.md) and export again")
+    """The fusion in an export, over its documents. Raises UserError as `first_stage.load` does."""
+    folder = export / FIRST_STAGE
     first = first_stage.load(folder, documents.select("doc_id", "text"))
-    known, qrels = (pl.read_parquet(folder / f"{name}.parquet") for name in ("known", "judged"))
+    try:
+        known, qrels = (pl.read_parquet(folder / f"{name}.parquet") for name in ("known", "judged"))
+    except (OSError, PolarsError) as error:
+        raise UserError(f"{folder} can't be read: {error}", REMEDY) from None
     return Fusion(first, known, qrels)

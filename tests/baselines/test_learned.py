@@ -64,7 +64,9 @@ def test_no_query_is_ranked_by_trees_that_know_the_list_of_a_query_with_its_best
     turned = qrels.with_columns(pl.when(mine & (pl.col("rank") > 1)).then(None).otherwise("rank").alias("rank"))
     before, after = (learned.cross_fitted(table, each).filter(mine) for each in (qrels, turned))
     assert before.equals(after)  # their lists are others, and their ranking is the same
-    knowing, other = (learned.rank_by(learned.learn(table, each), table).filter(mine) for each in (qrels, turned))
+    knowing, other = (
+        learned.ordered(learned.learn(table, each), table, found).filter(mine) for each in (qrels, turned)
+    )
     assert not knowing.equals(other)  # the trees that know them rank them otherwise
 
 

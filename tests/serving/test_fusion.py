@@ -49,12 +49,11 @@ def ranked_by(exported, queries):
 
 def fuse(known, qrels, folder):
     """Put the first stage into the export, with these runs of the validation queries."""
-    systems = [folder / "ranker", folder / "system"]
-    for system, run in zip(systems, known, strict=True):
-        system.mkdir(exist_ok=True)
-        run.write_parquet(system / "validation.parquet")
+    files = [folder / "ranker.parquet", folder / "first.parquet"]
+    for file, run in zip(files, known, strict=True):
+        run.write_parquet(file)
     shutil.rmtree(folder / "export/first_stage", ignore_errors=True)
-    fusion.write(fusion.Parts(*systems, qrels), folder / "export")
+    fusion.write(fusion.Parts(folder / "system/first_stage", files, qrels), folder / "export")
 
 
 @pytest.fixture
@@ -116,3 +115,17 @@ def test_an_export_without_a_first_stage_says_so(tmp_path):
         load(small_export.write(tmp_path / "plain")).rank_fused(ASKED)
     with pytest.raises(UserError, match="among all"):
         load(small_export.write(tmp_path / "shown", **small_export.IN_CONTEXT)).rank_fused(ASKED)
+
+
+def test_a_served_first_stage_lies_in_memory_and_a_missing_part_is_told(made):
+    folder, *_ = made
+    exported = load(folder)
+    expected = exported.rank_fused(ASKED, 3)
+    for name in ("vectors.safetensors", "known.parquet"):
+        (folder / "first_stage" / name).write_bytes(b"")
+    assert exported.rank_fused(ASKED, 3) == expected
+    with pytest.raises(UserError, match="holds no whole first stage"):
+        load(folder).rank_fused(ASKED)
+    shutil.copy(folder.parent / "system/first_stage/vectors.safetensors", folder / "first_stage")
+    with pytest.raises(UserError, match="first_stage can't be read"):
+        load(folder).rank_fused(ASKED)

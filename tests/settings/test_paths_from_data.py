@@ -43,7 +43,7 @@ from tasks import (
 NAMES = [
     *("../escaped", "..", ".", "", "/tmp/escaped", "~/escaped", "~", "a/../../escaped", "..\\escaped", "C:\\escaped"),
     *("a\0escaped", "a\nescaped", "escaped\n", "$(touch escaped)", "`touch escaped`", "a;touch escaped", "${HOME}"),
-    *("%2e%2e%2fescaped", "a" * 201, "a b", "a@b", "a.b"),
+    *("%2e%2e%2fescaped", "a" * 201, "é" * 101, "a b", "a@b", "a.b"),
 ]
 SCRATCH = "base_models/scratch"
 DUAL = {"kind": "dual", "data": "wordnet", "docids": "text", "model": SCRATCH, "width": 4, "seed": 1}
