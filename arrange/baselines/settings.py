@@ -111,6 +111,9 @@ class Candidates:
     def __post_init__(self) -> None:
         if not self.systems:
             raise ValueError("systems is empty; give e.g. [bm25]")
+        for name in self.encoders:
+            if "/" not in name:
+                raise ValueError(f"systems has {name!r}; give bm25, neighbours or the folder of a base model")
 
     @property
     def encoders(self) -> list[str]:

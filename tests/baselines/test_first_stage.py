@@ -7,6 +7,7 @@ import pytest
 
 from arrange.baselines import first_stage
 from arrange.baselines.controls import kin, neighbours
+from arrange.baselines.settings import Candidates
 from arrange.data.tables import Dataset
 from arrange.errors import UserError
 
@@ -116,3 +117,9 @@ def test_a_first_stage_without_its_encoder_or_a_part_is_refused(bert, tmp_path):
     (folder / "taught.parquet").unlink()
     with pytest.raises(UserError, match="no whole first stage"):
         first_stage.load(folder, DOCUMENTS)
+
+
+@pytest.mark.parametrize(("systems", "what"), [([], "systems is empty"), (["bm26"], "systems has 'bm26'; give bm25")])
+def test_systems_that_there_are_not_are_refused(systems, what):
+    with pytest.raises(ValueError, match=what):
+        Candidates(data="wordnet", systems=systems, depth=9, apart="query")
