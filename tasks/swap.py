@@ -2,22 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from arrange.activations.portfolio import CLASSICAL
 from arrange.activations.search.finalists import portfolios, sources_of, sources_of_groups
-from arrange.activations.transfer.ranker import (
-    SWAPPED,
-    RankerTask,
-    ranker_task,
-    swap_activations,
-    with_portfolios,
-)
+from arrange.activations.transfer.swapped import SWAPPED, with_portfolios
 from arrange.files import replacing
 from settings import params
 from settings.sections import Settings
 from tasks import stage
+
+if TYPE_CHECKING:
+    from arrange.activations.transfer.ranker import RankerTask
 
 
 def swap() -> None:
@@ -31,6 +29,8 @@ def swap() -> None:
     finalists = pl.read_parquet(Path("activations", "found", "finalists.parquet"))
     scores = pl.DataFrame(schema=SWAPPED)
     if swapping.of or swapping.known:
+        from arrange.activations.transfer.ranker import swap_activations  # here: what trains takes seconds to import
+
         sources = sources_of([*CLASSICAL["classical"], *swapping.known], "swap.known")
         sources |= sources_of_groups(swapping.of, finalists)
         with stage.progress(len(sources) * len(swapping.seeds), "activations") as reached:
@@ -41,8 +41,10 @@ def swap() -> None:
         scores.write_parquet(part)
 
 
-def ranker_tasks(settings: Settings) -> Iterator[RankerTask]:
+def ranker_tasks(settings: Settings) -> Iterator["RankerTask"]:
     """The ranker's task for each seed, one after the other."""
+    from arrange.activations.transfer.ranker import ranker_task
+
     swapping = settings.swap
     for seed in swapping.seeds:
         yield ranker_task(

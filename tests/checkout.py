@@ -17,7 +17,7 @@ KEPT = {  # entries of the quickstart that a small clone keeps; the others are t
     "base_models": ["scratch"],
     "datasets": ["wordnet"],
     "catalogues": ["wordnet-text"],
-    "rankers": ["wordnet-ntp", "wordnet-item"],
+    "rankers": ["wordnet-ntp"],
     "baselines": [],
     "candidates": [],
     "ngram": [],
@@ -34,6 +34,7 @@ SHAPE = {
     "num_attention_heads": 2,
 }
 CHANGED = {
+    "rankers": {"wordnet-item": {"data": "wordnet", "docids": "text", "loss": "item", "seed": 1}},
     "base_models": {"scratch": {"shape": SHAPE}},
     "docids": {"vocabulary_size": 300},
     "finetune": {

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-from scipy.stats import kendalltau
 
 from arrange.errors import extra
 
@@ -167,9 +166,18 @@ def kendall(run: pl.DataFrame, qrels: pl.DataFrame) -> pl.DataFrame:
 
 
 def _tau_b(ranks_D: np.ndarray, places_D: np.ndarray) -> float | None:
-    if (ranks_D == ranks_D[0]).all():
+    """(agreeing - disagreeing pairs) / sqrt(pairs of unequal ranks x pairs of unequal places), to scipy's last digit.
+
+    scipy's own finds a p-value too and takes 17 times as long, more than all other measures of a run.
+    """
+    ranks_DD, places_DD = (np.sign(np.subtract.outer(one, one)) for one in (ranks_D.astype(int), places_D.astype(int)))
+    unequal_ranks, unequal_places = (np.count_nonzero(signs_DD) // 2 for signs_DD in (ranks_DD, places_DD))
+    if not unequal_ranks:
         return None
-    return 0.0 if (places_D == places_D[0]).all() else float(kendalltau(ranks_D, places_D).statistic)
+    if not unequal_places:
+        return 0.0
+    difference = np.sum(ranks_DD * places_DD) // 2
+    return float(np.clip(difference / np.sqrt(unequal_ranks) / np.sqrt(unequal_places), -1, 1))
 
 
 def pairs(run: pl.DataFrame, qrels: pl.DataFrame) -> pl.DataFrame:

@@ -51,12 +51,13 @@ class Encoder(nn.Module):
     ) -> Tensor:
         """The vectors of all texts in evaluation mode, T x N, on the encoder's device."""
         self.eval()
+        by_length_T = torch.tensor([len(text) for text in texts]).argsort(stable=True)  # so that a batch pads little
         parts = []
-        for start in range(0, len(texts), batch_size):
-            batch = self.batch(texts[start : start + batch_size])
+        for rows in by_length_T.split(batch_size):
+            batch = self.batch([texts[row] for row in rows])
             parts.append(self(**{name: tensor.to(self.body.device) for name, tensor in batch.items()}))
-            progress(min(start + batch_size, len(texts)))
-        return torch.cat(parts)
+            progress(sum(map(len, parts)))
+        return torch.cat(parts)[by_length_T.argsort().to(self.body.device)]
 
 
 class LastToken(Encoder):

@@ -126,9 +126,7 @@ class SentenceEncoder:
         from arrange.models.pretrained import most_tokens
 
         tokens = encode(self.tokenizer, list(texts), min(TITLE_TOKENS, most_tokens(self.model.body, self.tokenizer)))
-        by_length = np.argsort([len(ids) for ids in tokens], kind="stable")  # so that a batch pads little
-        vectors_DE = self.model.vectors([tokens[row] for row in by_length]).float().numpy(force=True)
-        return vectors_DE[np.argsort(by_length)]
+        return self.model.vectors(tokens).float().numpy(force=True)
 
 
 def _tfidf(**options: object) -> "TfidfVectorizer":

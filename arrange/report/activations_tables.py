@@ -129,7 +129,7 @@ def families_table(families: pl.DataFrame) -> str:
 def trained_table(scores: pl.DataFrame) -> str:
     """Systems as rows, seeds as columns: nDCG@10 on validation queries and the rate that won, `0.512 at 0.003`.
 
-    `scores` is a table of `transfer.ranker.with_portfolios`. A portfolio's cells name the activation that was picked.
+    `scores` is a table of `transfer.swapped.with_portfolios`. A portfolio's cells name the activation that was picked.
     """
     runs = scores.unique(["system", "seed"], maintain_order=True)
     cells = {

@@ -1,6 +1,6 @@
 """The autoregressive ranker with other activations: short trainings from scratch, then ranking by beam search."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,10 +11,10 @@ from transformers import PreTrainedModel
 
 from arrange.activations.evaluation import Activation, Admitted
 from arrange.activations.feedforward import normalised, swap
-from arrange.activations.portfolio import control, titled
 from arrange.activations.programs.admission import admit
 from arrange.activations.programs.check import compile_program
 from arrange.activations.settings import Swap
+from arrange.activations.transfer.swapped import MEASURE, SWAPPED
 from arrange.data import tables
 from arrange.decoding.settings import Decoding
 from arrange.decoding.validation import JudgedQueries, judged_queries, measure
@@ -26,14 +26,6 @@ from arrange.training.examples import longest_sequence
 from arrange.training.losses import ListLoss
 from arrange.training.settings import Finetune, Prompt, Score
 from arrange.training.training import train
-
-REFERENCE, MEASURE = "gelu", "nDCG@10"
-SWAPPED = pl.Schema(
-    {"system": pl.String(), "seed": pl.Int64(), "activation": pl.String()}
-    | dict.fromkeys(("rate", "validation"), pl.Float64())
-    | dict.fromkeys(("query_id", "cluster"), pl.String())
-    | {MEASURE: pl.Float64()}
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,36 +122,6 @@ def swap_activations(
             done += 1
             reached(done, name)
     return pl.concat(scores)
-
-
-def with_portfolios(scores: pl.DataFrame, portfolios: Mapping[str, Sequence[str]]) -> pl.DataFrame:
-    """The scores, and those of each portfolio and of the control of equal training as systems by their titles: SWAPPED.
-
-    A portfolio has, for each seed, the ranker of the member with the highest nDCG@10 on the validation queries, the
-    first of equals; `activation` says which. Members that were not trained are left out, and so is a portfolio with one
-    member. The control is `portfolio.best_of_seeds` with GELU: the best of as many seeds as the largest portfolio has
-    members, or of all where there are fewer. With one seed there is none.
-    """
-    seeds = scores["seed"].unique().sort().to_list()
-    trained = set(scores["system"])
-    usable = {name: [member for member in members if member in trained] for name, members in portfolios.items()}
-    parts, size = [scores], 1
-    for name, members in usable.items():
-        if len(members) > 1:
-            parts += [_best(scores, [(member, seed) for member in members], titled(name), seed) for seed in seeds]
-            size = min(len(seeds), max(size, len(members)))
-    if size > 1:
-        turned = [[seeds[(place + shift) % len(seeds)] for shift in range(size)] for place in range(len(seeds))]
-        pairs = zip(turned, seeds, strict=True)
-        parts += [_best(scores, [(REFERENCE, one) for one in among], control(size), seed) for among, seed in pairs]
-    return pl.concat(parts)
-
-
-def _best(scores: pl.DataFrame, among: Sequence[tuple[str, int]], title: str, seed: int) -> pl.DataFrame:
-    """The rows of the system and seed with the highest validation, under another title and seed."""
-    runs = [scores.filter(system=system, seed=own) for system, own in among]
-    best = max(runs, key=lambda run: run["validation"][0])  # the first of equals
-    return best.with_columns(system=pl.lit(title), seed=pl.lit(seed, pl.Int64))
 
 
 def train_with(activation: Activation, admitted: Admitted, task: RankerTask) -> Trained:

@@ -12,7 +12,8 @@ import torch
 from arrange.activations.classical import CLASSICAL
 from arrange.activations.evaluation import Admitted
 from arrange.activations.programs.files import source_of
-from arrange.activations.transfer.ranker import SWAPPED, RankerTask, swap_activations, train_with, with_portfolios
+from arrange.activations.transfer.ranker import RankerTask, swap_activations, train_with
+from arrange.activations.transfer.swapped import SWAPPED, with_portfolios
 from arrange.data.tables import About
 from arrange.decoding.settings import Decoding
 from arrange.decoding.validation import JudgedQueries
