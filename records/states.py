@@ -26,7 +26,7 @@ def read_lock(root: Path) -> dict[str, Any]:
     """
     path = root / "dvc.lock"
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), yaml.CSafeLoader)
         validate(content, COMPILED_LOCKFILE_SCHEMA)
         return dict(content["stages"])
     except FileNotFoundError:

@@ -1,8 +1,6 @@
 """Stage `swap`: the autoregressive ranker with each activation in its feed-forward layers."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -11,11 +9,7 @@ from arrange.activations.search.finalists import portfolios, sources_of, sources
 from arrange.activations.transfer.swapped import SWAPPED, with_portfolios
 from arrange.files import replacing
 from settings import params
-from settings.sections import Settings
 from tasks import stage
-
-if TYPE_CHECKING:
-    from arrange.activations.transfer.ranker import RankerTask
 
 
 def swap() -> None:
@@ -29,31 +23,17 @@ def swap() -> None:
     finalists = pl.read_parquet(Path("activations", "found", "finalists.parquet"))
     scores = pl.DataFrame(schema=SWAPPED)
     if swapping.of or swapping.known:
-        from arrange.activations.transfer.ranker import swap_activations  # here: what trains takes seconds to import
+        # here: what trains takes seconds to import
+        from arrange.activations.transfer.ranker import ranker_task, swap_activations
 
         sources = sources_of([*CLASSICAL["classical"], *swapping.known], "swap.known")
         sources |= sources_of_groups(swapping.of, finalists)
+        data, catalogue = Path("data", swapping.data), Path("docids", f"{swapping.data}-{swapping.docids}")
+        of_ranker = settings.finetune, settings.prompt, settings.losses[swapping.loss], settings.rank
+        tasks = (ranker_task(swapping, seed, data, catalogue, *of_ranker) for seed in swapping.seeds)
         with stage.progress(len(sources) * len(swapping.seeds), "activations") as reached:
-            trained = swap_activations(sources, ranker_tasks(settings), settings.sandbox.flops, reached)
+            trained = swap_activations(sources, tasks, settings.sandbox.flops, reached)
         found = portfolios(finalists) if "found" in swapping.of else {}
         scores = with_portfolios(trained, {**{name: tuple(one) for name, one in found.items()}, **CLASSICAL})
     with replacing(Path("activations", "swapped.parquet")) as part:
         scores.write_parquet(part)
-
-
-def ranker_tasks(settings: Settings) -> Iterator["RankerTask"]:
-    """The ranker's task for each seed, one after the other."""
-    from arrange.activations.transfer.ranker import ranker_task
-
-    swapping = settings.swap
-    for seed in swapping.seeds:
-        yield ranker_task(
-            swapping,
-            seed,
-            Path("data", swapping.data),
-            Path("docids", f"{swapping.data}-{swapping.docids}"),
-            settings.finetune,
-            settings.prompt,
-            settings.losses[swapping.loss],
-            settings.rank,
-        )
