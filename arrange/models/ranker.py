@@ -216,13 +216,17 @@ def load(folder: Path) -> PreTrainedModel:
     try:
         if not folder.is_dir():
             raise FileNotFoundError(f"no folder {folder}")
-        loaded = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+        read: Any = AutoModelForCausalLM.from_pretrained  # typed as if it always gave a model alone
+        loaded, info = read(folder, local_files_only=True, use_safetensors=True, output_loading_info=True)
     except Exception as error:  # whatever json, safetensors or transformers raise on broken files
         reason = str(error).partition("\n")[0]
         raise UserError(
             f"{folder}: cannot load a model: {reason}", "train it again, or give its right folder"
         ) from error
-    return checked(loaded, folder)
+    if missing := sorted(info["missing_keys"]):  # transformers would draw them at random
+        what = f"{folder}: the model has no weights {missing[0]} ({len(missing)} are not there)"
+        raise UserError(what, "train it again, or give its right folder")
+    return checked(loaded.eval(), folder)
 
 
 def checked(loaded: PreTrainedModel, folder: Path) -> PreTrainedModel:

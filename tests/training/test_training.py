@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from safetensors.torch import load_file, save_file
 
 from arrange.docids import trie
 from arrange.docids.tokens import train_tokenizer
@@ -197,6 +198,15 @@ def test_a_model_with_weights_that_are_no_numbers_is_told_by_its_folder(tmp_path
         ranker.model.norm.weight[0] = torch.inf
     model.save(ranker, tmp_path / "m")
     with pytest.raises(UserError, match=rf"{tmp_path / 'm'}: the weights model\.norm\.weight are not all numbers"):
+        model.load(tmp_path / "m")
+
+
+def test_a_model_that_lacks_a_weight_is_told_and_not_loaded_with_random_numbers(tmp_path):
+    model.save(tiny.ranker(), tmp_path / "m")
+    weights = load_file(tmp_path / "m" / "model.safetensors")
+    del weights["model.norm.weight"]
+    save_file(weights, tmp_path / "m" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match=rf"{tmp_path / 'm'}: the model has no weights model\.norm\.weight \(1 are not"):
         model.load(tmp_path / "m")
 
 
