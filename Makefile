@@ -30,7 +30,7 @@ export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR := false
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
-run: .venv/ready ## the quickstart; PRESET=full (or tiny, standard ...), SET="rank.beams=50", DATA=folder (its ranking alone) for another run
+run: .venv/ready ## the quickstart; PRESET=full (or tiny, standard ...), SET="rank.beams=100", DATA=folder (its ranking alone) for another run
 	@$(IN_VENV) -m flows $(if $(DATA),ranking,pipeline) $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET))
 
 activations: .venv/ready ## search for activation functions, and the whole transfer table; PRESET=quick

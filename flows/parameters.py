@@ -15,7 +15,7 @@ class Says(str):
         return handler(core) | {"description": str(self)}
 
 
-VALUES = f'Values over those of {PARAMS} and of the preset, e.g. {{"rank": {{"beams": 50}}}}; null takes an entry away'
+VALUES = f'Values over those of {PARAMS} and of the preset, e.g. {{"rank": {{"beams": 100}}}}; null takes an entry away'
 Preset = Annotated[str | None, Says(f"A name under `presets` in {PARAMS}; none takes the sections as they stand")]
 Overrides = Annotated[dict[str, Any] | None, Says(VALUES)]
 Parallel = Annotated[int, Says("How many stages may work at once")]

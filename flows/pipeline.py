@@ -1,6 +1,6 @@
 """The flows over the stages of dvc.yaml. Each names its last stages; DVC's graph gives what these wait for.
 
-As scripts: python -m flows ranking [--preset tiny] [--set rank.beams=50 ...] [--parallel 2]
+As scripts: python -m flows ranking [--preset tiny] [--set rank.beams=100 ...] [--parallel 2]
 As deployments: see prefect.yaml. flows/compare.py has the other two.
 """
 
