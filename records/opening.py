@@ -28,8 +28,13 @@ def opened() -> "MlflowClient":
     store.check_server()
     with as_user_errors():
         from mlflow import MlflowClient
+        from mlflow.store.db.db_types import DATABASE_ENGINES
+        from sqlalchemy import NullPool, create_engine
 
-        client = MlflowClient(tracking_uri=store.address())
+        address = store.address()
+        if address.partition(":")[0].partition("+")[0] in DATABASE_ENGINES:
+            create_engine(address, poolclass=NullPool).connect().close()  # MLflow tries for 100 seconds
+        client = MlflowClient(tracking_uri=address)
         client.get_experiment_by_name(store.EXPERIMENT)
     return client
 
