@@ -14,7 +14,7 @@ EXAMPLES = """\
 in a checkout:
   arrange run                                   the quickstart, as `make run`
   arrange run --preset tiny                     a preset of params.yaml
-  arrange run --set rank.beams=100               other values for this run
+  arrange run --set rank.beams=100              other values for this run
   arrange run ranking --data mydata             rankers of your own data
   arrange run activations --preset quick        the search for activation functions
   arrange run compare                           losses at equal steps

@@ -19,8 +19,8 @@ def order(run):
 
 
 def test_each_oracle_knows_the_truth_but_for_one_thing():
-    # gains 12, 6, 4: "xbc" has 6 / log2(3) + 4 / 2 = 5.8, "c" has 4, "xxxxxxxxxxa" has its a in place 11
-    train = ranked({"one": "c", "two": "xbc", "three": "xyzuvwrstpa"[:10] + "a"})
+    # gains 12, 6, 4: "xbc" has 6 / log2(3) + 4 / 2 = 5.8, "c" has 4, the third list has its a in place 11
+    train = ranked({"one": "c", "two": "xbc", "three": "xyzuvwrstp" + "a"})
     runs = [order(run) for run in ceilings(train, TEST).values()]
     assert runs == ["abc", "c", "bca", "xbc"]
 

@@ -1,5 +1,7 @@
 """Places that are relative to the checkout, in a run that works in a workspace; and a store that no run can use."""
 
+import shutil
+
 import pytest
 from checkout import outcomes
 from mlflow import MlflowClient
@@ -35,9 +37,11 @@ def test_a_store_that_no_run_can_use_is_told_before_the_work(finished):
 
 @pytest.mark.soak
 def test_a_relative_model_folder_is_the_checkout_s(finished):
-    (finished.path / "models" / "wordnet-item").rename(finished.path.parent / "mine")
+    mine = finished.path.parent / "mine"
+    shutil.copytree(finished.path / "models" / "wordnet-item", mine)
+    shutil.copytree(finished.path / "docids" / "wordnet-text" / "tokenizer", mine, dirs_exist_ok=True)
     words = ("--set", "finetune.model=../mine", "rankers.wordnet-ntp=null")
     found = outcomes(finished.run("python", "-m", "flows", "ranking", *words))
     assert found["finetune@wordnet-item"] == "ran"
     (workspace,) = finished.path.glob(".workspaces/*")
-    assert f"model: {finished.path.parent / 'mine'}\n" in (workspace / "params.yaml").read_text()
+    assert f"model: {mine}\n" in (workspace / "params.yaml").read_text()
