@@ -15,6 +15,7 @@ from prefect.exceptions import TerminationSignal
 from arrange.data.hub import folder_of
 from arrange.errors import UserError
 from flows import servers, show
+from flows.stages import problem_of_disk
 from flows.workspace import check_checkout
 from records import store
 from settings import params
@@ -79,7 +80,7 @@ def until_told_to_stop(flow: Flow[..., State], **parameters: Any) -> State:
     except (KeyboardInterrupt, TerminationSignal) as told:
         servers.leave(STOPPED, 128 + (told.signal if isinstance(told, TerminationSignal) else signal.SIGINT))
     except HTTPError:
-        servers.leave(LOST, 1)
+        servers.leave(problem_of_disk(Path.cwd()) or LOST, 1)  # Prefect's database may have been the one without room
 
 
 def stop(number: int, _: object) -> None:

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ from flows import results, servers
 from flows.schedule import run_stages
 from flows.show import say
 from flows.stages import REUSED, Place, graph, mend_lock, problem_of_disk
-from flows.workspace import assignments, lock_of, opened
+from flows.workspace import assignments, lock_of, locked, opened
 from records import opening, store
 from settings import params
 from tasks.stage import end_with_parent
@@ -69,11 +69,18 @@ def run(
 
 
 def close_killed(mark: Path) -> None:
-    """Tell Prefect of the last flow run in this workspace if it was killed: `mark` has its id, then this run's."""
-    with suppress(FileNotFoundError, ValueError, ObjectNotFound), get_client(sync_client=True) as client:
-        last = client.read_flow_run(UUID(mark.read_text()))
-        if str(last.id) != flow_run.id and last.state and not last.state.is_final():
-            client.set_flow_run_state(last.id, Crashed(message="its process was killed"), force=True)
+    """Tell Prefect of the flow runs of this checkout that were killed. Marks have the ids of each folder's last one.
+
+    mark: this folder's, which gets this run's id. A run of another folder that holds its lock is at work.
+    """
+    with get_client(sync_client=True) as client:
+        for each in mark.parent.glob("*.flow_run"):
+            with suppress(FileNotFoundError, ValueError, ObjectNotFound, UserError):
+                last = client.read_flow_run(UUID(each.read_text()))
+                if str(last.id) == flow_run.id or not last.state or last.state.is_final():
+                    continue
+                with nullcontext() if each == mark else locked(each.with_suffix(".lock")):
+                    client.set_flow_run_state(last.id, Crashed(message="its process was killed"), force=True)
     mark.write_text(str(flow_run.id))
 
 
