@@ -124,7 +124,8 @@ def test_a_key_that_the_endpoint_repeats_is_in_no_file_and_on_no_line(finished, 
     assert set(done) == {deed.__name__ for deed in DEEDS}
     folders = finished.path, first_run[0].path  # MLflow's files are where the experiment was made
     where = places(MARK, *folders)
-    assert any(name.endswith("searches/evolution-1/candidates.parquet") for name in where)
+    assert any(name.endswith("searches/evolution-1/calls.parquet") for name in where)
+    assert not any(name.endswith("searches/evolution-1/candidates.parquet") for name in where)  # they lose comments
     assert any(name.startswith("mlartifacts/") for name in where)
     assert any(name.startswith(".dvc/cache/") for name in where)
     for secret in (KEY, KEY.partition("/")[0], json.dumps(KEY)[1:-1]):
