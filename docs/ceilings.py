@@ -4,6 +4,7 @@ It reads data/<data> and runs/<data> of this checkout. Each row is an oracle: it
 and is kept from one thing that a ranker may be kept from too.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -11,13 +12,24 @@ import numpy as np
 import polars as pl
 
 from arrange.data import tables
+from arrange.errors import UserError
 from arrange.evaluation import measures, runs
 from arrange.formats import markdown
 
 SHOWN = ("nDCG@10", "overlap@1", "overlap@3", "R@10")
 
 
-def main(data: str) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", help="an entry of `datasets` in params.yaml, after `make run`")
+    try:
+        sys.stdout.write(f"{table(parser.parse_args().data)}\n")
+    except UserError as error:
+        sys.exit(str(error))
+
+
+def table(data: str) -> str:
+    """The oracles of a data set and of its runs, and what they reach on the test queries."""
     dataset = tables.read(Path("data", data), splits=tables.SPLITS)
     by_split = dataset.qrels.drop_nulls("rank").join(dataset.queries, on="query_id").partition_by("split", as_dict=True)
     train, test = (by_split[split,].select("query_id", "doc_id", "rank", "gain") for split in ("train", "test"))
@@ -27,7 +39,7 @@ def main(data: str) -> None:
         for depth in (10, 50):
             oracles[f"the best order of the first {depth} of {folder.name}"] = best_order(found, test, depth)
     rows = [[name, *means(run, test)] for name, run in oracles.items()]
-    sys.stdout.write(f"{markdown(['oracle', *SHOWN], rows)}\n")
+    return markdown(["oracle", *SHOWN], rows)
 
 
 def ceilings(train: pl.DataFrame, test: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -78,4 +90,4 @@ def means(run: pl.DataFrame, test: pl.DataFrame) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
