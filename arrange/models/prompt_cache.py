@@ -7,8 +7,9 @@ when beams change places.
 B queries, P prompt tokens, A tokens appended so far, Q tokens appended now, H the size of a state.
 """
 
+import inspect
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 import torch
@@ -45,7 +46,7 @@ class CachedContext:
         # Without a configuration the cache drops nothing; with one it drops what has left a sliding window.
         self.cache = DynamicCache()
         # Padding on the right needs no mask: no token of a causal model sees what comes after it.
-        state_BPH = states(model, self.head, input_ids=token_BP, past_key_values=self.cache, use_cache=True)
+        state_BPH = states(model, self.head, input_ids=token_BP, **_cached(model, self.cache))
         self.last_BH = state_BPH[torch.arange(len(prompts), device=model.device), length_B - 1]
         self.length_B1 = length_B[:, None]
         place_P = torch.arange(token_BP.shape[1], device=model.device)
@@ -62,13 +63,18 @@ class CachedContext:
             input_ids=token_BQ,
             position_ids=position_BQ,
             attention_mask=tree_mask(self.model.config, sees_BQK, position_BQ, self.position_BK, self.model.dtype),
-            past_key_values=self.cache,
-            use_cache=True,
+            **_cached(self.model, self.cache),
         )
 
     def forget(self, count: int) -> None:
         self.cache.crop(-count)
         self.position_BK = self.position_BK[:, :-count]
+
+
+def _cached(model: PreTrainedModel, cache: DynamicCache) -> dict[str, Any]:
+    """The arguments that give a model its cache. Transformers 5.24 has renamed one of them."""
+    name = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+    return {name: cache, "use_cache": True}
 
 
 class PlainContext:
