@@ -15,8 +15,7 @@ from prefect.exceptions import TerminationSignal
 from arrange.data.hub import folder_of
 from arrange.errors import UserError
 from flows import servers, show
-from flows.stages import problem_of_disk
-from flows.workspace import check_checkout
+from flows.checkout import check_checkout, problem_of_disk
 from records import store
 from settings import params
 
@@ -43,12 +42,13 @@ def main() -> None:
     parser.add_argument("--data", metavar="FOLDER", help=where)
     parser.add_argument("--parallel", type=int, default=2, help="stages at once (default: 2)")
     words = parser.parse_args()
-    flow = getattr(import_module(MODULES[words.flow]), words.flow)
     try:
         overrides = checked_overrides(words)
         show.as_script()
         show.console.print("Prefect starts ...")
-        with servers.prefect_for_a_run():
+        with servers.prefect_for_a_run() as wait_until_it_answers:
+            flow = getattr(import_module(MODULES[words.flow]), words.flow)  # a second, while the server starts
+            wait_until_it_answers()
             state = until_told_to_stop(flow, preset=words.preset, overrides=overrides, parallel=words.parallel)
     except UserError as error:
         sys.exit(str(error))

@@ -20,9 +20,10 @@ from prefect.states import Crashed, Failed
 
 from arrange.errors import UserError
 from flows import results, servers
+from flows.checkout import problem_of_disk
 from flows.schedule import run_stages
 from flows.show import say
-from flows.stages import REUSED, Place, graph, mend_lock, problem_of_disk
+from flows.stages import REUSED, Place, graph, mend_lock
 from flows.workspace import assignments, lock_of, locked, opened
 from records import opening, store
 from settings import params

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
@@ -93,13 +93,14 @@ def free_port(host: str) -> str:
 
 
 @contextmanager
-def prefect_for_a_run() -> Iterator[None]:
-    """Where PREFECT_API_URL names no server: one for this run, with the database of this checkout.
+def prefect_for_a_run() -> Iterator[Callable[[], None]]:
+    """Where PREFECT_API_URL names no server: start one for this run, with the database of this checkout.
 
-    It ends when the interpreter does, later than Prefect's threads, which have something to tell it until then.
+    Yields what waits until it answers, which takes seconds. It ends when the interpreter does, later than Prefect's
+    threads, which have something to tell it until then.
     """
     if PREFECT_API_URL.value():
-        yield
+        yield lambda: None
         return
     port = free_port("127.0.0.1")
     address = f"http://127.0.0.1:{port}/api"
@@ -108,8 +109,7 @@ def prefect_for_a_run() -> Iterator[None]:
         words = ["uvicorn", "--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", port]
         temporary["prefect"] = start([*words, "--log-level", "error"], LOGS / "prefect.log", NO_PAGES)
         atexit.register(end, temporary["prefect"])
-        wait_for("prefect", f"{address}/health", temporary)
-        yield
+        yield lambda: wait_for("prefect", f"{address}/health", temporary)
 
 
 def check_prefect() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Collection
@@ -17,11 +16,11 @@ from dvc.stage import PipelineStage
 from networkx import descendants
 
 from flows import servers
+from flows.checkout import problem_of_disk
 from records.states import read_lock
 
 REUSED, RESTORED, RAN = "Reused", "Restored", "Ran"
 ROOM_OF_MODELS = "arrange/training"  # what trains a language model, or runs one, depends on it
-NO_ROOM = 10**7  # bytes: with less, a disk is as good as full
 
 
 @dataclass(frozen=True)
@@ -102,16 +101,6 @@ def repro(place: Place, stage: str, look: Callable[[], None]) -> tuple[str, str]
 def progress_of(root: Path, stage: str) -> Path:
     """The file in which a working stage says how far it is."""
     return root / "state" / stage / "progress.jsonl"
-
-
-def problem_of_disk(root: Path, text: str = "") -> str:
-    """Two lines if the text, or the disk itself, says that nothing can be written; "" else."""
-    if not os.access(root, os.W_OK) or "Read-only file system" in text:
-        return f"{root} can't be written to\nmend the disk or the permissions; the same command goes on from here"
-    signs = ("No space left on device", "disk is full", "Disk quota exceeded")
-    if shutil.disk_usage(root).free < NO_ROOM or any(sign in text for sign in signs):
-        return f"the disk is full: {root}\nmake room (`make prune` finds some); the same command goes on from here"
-    return ""
 
 
 def problem_in(text: str, log: Path) -> str:

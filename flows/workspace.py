@@ -13,7 +13,6 @@ import filecmp
 import hashlib
 import json
 import math
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -27,6 +26,7 @@ from filelock import FileLock, Timeout
 
 from arrange.errors import UserError
 from arrange.files import replacing
+from flows.checkout import check_checkout
 from settings.params import PARAMS, Dumper
 
 OWN = {"params.yaml", "dvc.lock"}  # what a worktree keeps to itself
@@ -52,22 +52,6 @@ def opened(home: Path, changed: Mapping[str, Any] | None) -> Iterator[Path]:
 def lock_of(home: Path, root: Path) -> Path:
     """The lock of a workspace."""
     return home / "state" / f"{root.name if root != home else 'checkout'}.lock"
-
-
-def check_checkout(home: Path) -> None:
-    """Refuse a folder in which a run could not work or not finish."""
-    if not (home / ".git").exists():
-        raise UserError(
-            f"{home} is no git checkout (.git is missing), and DVC needs one",
-            "clone the project, or: git init && git add -A && git commit -m start",
-        )
-    if not os.access(home, os.W_OK):
-        raise UserError(f"{home} can't be written to", "clone into a folder of your own, or mend its permissions")
-    free = shutil.disk_usage(home).free
-    if free < 10**9:
-        raise UserError(
-            f"{free / 1e6:.0f} MB are free in {home}; a run needs 1,000", "make room, with `make clean` for example"
-        )
 
 
 @contextmanager

@@ -208,9 +208,13 @@ def ways(settings: Settings, data: str) -> dict[str, list[str]]:
     return {way: [name.removeprefix(f"{data}-") for name in names] for way, names in found.items()}
 
 
-def first_stages(settings: Settings, data: str) -> list[str]:
-    """The systems of a data set's tables that are first stages."""
-    return [name.removeprefix(f"{data}-") for name in of_data(data, settings.candidates)]
+def without_ranker(settings: Settings, data: str) -> list[str]:
+    """The systems of a data set's tables that need no ranker: first stages, encoders, fusions of these."""
+    rankers = {*of_data(data, settings.rankers, settings.reranked, settings.ngram)}
+    for name, each in settings.fusions.items():
+        if rankers & {each.first, each.second}:
+            rankers.add(name)
+    return [name.removeprefix(f"{data}-") for name in unseeded(settings, data) if name not in rankers]
 
 
 def systems(rankers: Mapping[str, RankerEntry], data: str) -> dict[str, dict[str, int]]:

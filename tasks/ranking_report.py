@@ -8,7 +8,7 @@ from arrange.report.answer import answer
 from arrange.report.rankers_page import Conditions, Ranker, loss_of
 from arrange.report.results import read_results
 from settings import params
-from settings.sections import Settings, first_stages, systems, ways
+from settings.sections import Settings, systems, ways, without_ranker
 
 
 def ranking_report() -> None:
@@ -28,7 +28,7 @@ def ranking_report() -> None:
             for data, of_data in rankers.items()
         }
         answers = [
-            answer(results, ways(settings, data), first_stages(settings, data)) for data, results in found.items()
+            answer(results, ways(settings, data), without_ranker(settings, data)) for data, results in found.items()
         ]
         parts = [*filter(None, answers), rankers_page.this_run(rankers, conditions)]
         for data, of_data in rankers.items():

@@ -12,10 +12,10 @@ FIRST = "bm25"  # the first stage that a search engine has anyhow
 MEASURE = "nDCG@10"
 
 
-def answer(results: Results, ways: Mapping[str, Sequence[str]], first_stages: Sequence[str] = ()) -> str:
+def answer(results: Results, ways: Mapping[str, Sequence[str]], without_ranker: Sequence[str] = ()) -> str:
     """Which of the `ways` of using a ranker is better than BM25, and by how much; the best system of each way.
 
-    ways: a name ("ranker alone") -> the systems of the tables that are so made. first_stages: systems without a ranker,
+    ways: a name ("ranker alone") -> the systems of the tables that are so made. without_ranker: systems that need none,
     which show how much of the gain is theirs.
     """
     if FIRST not in results.metrics:
@@ -25,8 +25,8 @@ def answer(results: Results, ways: Mapping[str, Sequence[str]], first_stages: Se
     if not bests:
         return ""
     told = verdict(max(bests.values(), key=lambda row: row["difference"]), results.data)
-    if alone := best_of(first_stages, by_system):
-        bests["a first stage, no ranker"] = alone
+    if alone := best_of(without_ranker, by_system):
+        bests["no ranker"] = alone
         told += f" Without a ranker {alone['system']} has {results.metrics[alone['system']][MEASURE]['mean']:.3f}."
     rows = [
         [

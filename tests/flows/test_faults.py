@@ -16,7 +16,8 @@ from checkout import PROJECT, Checkout, outcomes
 from faults import Background
 
 from flows.__main__ import LOST
-from flows.stages import mend_lock, problem_in, problem_of_disk
+from flows.checkout import problem_of_disk
+from flows.stages import mend_lock, problem_in
 
 TASK = """
 from pathlib import Path

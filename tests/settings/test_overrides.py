@@ -14,7 +14,7 @@ from arrange.errors import UserError
 from flows.workspace import assignments
 from settings import params
 from settings.entries import FusionEntry
-from settings.sections import ways
+from settings.sections import ways, without_ranker
 
 
 def test_what_is_effective_does_not_change_when_it_is_written_and_read_again(tmp_path):
@@ -268,3 +268,4 @@ def test_every_ranker_of_own_data_meets_bm25(tmp_path):
         "a ranker fused with a first stage": ["item_first"],
         "a ranker that reranks BM25's documents": [f"{system}_reranks_bm25" for system in systems],
     }
+    assert without_ranker(settings, "mine") == ["first", "bm25_item"]
