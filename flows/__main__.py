@@ -19,10 +19,8 @@ from flows.checkout import check_checkout, problem_of_disk
 from records import store
 from settings import params
 
-MODULES = {  # of the flows
-    **dict.fromkeys(("pipeline", "ranking", "activations", "data"), "flows.pipeline"),
-    **dict.fromkeys(("sweep", "compare"), "flows.compare"),
-}
+MODULES = dict.fromkeys(("pipeline", "ranking", "activations", "data"), "flows.pipeline")  # of the flows
+MODULES |= dict.fromkeys(("sweep", "compare"), "flows.compare")
 STOPPED = "stopped\nthe same command goes on from here"
 LOST = (
     "Prefect's server no longer answers, and has no record of how the run ended\n"

@@ -20,9 +20,7 @@ def check_checkout(home: Path) -> None:
         raise UserError(f"{home} can't be written to", "clone into a folder of your own, or mend its permissions")
     free = shutil.disk_usage(home).free
     if free < 10**9:
-        raise UserError(
-            f"{free / 1e6:.0f} MB are free in {home}; a run needs 1,000", "make room, with `make clean` for example"
-        )
+        raise UserError(f"{free / 1e6:.0f} MB are free in {home}; a run needs 1,000", "make room, e.g. by `make clean`")
 
 
 def problem_of_disk(root: Path, text: str = "") -> str:

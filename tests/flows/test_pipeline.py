@@ -375,7 +375,7 @@ def test_a_full_disk_is_refused_before_the_work(finished, disk):
     finished.git("clone", "--quiet", str(finished.path), str(disk / "clone"))
     what, remedy = Checkout(disk / "clone", finished.env).flow(code=1).splitlines()[-2:]
     assert re.fullmatch(r"[56]\d MB are free in .*/clone; a run needs 1,000", what)
-    assert remedy == "make room, with `make clean` for example"
+    assert remedy == "make room, e.g. by `make clean`"
 
 
 def test_a_read_only_folder_is_refused_before_the_work(finished, disk):
