@@ -9,7 +9,7 @@ B queries, P prompt tokens, A tokens appended so far, Q tokens appended now, H t
 
 import inspect
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 from weakref import WeakKeyDictionary
 
 import torch
@@ -45,8 +45,9 @@ class CachedContext:
         token_BP, length_B = _right_padded(prompts, model.device)
         # Without a configuration the cache drops nothing; with one it drops what has left a sliding window.
         self.cache = DynamicCache()
+        self.cached = {_cache_argument(model): self.cache, "use_cache": True}
         # Padding on the right needs no mask: no token of a causal model sees what comes after it.
-        state_BPH = states(model, self.head, input_ids=token_BP, **_cached(model, self.cache))
+        state_BPH = states(model, self.head, input_ids=token_BP, **self.cached)
         self.last_BH = state_BPH[torch.arange(len(prompts), device=model.device), length_B - 1]
         self.length_B1 = length_B[:, None]
         place_P = torch.arange(token_BP.shape[1], device=model.device)
@@ -63,7 +64,7 @@ class CachedContext:
             input_ids=token_BQ,
             position_ids=position_BQ,
             attention_mask=tree_mask(self.model.config, sees_BQK, position_BQ, self.position_BK, self.model.dtype),
-            **_cached(self.model, self.cache),
+            **self.cached,
         )
 
     def forget(self, count: int) -> None:
@@ -71,10 +72,9 @@ class CachedContext:
         self.position_BK = self.position_BK[:, :-count]
 
 
-def _cached(model: PreTrainedModel, cache: DynamicCache) -> dict[str, Any]:
-    """The arguments that give a model its cache. Transformers 5.24 has renamed one of them."""
-    name = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
-    return {name: cache, "use_cache": True}
+def _cache_argument(model: PreTrainedModel) -> str:
+    """The name of the argument that gives a model its cache; transformers 5.24 has renamed it."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
 class PlainContext:
