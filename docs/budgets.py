@@ -64,13 +64,18 @@ def measure(fitness: Fitness) -> pl.DataFrame:
     return pl.concat(tables)
 
 
-def measure_one(fitness: Fitness, steps: int, rung: str, name: str) -> pl.DataFrame:
-    """An activation on the problems of a rung's families: PER_FAMILY of each, one seed."""
-    activation = (CLASSICAL | MINED)[name]
-    admitted = admit(activation, inf)
+def budgeted(fitness: Fitness, steps: int, rung: str) -> Fitness:
+    """The same with PER_FAMILY problems of each family of a rung, one seed, and these steps."""
     count = PER_FAMILY * len(fitness.rungs[rung].families)
     changed = replace(fitness.rungs[rung], problems=count, seeds=1, steps=steps)
-    trial = draw_trial(replace(fitness, rungs=replace(fitness.rungs, **{rung: changed})), rung, SEED)
+    return replace(fitness, rungs=replace(fitness.rungs, **{rung: changed}))
+
+
+def measure_one(fitness: Fitness, steps: int, rung: str, name: str) -> pl.DataFrame:
+    """An activation on the problems of a rung's families."""
+    activation = (CLASSICAL | MINED)[name]
+    admitted = admit(activation, inf)
+    trial = draw_trial(budgeted(fitness, steps, rung), rung, SEED)
     settings = {**trial.settings, "gain": admitted.gain, "pointwise": admitted.pointwise}
     measured: list[Measurement] = []
     for part in trial.parts:
@@ -139,7 +144,8 @@ def errors_table(measured: pl.DataFrame) -> str:
     columns = [*product((True, False), STEPS)]
     names = sorted(measured["activation"].unique(), key=lambda name: means[name, STEPS[-1], True])
     rows = [[name, *(f"{means[name, steps, of]:.3g}" for of, steps in columns)] for name in names]
-    return markdown(["", *(f"{'the paper' if of else 'other'}'s, {steps:,}" for of, steps in columns)], rows)
+    whose = {True: "the paper's", False: "others'"}
+    return markdown(["", *(f"{whose[of]}, {steps:,}" for of, steps in columns)], rows)
 
 
 def carried_table(measured: pl.DataFrame) -> str:
