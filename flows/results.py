@@ -16,7 +16,7 @@ from arrange.formats import interval, markdown, p_value
 from flows.show import console
 from flows.stages import Place
 
-REPORTS = {"report": "reports", "ranking_report": "rankings", "activations_report": "activations/report"}
+FULLER_FIRST = {"report": "reports", "ranking_report": "rankings", "activations_report": "activations/report"}
 TableOf = Callable[[Path, Mapping[str, Any]], tuple[str, list[dict[str, Any]]]]  # of a run's folder and sections
 SHOWN = ("nDCG@10", "overlap@1", "overlap@3", "R@10", "tau_b")
 
@@ -30,7 +30,7 @@ def conclude(place: Place, sections: Mapping[str, Any], states: Mapping[str, Sta
     if "transfer" in states:
         title = "Portfolios of activations: mean log-ratio of errors (below 0 is better), p after Holm"
         show_table(title, portfolios(place.root / "activations" / "transfer" / "portfolios.parquet"))
-    report = next((place.root / path / "report.md" for stage, path in REPORTS.items() if stage in states), None)
+    report = next((place.root / path / "report.md" for stage, path in FULLER_FIRST.items() if stage in states), None)
     outcomes = markdown(
         ["stage", "", ""], [[stage, str(state.name), str(state.message)] for stage, state in states.items()]
     )
