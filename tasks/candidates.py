@@ -25,7 +25,7 @@ def candidates(name: str) -> None:
     torch.set_num_threads(1)  # another number rounds otherwise
     with stage.progress(len(dataset.documents), "documents") as reached:
         voters, teachers = settings.controls.neighbours, None if teaches else first_stage.TEACHERS
-        first = first_stage.fit(dataset, entry.systems, entry.depth, voters, entry.apart, teachers, reached)
+        first = first_stage.fit(dataset, entry.systems, entry.depth, voters, teachers, reached)
         reached(len(dataset.documents))
     run = first.rank(dataset.queries.filter(pl.col("split") != "train"))
     if teaches:

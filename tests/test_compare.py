@@ -49,7 +49,7 @@ def test_docids_are_compared_under_their_own_names_or_with_the_losses():
 
 
 def test_what_is_not_compared_is_not_made():
-    first = {"data": "wordnet", "systems": ["bm25"], "depth": 9, "apart": "query"}
+    first = {"data": "wordnet", "systems": ["bm25"], "depth": 9}
     others = {"catalogues": {"wordnet-rq": {"data": "wordnet", "docids": "rq"}}, "candidates": {"wordnet-first": first}}
     settings = compared(others)
     assert (list(settings.catalogues), settings.candidates) == (["wordnet-text"], {})

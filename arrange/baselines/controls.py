@@ -4,17 +4,21 @@
 its candidates, all of them and no other documents (in the regime `in_context`; pass the qrels to rank judged lists).
 """
 
+from typing import Literal
+
 import numpy as np
 import polars as pl
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.neighbors import NearestNeighbors
 
 from arrange.baselines import bm25
-from arrange.baselines.settings import Apart, Controls
+from arrange.baselines.settings import Controls
 from arrange.data.tables import Dataset
 from arrange.errors import UserError
 from arrange.evaluation.runs import from_scores
 from arrange.tokenization import WORD
+
+Apart = Literal["query", "best_document"]  # see `kin`
 
 
 def control_runs(
@@ -144,6 +148,18 @@ def kin(train_qrels: pl.DataFrame, apart: Apart | None) -> pl.DataFrame:
     if apart == "query":
         return best.select("query_id", neighbour="query_id").unique()
     return best.join(best.rename({"query_id": "neighbour"}), on="doc_id").select("query_id", "neighbour").unique()
+
+
+def apart_in(dataset: Dataset) -> Apart:
+    """Which kin a training query has, so that its neighbours are as far away as a validation query's.
+
+    `best_document` where the split keeps the queries of one best document together: no validation query shares a
+    document at rank 1 with a training query. Else `query`.
+    """
+    best = dataset.qrels.filter(pl.col("rank") == 1).join(dataset.queries.select("query_id", "split"), on="query_id")
+    validation, train = (best.filter(split=split) for split in ("validation", "train"))
+    shared = validation.join(train, on="doc_id", how="semi")
+    return "best_document" if len(validation) and shared.is_empty() else "query"
 
 
 def _frequencies(qrels: pl.DataFrame) -> pl.DataFrame:

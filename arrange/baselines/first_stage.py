@@ -19,10 +19,9 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from torch import Tensor
 
 from arrange.baselines import bm25, learned
-from arrange.baselines.controls import Voters
+from arrange.baselines.controls import Apart, Voters, apart_in
 from arrange.baselines.matches import matches
 from arrange.baselines.scores import rank
-from arrange.baselines.settings import Apart
 from arrange.data.tables import Dataset
 from arrange.errors import UserError
 from arrange.files import replacing
@@ -74,21 +73,20 @@ def fit(
     names: Sequence[str],
     depth: int,
     voters: int,
-    apart: Apart,
     teachers: int | None = TEACHERS,
     progress: Callable[[int], object] = lambda done: None,
 ) -> FirstStage:
     """A first stage over a data set's documents, taught by its training queries.
 
-    names: `bm25`, `neighbours` and sentence encoders (folders of base models). voters: neighbours that vote. apart:
-    which training queries are no neighbours of a training query; see `controls.neighbours`. teachers: how many
-    training queries teach; None for all.
+    names: `bm25`, `neighbours` and sentence encoders (folders of base models). voters: neighbours that vote; a
+    training query's are as far away as a validation query's (`controls.apart_in`). teachers: how many training queries
+    teach; None for all.
     """
     train = dataset.queries.filter(split="train").select("query_id", "text")
     qrels = dataset.qrels.join(train, on="query_id", how="semi").select("query_id", "doc_id", "rank")
     asked = train if teachers is None else train.sample(min(teachers, len(train)), seed=0)
     texts = dataset.documents.select("doc_id", "text")
-    systems = opened(names, texts, train, qrels, voters, apart, progress)
+    systems = opened(names, texts, train, qrels, voters, apart_in(dataset), progress)
     taught = described(found_by(systems, depth, asked), asked, texts)
     return FirstStage(systems, depth, texts, train, qrels, taught, voters)
 

@@ -91,22 +91,17 @@ class Reranker(Pretrained):
     negatives: Count
 
 
-Apart = Literal["query", "best_document"]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Candidates:
     """What a first stage finds for every query of a data set: the first documents of some systems.
 
     systems: `bm25`, `neighbours` (the vote of the control), and sentence encoders, which are folders of base models.
-    depth: how many documents each of them gives. apart: which training queries don't vote for a training query; see
-    `arrange.baselines.controls.kin`.
+    depth: how many documents each of them gives.
     """
 
     data: str
     systems: list[str]
     depth: Count
-    apart: Apart
 
     def __post_init__(self) -> None:
         if not self.systems:

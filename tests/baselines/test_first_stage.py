@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from arrange.baselines import first_stage
-from arrange.baselines.controls import kin, neighbours
+from arrange.baselines.controls import apart_in, kin, neighbours
 from arrange.baselines.settings import Candidates
 from arrange.data.tables import Dataset
 from arrange.errors import UserError
@@ -47,6 +47,17 @@ def test_kin_are_the_queries_that_share_a_best_document():
     assert kin(TRAIN[1], None).is_empty()
 
 
+@pytest.mark.parametrize(
+    ("best", "apart"), [("d2", "query"), ("d1", "query"), ("d3", "best_document"), (None, "query")]
+)
+def test_training_queries_have_the_kin_that_the_split_has(best, apart):
+    """The training queries' best documents are d1 and d2; a validation query's is one of them, another one, or none."""
+    queries = QUERIES.with_columns(split=pl.col("split").replace("test", "validation"))
+    qrels = QRELS.filter((pl.col("query_id") != "q4") | (best is not None))
+    qrels = qrels.with_columns(doc_id=pl.when(query_id="q4").then(pl.lit(best)).otherwise("doc_id"))
+    assert apart_in(Dataset(queries, DOCUMENTS, qrels)) == apart
+
+
 def test_as_many_neighbours_vote_though_kin_are_left_out():
     queries = pl.DataFrame({"query_id": list("abcdef"), "text": ["red dog"] * 3 + ["red", "red fox", "red dog fox"]})
     qrels = pl.DataFrame(
@@ -58,7 +69,7 @@ def test_as_many_neighbours_vote_though_kin_are_left_out():
 
 
 def test_a_first_stage_has_the_first_documents_of_each_system():
-    first = first_stage.fit(DATASET, ["neighbours", "bm25"], 1, voters=1, apart="query", teachers=None)
+    first = first_stage.fit(DATASET, ["neighbours", "bm25"], 1, voters=1, teachers=None)
     assert found(first.rank(QUERIES.filter(split="test")), "q4") == ["d1"]  # both find it
     run = first.rank_train()
     assert {*found(run, "q2")} == {"d1", "d2"}  # the vote's d1, and BM25's d2
@@ -67,28 +78,27 @@ def test_a_first_stage_has_the_first_documents_of_each_system():
 
 def taught_dataset():
     """BM25 is right, and of a training query's list the vote, without its kin, knows nothing."""
-    rows = [(f"t{number:02}", "train", f"word{number % 12} other{number % 5}") for number in range(60)]
-    rows += [(f"v{number:02}", "test", f"word{number % 12} other{number % 7}") for number in range(12)]
-    queries = pl.DataFrame(rows, ["query_id", "split", "text"], orient="row")
-    documents = pl.DataFrame({"doc_id": [f"d{n:02}" for n in range(12)], "text": [f"word{n} thing" for n in range(12)]})
-    qrels = pl.DataFrame(
-        [(query, f"d{int(query[1:]) % 12:02}", 1) for query, *_ in rows], schema=QRELS.schema, orient="row"
-    )
+    rows = [(f"t{number:02}", "train", f"word{number % 12} other{number % 5}", number % 12) for number in range(60)]
+    rows += [(f"v{number:02}", "test", f"word{number} other{number % 7}", number) for number in range(12)]
+    rows += [("apart", "validation", "no training query has its best document", 12)]
+    queries = pl.DataFrame([row[:3] for row in rows], ["query_id", "split", "text"], orient="row")
+    documents = pl.DataFrame({"doc_id": [f"d{n:02}" for n in range(13)], "text": [f"word{n} thing" for n in range(13)]})
+    qrels = pl.DataFrame([(row[0], f"d{row[3]:02}", 1) for row in rows], schema=QRELS.schema, orient="row")
     return Dataset(queries, documents, qrels)
 
 
 def test_training_queries_teach_the_order_and_each_is_ranked_by_what_others_taught():
     dataset = taught_dataset()
-    how = {"voters": 5, "apart": "best_document", "teachers": None}
-    first = first_stage.fit(dataset, ["bm25", "neighbours"], 9, **how)
+    first = first_stage.fit(dataset, ["bm25", "neighbours"], 9, voters=5, teachers=None)
     run = pl.concat([first.rank(dataset.queries.filter(split="test")), first.rank_train()])
     best = run.filter(rank=1).join(dataset.qrels, on=["query_id", "doc_id"], how="semi")
-    assert best["query_id"].sort().to_list() == dataset.queries["query_id"].sort().to_list()
+    ranked = dataset.queries.filter(pl.col("split") != "validation")
+    assert best["query_id"].sort().to_list() == ranked["query_id"].sort().to_list()
 
 
 def test_a_sentence_encoder_finds_the_nearest_by_cosine(bert):
     folder = bert("encoder")
-    first = first_stage.fit(DATASET, [str(folder)], 3, voters=1, apart="query", teachers=None)
+    first = first_stage.fit(DATASET, [str(folder)], 3, voters=1, teachers=None)
     run = pl.concat([first.rank(QUERIES.filter(split="test")), first.rank_train()])
     assert run.group_by("query_id").len()["len"].to_list() == [3] * 4
     assert found(run, "q1") == found(run, "q4")  # the same text
@@ -96,7 +106,7 @@ def test_a_sentence_encoder_finds_the_nearest_by_cosine(bert):
 
 def test_a_first_stage_is_read_back_and_ranks_alike(bert, tmp_path):
     dataset, folder = taught_dataset(), tmp_path / "first_stage"
-    first = first_stage.fit(dataset, ["neighbours", str(bert("encoder")), "bm25"], 5, voters=3, apart="query")
+    first = first_stage.fit(dataset, ["neighbours", str(bert("encoder")), "bm25"], 5, voters=3)
     first_stage.write(first, folder)
     asked = pl.DataFrame({"query_id": ["0", "t00"], "text": ["word3 other1", "word4 other4 word3"]})
     again = first_stage.load(folder, dataset.documents)
@@ -109,7 +119,7 @@ def test_a_first_stage_is_read_back_and_ranks_alike(bert, tmp_path):
 
 def test_a_first_stage_without_its_encoder_or_a_part_is_refused(bert, tmp_path):
     encoder, folder = Path(bert("encoder")), tmp_path / "first_stage"
-    first_stage.write(first_stage.fit(DATASET, [str(encoder)], 3, voters=1, apart="query"), folder)
+    first_stage.write(first_stage.fit(DATASET, [str(encoder)], 3, voters=1), folder)
     weights = next(encoder.glob("*.safetensors"))
     weights.rename(weights.with_suffix(".moved"))
     with pytest.raises(UserError, match=f"needs the encoder {encoder}"):
@@ -122,4 +132,4 @@ def test_a_first_stage_without_its_encoder_or_a_part_is_refused(bert, tmp_path):
 @pytest.mark.parametrize(("systems", "what"), [([], "systems is empty"), (["bm26"], "systems has 'bm26'; give bm25")])
 def test_systems_that_there_are_not_are_refused(systems, what):
     with pytest.raises(ValueError, match=what):
-        Candidates(data="wordnet", systems=systems, depth=9, apart="query")
+        Candidates(data="wordnet", systems=systems, depth=9)

@@ -235,10 +235,10 @@ def test_data_without_rankers_gives_an_empty_folder(project):
 
 
 def test_the_first_stage_of_a_learned_fusion_goes_along(project):
-    candidates = {"wordnet-first": {"data": "wordnet", "systems": ["bm25"], "depth": 3, "apart": "query"}}
+    candidates = {"wordnet-first": {"data": "wordnet", "systems": ["bm25"], "depth": 3}}
     fusions = {"both": {"data": "wordnet", "first": "wordnet-item", "second": "wordnet-first", "learned": True}}
     configure(("candidates", candidates), ("fusions", fusions))
-    first = first_stage.fit(DATASET, ["bm25"], 3, voters=1, apart="query")
+    first = first_stage.fit(DATASET, ["bm25"], 3, voters=1)
     first_stage.write(first, Path("runs/wordnet/wordnet-first/first_stage"))
     run = first.rank(DATASET.queries.filter(split="validation"))
     for system in ("wordnet-first", "wordnet-item"):

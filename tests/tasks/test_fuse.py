@@ -14,7 +14,7 @@ from tasks.fuse import fuse
 from tasks.stage import write_validation
 
 SYSTEMS = ("wordnet-item", "wordnet-first")
-FIRST = {"data": "wordnet", "systems": ["bm25"], "depth": 9, "apart": "query"}
+FIRST = {"data": "wordnet", "systems": ["bm25"], "depth": 9}
 FUSION = {"data": "wordnet", "first": SYSTEMS[0], "second": SYSTEMS[1], "learned": True}
 
 
