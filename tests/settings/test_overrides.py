@@ -242,7 +242,7 @@ def test_values_are_written_as_one_would_type_them():
 def test_every_ranker_of_own_data_meets_bm25(tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
-    stage = {"data": "wordnet", "systems": ["bm25"], "depth": 9, "apart": "query"}
+    stage = {"data": "wordnet", "systems": ["bm25"], "depth": 9}
     fused = {"data": "wordnet", "first": "wordnet-item", "second": "wordnet-first"}
     sections = changed(
         ("rankers.wordnet-ntp.regime", "in_context"),

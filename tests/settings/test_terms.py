@@ -20,7 +20,7 @@ TAUGHT, MINED = (
 )
 LEARNT = ("rankers.wordnet-item.loss", "other")
 TABLE = ("finetune.teacher.table", "candidates/wordnet-first.parquet")
-FIRST = ("candidates.wordnet-first", {"data": "wordnet", "systems": ["bm25"], "depth": 9, "apart": "query"})
+FIRST = ("candidates.wordnet-first", {"data": "wordnet", "systems": ["bm25"], "depth": 9})
 NGRAM = ("ngram.wordnet-ngram", {"data": "wordnet", "docids": "text", "loss": "other", "seed": 1, "length": 10,
     "samples": 10, "temperature": 0.1, "alpha": 2.0, "beta": 0.8, "frequent": 1500})  # fmt: skip
 MISTAKES = {
