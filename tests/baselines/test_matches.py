@@ -51,6 +51,6 @@ def test_an_order_is_learned_from_where_a_name_stands():
         orient="row",
     )
     dataset = Dataset(queries, table("doc_id", {f"d-{name}": name for name in names}), qrels)
-    run = first_stage.fit(dataset, ["bm25"], 2, voters=1, apart="query").rank(queries.filter(split="test"))
+    run = first_stage.fit(dataset, ["bm25"], 2, voters=1).rank(queries.filter(split="test"))
     best = run.filter(rank=1).join(qrels, on=["query_id", "doc_id"], how="semi")
     assert best["query_id"].to_list() == [*tests]

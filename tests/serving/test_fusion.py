@@ -61,7 +61,7 @@ def made(tmp_path):
     """The export, its first stage, the validation queries' runs of both, and their qrels."""
     exported = load(small_export.write(tmp_path / "plain"))
     data = dataset()
-    first = first_stage.fit(data, ["bm25", "neighbours"], 5, voters=3, apart="query")
+    first = first_stage.fit(data, ["bm25", "neighbours"], 5, voters=3)
     first_stage.write(first, tmp_path / "system/first_stage")
     asked = data.queries.filter(split="validation")
     known = [ranked_by(exported, asked), first.rank(asked)]
