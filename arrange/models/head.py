@@ -61,7 +61,8 @@ class Head:
         return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
 
 
-_is_plain: WeakKeyDictionary[PreTrainedModel, bool] = WeakKeyDictionary()  # finding out takes two forward passes
+# by output layer, which adapters put another one around; finding out takes two forward passes
+_is_plain: WeakKeyDictionary[torch.nn.Module, bool] = WeakKeyDictionary()
 
 
 def head_of(model: PreTrainedModel) -> Head:
@@ -70,9 +71,12 @@ def head_of(model: PreTrainedModel) -> Head:
     It is the output layer and its softcap, if these give the model's logits. Otherwise it does nothing, and `states`
     runs the whole model.
     """
-    if model not in _is_plain:
-        _is_plain[model] = _agrees(model)
-    return _output_layer(model) if _is_plain[model] else Head(None)
+    layer = model.get_output_embeddings()
+    if layer is None:
+        return Head(None)
+    if layer not in _is_plain:
+        _is_plain[layer] = _agrees(model)
+    return _output_layer(model) if _is_plain[layer] else Head(None)
 
 
 def states(model: PreTrainedModel, head: Head, **inputs: Any) -> Tensor:

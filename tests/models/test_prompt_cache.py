@@ -9,6 +9,7 @@ from arrange.decoding.beam import beam_search
 from arrange.docids.trie import build
 from arrange.models.head import head_of
 from arrange.models.prompt_cache import CachedContext, PlainContext, open_context
+from arrange.models.ranker import with_lora, without_adapters
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -17,6 +18,18 @@ def test_the_head_is_cut_off_and_trees_are_used_where_they_give_the_same(name: s
     assert (head.weight_CH is None) == (name == "cohere")  # it scales its logits
     assert type(context) is (PlainContext if name == "bloom" else CachedContext)
     assert name in TREES or name in ("cohere", "bloom")
+
+
+def test_adapters_around_the_output_layer_are_seen_after_a_search_without_them() -> None:
+    """Training new tokens of a tied model wraps its output layer; loading the model has searched it already."""
+    torch.manual_seed(3)
+    model, trie = LlamaForCausalLM(LlamaConfig(**SIZES, tie_word_embeddings=True)).eval(), build(DOCIDS)
+    before = beam_search(model, PROMPTS, trie, beams=3, batch_size=9)
+    adapted = with_lora(model, {"r": 2, "target_modules": "all-linear"}, 1, new=[5])
+    within = beam_search(without_adapters(adapted), PROMPTS, trie, beams=3, batch_size=9)  # B is 0: nothing changes
+    assert type(model.get_output_embeddings()) is not torch.nn.Linear
+    for one, other in zip(before, within, strict=True):
+        assert other.documents_K.tolist() == one.documents_K.tolist()
 
 
 def test_a_model_that_changes_after_a_search_is_seen_as_it_is() -> None:
