@@ -4,6 +4,7 @@ A module of the library that is a subcommand has `parser()`, its command line, a
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -46,10 +47,14 @@ def main(words: Sequence[str] | None = None) -> None:
     name = words[0] if words else ""
     try:
         if name in SUBCOMMANDS:
-            return _module(name).main(words[1:])
+            _module(name).main(words[1:])
+            sys.stdout.flush()
+            return
         whole(complete=SHELL in words).parse_args(words or ["--help"])
     except UserError as error:
         sys.exit(str(error))
+    except BrokenPipeError:  # `| head` has what it wants; without a place for the rest Python would complain at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def whole(complete: bool = False) -> argparse.ArgumentParser:

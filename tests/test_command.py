@@ -58,6 +58,17 @@ def test_rank_ranks(tmp_path, capsys):
     assert [each["doc_id"] for each in json.loads(capsys.readouterr().out)] == [one.doc_id for one in wanted]
 
 
+def test_a_reader_that_leaves_early_is_no_error(tmp_path):
+    words = [sys.executable, "-m", "arrange", "rank", str(small_export.write(tmp_path / "animals")), "a dog"]
+    with subprocess.Popen(words, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()  # long before it prints: it imports torch first
+        told = process.stderr.read()
+    assert "BrokenPipeError" not in told
+    assert process.returncode == 0
+
+
 def test_help_names_every_subcommand_and_each_has_its_own(capsys):
     with pytest.raises(SystemExit):
         command.main(["--help"])
