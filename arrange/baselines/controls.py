@@ -89,10 +89,9 @@ def neighbours(
     k: int = 10,
     depth: int = 100,
     candidates: pl.DataFrame | None = None,
-    apart: Apart | None = None,
 ) -> pl.DataFrame:
     """The vote of the k nearest training queries for the documents of their lists; see `Voters`."""
-    return Voters(train_queries, train_qrels, k, apart).vote(queries, depth, candidates)
+    return Voters(train_queries, train_qrels, k).vote(queries, depth, candidates)
 
 
 class Voters:
@@ -153,13 +152,19 @@ def kin(train_qrels: pl.DataFrame, apart: Apart | None) -> pl.DataFrame:
 def apart_in(dataset: Dataset) -> Apart:
     """Which kin a training query has, so that its neighbours are as far away as a validation query's.
 
-    `best_document` where the split keeps the queries of one best document together: no validation query shares a
-    document at rank 1 with a training query. Else `query`.
+    `best_document` where the split keeps the queries of one best document together: validation queries share a
+    document at rank 1 with a training query less than half as often as training queries do with another. Else `query`.
     """
     best = dataset.qrels.filter(pl.col("rank") == 1).join(dataset.queries.select("query_id", "split"), on="query_id")
     validation, train = (best.filter(split=split) for split in ("validation", "train"))
-    shared = validation.join(train, on="doc_id", how="semi")
-    return "best_document" if len(validation) and shared.is_empty() else "query"
+    shared, repeated = validation.join(train, on="doc_id", how="semi"), train.filter(pl.col("doc_id").is_duplicated())
+    if validation.is_empty() or train.is_empty():
+        return "query"
+    of_validation, of_train = (
+        part["query_id"].n_unique() / whole["query_id"].n_unique()
+        for part, whole in ((shared, validation), (repeated, train))
+    )
+    return "best_document" if of_validation < of_train / 2 else "query"
 
 
 def _frequencies(qrels: pl.DataFrame) -> pl.DataFrame:

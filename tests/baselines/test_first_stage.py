@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from arrange.baselines import first_stage
-from arrange.baselines.controls import apart_in, kin, neighbours
+from arrange.baselines.controls import Voters, apart_in, kin
 from arrange.baselines.settings import Candidates
 from arrange.data.tables import Dataset
 from arrange.errors import UserError
@@ -33,7 +33,7 @@ def found(run, query):
 
 
 def test_a_training_query_votes_for_others_and_not_for_itself():
-    voted = {apart: neighbours(*TRAIN, QUERIES, 1, apart=apart) for apart in (None, "query", "best_document")}
+    voted = {apart: Voters(*TRAIN, 1, apart).vote(QUERIES) for apart in (None, "query", "best_document")}
     assert found(voted[None], "q1") == ["d1", "d3"]  # its own list
     assert found(voted["query"], "q1") == ["d1"]  # of q3, the nearest other one
     assert found(voted["best_document"], "q1") == ["d2", "d3"]  # q3 has the same best document, so q2 votes
@@ -48,14 +48,22 @@ def test_kin_are_the_queries_that_share_a_best_document():
 
 
 @pytest.mark.parametrize(
-    ("best", "apart"), [("d2", "query"), ("d1", "query"), ("d3", "best_document"), (None, "query")]
+    ("best", "apart"),
+    [
+        (["d2"], "query"),
+        (["d3"], "best_document"),
+        (["d1", "d3", "d3"], "query"),  # 1/3 of 2/3
+        (["d1", "d3", "d3", "d3"], "best_document"),
+        ([], "query"),
+    ],
 )
 def test_training_queries_have_the_kin_that_the_split_has(best, apart):
-    """The training queries' best documents are d1 and d2; a validation query's is one of them, another one, or none."""
-    queries = QUERIES.with_columns(split=pl.col("split").replace("test", "validation"))
-    qrels = QRELS.filter((pl.col("query_id") != "q4") | (best is not None))
-    qrels = qrels.with_columns(doc_id=pl.when(query_id="q4").then(pl.lit(best)).otherwise("doc_id"))
-    assert apart_in(Dataset(queries, DOCUMENTS, qrels)) == apart
+    """Of the training queries, whose best documents are d1, d2 and d1, two thirds share one; best: of validation."""
+    asked = [f"v{number}" for number in range(len(best))]
+    new = pl.DataFrame({"query_id": asked, "split": ["validation"] * len(best), "text": asked}, QUERIES.schema)
+    queries = pl.concat([TRAIN[0], new])
+    rows = pl.DataFrame({"query_id": asked, "doc_id": best, "rank": [1] * len(best)}, QRELS.schema)
+    assert apart_in(Dataset(queries, DOCUMENTS, pl.concat([TRAIN[1], rows]))) == apart
 
 
 def test_as_many_neighbours_vote_though_kin_are_left_out():
@@ -64,7 +72,7 @@ def test_as_many_neighbours_vote_though_kin_are_left_out():
         {"query_id": list("abcdef"), "doc_id": ["1", "1", "1", "2", "3", "4"], "rank": [1] * 6},
         schema_overrides={"rank": pl.Int32},
     )
-    run = neighbours(queries, qrels, queries, 3, apart="best_document")
+    run = Voters(queries, qrels, 3, "best_document").vote(queries)
     assert {*found(run, "a")} == {"2", "3", "4"}
 
 
